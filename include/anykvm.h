@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * anykvm.h - the KVM API in user space, without any interposition.
+ *
+ * The request numbers, structures and semantics are those of <linux/kvm.h>
+ * and of the kernel's Documentation/virt/kvm/api.rst.  Every descriptor handed
+ * out here is a real file descriptor of the calling process: poll, dup, fork
+ * and close behave as they do with the kernel's.
+ *
+ * Threading: every function may be called from any thread at any time, unless
+ * its comment says otherwise.  Errors: -1 and errno, as the system call would.
+ */
+#ifndef ANYKVM_H
+#define ANYKVM_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ANYKVM_API __attribute__((visibility("default")))
+
+/* "anykvm 0.1.0": what this library calls itself.  Static string. */
+ANYKVM_API const char *anykvm_version(void);
+
+/*
+ * Opens the system descriptor, as open("/dev/kvm", flags) would (api.rst
+ * section 2).  Only O_CLOEXEC and the access mode of @flags matter.
+ */
+ANYKVM_API int anykvm_open(int flags);
+
+/*
+ * True if @fd is one of ours (system, VM, vCPU, device or stats descriptor),
+ * however it came to this number: dup, fork and SCM_RIGHTS included.
+ */
+ANYKVM_API bool anykvm_owns(int fd);
+
+/*
+ * The ioctl of @fd, which must be ours.  Only the low 32 bits of @request
+ * count, as in the kernel.  KVM_RUN runs the guest on the calling thread.
+ */
+ANYKVM_API int anykvm_ioctl(int fd, unsigned long request, void *arg);
+
+/*
+ * mmap of one of our descriptors.  Needed for the coalesced ring, which is one
+ * page per VM seen through every vCPU; otherwise the same as plain mmap().
+ */
+ANYKVM_API void *anykvm_mmap(void *addr, size_t length, int prot, int flags,
+			     int fd, off_t offset);
+
+/*
+ * Optional hints that keep the descriptor table warm.  The table is right
+ * without them: an unknown or reused number is identified by its inode.
+ */
+ANYKVM_API void anykvm_fd_closed(int fd);
+ANYKVM_API void anykvm_fd_duped(int from, int to);
+
+/*
+ * -- Signals -----------------------------------------------------------------
+ * By default the first anykvm_open() installs handlers for SIGSEGV and SIGBUS
+ * that recover guest accesses to host memory which is not there, and chain
+ * whatever was installed before.  A host that manages handlers itself (the
+ * preload object does) calls anykvm_manage_signals() first, calls
+ * anykvm_fault() before any handler of its own, and anykvm_signalled() after
+ * each handler that ran on a thread, so that KVM_RUN returns EINTR.
+ */
+ANYKVM_API void anykvm_manage_signals(void);
+
+/*
+ * True if the engine raised this SIGSEGV or SIGBUS and has dealt with it: the
+ * handler returns at once.  May not return (it unwinds to the engine).
+ * Async-signal-safe.
+ */
+ANYKVM_API bool anykvm_fault(int sig, siginfo_t *info, void *ucontext);
+
+/* A handler for @sig has run on this thread.  Async-signal-safe. */
+ANYKVM_API void anykvm_signalled(int sig);
+
+/*
+ * True if @sig arrived inside KVM_RUN although the thread blocks it: it is
+ * open only in the vCPU's mask (KVM_SET_SIGNAL_MASK).  The handler must then
+ * return without running the program's; the signal is made pending again when
+ * KVM_RUN returns EINTR.  Async-signal-safe.
+ */
+ANYKVM_API bool anykvm_signal_is_masked(int sig);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

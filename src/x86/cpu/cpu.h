@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What instruction handlers and ioctls call on a vCPU's state.  Everything
+ * here runs on the vCPU's thread or under vcpu->mutex, unless marked.
+ */
+#ifndef ANYKVM_X86_CPU_CPU_H
+#define ANYKVM_X86_CPU_CPU_H
+
+#include "x86/cpu/state.h"
+
+/* -- exception.c: raising and delivering (SDM vol. 3A chapter 6) ----------- */
+
+/* Record an exception in cpu->exc and return STEP_FAULT. */
+enum step cpu_raise(struct cpu *c, u8 vector);
+enum step cpu_raise_error(struct cpu *c, u8 vector, u32 error);
+enum step cpu_raise_pf(struct cpu *c, u64 cr2, u32 error);
+enum step cpu_raise_db(struct cpu *c, u64 dr6_bits);	/* a trap-class #DB too */
+#define cpu_raise_ud(c)	cpu_raise(c, EXC_UD)
+#define cpu_raise_gp0(c) cpu_raise_error(c, EXC_GP, 0)
+
+/*
+ * Delivers an event through the IDT or IVT: pushes the frame, switches stack,
+ * loads CS:RIP.  For faults cpu->rip is the faulting instruction; for traps
+ * and interrupts it is already the next one.  STEP_JUMP, or STEP_FAULT if
+ * delivery itself faulted (state unchanged), or STEP_EXIT on MMIO.
+ */
+enum step cpu_deliver(struct cpu *c, const struct exception *e);
+enum step cpu_deliver_interrupt(struct cpu *c, u8 vector);	/* external or NMI */
+
+/*
+ * The exception in cpu->exc becomes ev.exc, combined with one whose delivery
+ * it interrupted (SDM vol. 3A table 6-5): #DF, or ev.triple_fault.
+ */
+void cpu_queue_exception(struct cpu *c);
+
+/* -- segment.c (SDM vol. 3A chapters 3 and 5) ------------------------------ */
+
+/* MOV/POP/LxS to a segment register: all checks. CS is not allowed. */
+enum step cpu_load_seg(struct cpu *c, enum seg seg, u16 selector);
+/* Real and VM86 mode: base = selector << 4, limits kept. */
+void cpu_load_seg_real(struct cpu *c, enum seg seg, u16 selector);
+enum step cpu_load_ldtr(struct cpu *c, u16 selector);
+enum step cpu_load_tr(struct cpu *c, u16 selector);
+
+/*
+ * Linear address of seg:off for @size bytes; limit, type and canonical
+ * checks.  #GP(0), or #SS(0) for SS.  Inline fast path: mmu/access.h.
+ */
+enum step cpu_seg_linear(struct cpu *c, enum seg seg, u64 off, u32 size,
+			 bool write, u64 *lin);
+
+/*
+ * Recomputes what is derived from control state: code_size, stack_size, cpl
+ * (from SS.DPL or VM), LMA-dependent things, the TLB's access class.  Called
+ * after any change to CR0, CR4, EFER, RFLAGS.VM/AC, CS, SS.
+ */
+void cpu_mode_changed(struct cpu *c);
+
+/* -- transfer.c: far transfers of control ---------------------------------- */
+
+enum step cpu_far_jump(struct cpu *c, u16 sel, u64 off, u8 osz);
+enum step cpu_far_call(struct cpu *c, u16 sel, u64 off, u8 osz);
+enum step cpu_far_return(struct cpu *c, u16 pop_bytes, u8 osz);
+enum step cpu_iret(struct cpu *c, u8 osz);
+/* INT n, INT3, INTO, INT1; rip_next is where it returns to. */
+enum step cpu_soft_int(struct cpu *c, u8 vector, u64 rip_next);
+enum step cpu_syscall(struct cpu *c, u64 rip_next);
+enum step cpu_sysret(struct cpu *c, u8 osz);
+enum step cpu_sysenter(struct cpu *c);
+enum step cpu_sysexit(struct cpu *c, u8 osz);
+
+/* taskswitch.c (SDM vol. 3A chapter 7). */
+enum task_reason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_GATE };
+enum step cpu_task_switch(struct cpu *c, u16 selector, enum task_reason why,
+			  bool has_error, u32 error, u64 rip_next);
+
+/* -- control.c: control and debug registers, mode changes -------------------- */
+
+enum step cpu_write_cr(struct cpu *c, u32 n, u64 v);	/* guest: all checks */
+u64 cpu_read_cr(struct cpu *c, u32 n);
+enum step cpu_write_dr(struct cpu *c, u32 n, u64 v);
+enum step cpu_read_dr(struct cpu *c, u32 n, u64 *v);
+enum step cpu_write_xcr(struct cpu *c, u32 n, u64 v);
+u64 cpu_cr4_allowed(const struct cpu *c);	/* bits guest CPUID permits */
+
+/* Power-on, RESET or INIT (SDM vol. 3A table 10-1); INIT keeps some state. */
+void cpu_reset(struct cpu *c, bool init);
+void cpu_sipi(struct cpu *c, u8 vector);
+
+/* smm.c (SDM vol. 3C chapter 32, AMD64 save map). */
+enum step cpu_enter_smm(struct cpu *c);
+enum step cpu_rsm(struct cpu *c);
+
+/* -- debug.c: breakpoints -------------------------------------------------- */
+
+/* True if any data or instruction breakpoint, TF or guest debug is active. */
+bool cpu_debug_active(const struct cpu *c);
+
+/* -- msr.c (x86/api): RDMSR and WRMSR of the guest --------------------------- */
+
+/* STEP_NEXT, #GP(0), or an exit to userspace (MSR filter). */
+enum step cpu_rdmsr(struct cpu *c, u32 index, u64 *data);
+enum step cpu_wrmsr(struct cpu *c, u32 index, u64 data);
+
+/* -- cpuid.c (x86/api) ------------------------------------------------------- */
+
+struct cpuid_regs { u32 eax, ebx, ecx, edx; };
+void cpu_cpuid(struct cpu *c, u32 leaf, u32 subleaf, struct cpuid_regs *out);
+
+/* -- clock.c (x86/api) ------------------------------------------------------- */
+
+u64 cpu_read_tsc(const struct cpu *c);
+/* Host CLOCK_MONOTONIC ns at which the guest's TSC will reach @tsc. */
+u64 cpu_tsc_to_ns(const struct cpu *c, u64 tsc);
+
+/* -- hypercall.c (x86/api) ---------------------------------------------------- */
+enum step cpu_hypercall(struct cpu *c);
+
+/* -- pio.c: port I/O of instructions and its completion ---------------------- */
+
+/* #GP(0) unless CPL <= IOPL or the TSS bitmap allows (SDM vol. 1 19.5). */
+enum step cpu_check_io(struct cpu *c, u16 port, u8 size);
+enum step cpu_in(struct cpu *c, u16 port, u8 size, u64 *val);	/* in-kernel devices */
+enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val);
+
+/* -- loop.c ------------------------------------------------------------------ */
+
+/* Runs the guest until an exit: 0, -EINTR, -EFAULT.  kvm_run is filled in. */
+int cpu_loop(struct cpu *c);
+
+/* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
+enum step cpu_halt(struct cpu *c);
+
+/* INTERNAL_ERROR/EMULATION exit with the bytes at RIP (kvm-api.md part 3). */
+enum step cpu_emulation_failure(struct cpu *c);
+
+/* -- Requests of x86, posted with vcpu_request() ------------------------------ */
+enum {
+	REQ_EVENT	= BIT(REQ_ARCH_SHIFT + 0),	/* look for interrupts, NMI, SMI, INIT */
+	REQ_TLB_FLUSH	= BIT(REQ_ARCH_SHIFT + 1),	/* the guest's own TLB, from another vCPU */
+	REQ_CLOCK	= BIT(REQ_ARCH_SHIFT + 2),	/* rewrite the pvclock page */
+	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
+	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
+	REQ_SCAN_EOI	= BIT(REQ_ARCH_SHIFT + 5),	/* reload EOI exit vectors */
+};
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The architectural state of one vCPU, and what the engine keeps beside it.
+ * Only the vCPU's own thread touches it (or an ioctl that holds vcpu->mutex),
+ * except where a comment says otherwise.
+ *
+ * The fields an instruction touches come first: a pointer to the middle of
+ * them reaches all with an 8-bit displacement.
+ */
+#ifndef ANYKVM_X86_CPU_STATE_H
+#define ANYKVM_X86_CPU_STATE_H
+
+#include "api/kvm.h"
+#include "util/types.h"
+#include "x86/cpu/fpu.h"
+#include "x86/cpu/step.h"
+#include "x86/cpu/x86_defs.h"
+
+struct block;
+struct block_cache;
+struct insn;
+struct lapic;
+struct tlb;
+
+/* General registers, in encoding order. */
+enum gpr {
+	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
+	R8, R9, R10, R11, R12, R13, R14, R15,
+	NR_GPRS,
+};
+
+/* Segment registers, in encoding order; the system ones after them. */
+enum seg { ES, CS, SS, DS, FS, GS, LDTR, TR, NR_SEGS, SEG_NONE = 0xff };
+
+/*
+ * A segment register with its hidden part.  @attr has the layout of the
+ * VMCS access-rights field (SDM vol. 3C 25.4.1): SEG_ATTR_* in x86_defs.h.
+ */
+struct segment {
+	u64 base;
+	u32 limit;		/* in bytes, granularity applied */
+	u32 attr;
+	u16 selector;
+};
+
+struct dtable {
+	u64 base;
+	u16 limit;
+};
+
+/* An exception on its way (SDM vol. 3A 6.4). */
+struct exception {
+	u8 vector;
+	bool has_error;
+	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
+	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	u32 error;
+	u64 payload;
+};
+
+/* Events being recognised or delivered: KVM_GET_VCPU_EVENTS shows them. */
+struct events {
+	bool exc_pending;	/* to be delivered; payload not yet applied */
+	bool exc_injected;	/* delivery was started or set by userspace */
+	struct exception exc;
+	bool irq_injected;	/* an external interrupt vector to deliver */
+	bool irq_soft;
+	u8 irq_vector;
+	bool nmi_injected;
+	bool nmi_masked;	/* until IRET */
+	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
+	bool smi_pending;	/* atomic */
+	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
+	u8 shadow;		/* KVM_X86_SHADOW_INT_*: no interrupt after this insn */
+	u8 sipi_vector;
+	u8 latched;		/* BIT(0) INIT, BIT(1) SIPI; atomic */
+};
+
+/*
+ * MMIO of the instruction under way.  An instruction that touches MMIO is
+ * executed from its start each time userspace has completed one fragment;
+ * accesses that are done are replayed from this log, so that each happens
+ * exactly once (kvm-api: fragments of at most 8 bytes).  See mmu/mmio.c.
+ */
+struct mmio_fragment {
+	gpa_t gpa;
+	u8 len;
+	bool is_write;
+	u8 data[8];
+};
+enum { MMIO_LOG_MAX = 32 };
+struct mmio_log {
+	u8 count;		/* fragments done */
+	u8 cursor;		/* next to replay */
+	bool waiting;		/* the last one is at userspace: KVM_EXIT_MMIO */
+	struct mmio_fragment frag[MMIO_LOG_MAX];
+};
+
+/* Port I/O at userspace: KVM_EXIT_IO (kvm-api.md items 27-30). */
+struct pio {
+	bool waiting;
+	bool in;
+	bool string;
+	u8 size;
+	u32 count;
+	u16 port;
+	u64 rip;		/* OUT: completion advances only if still here */
+	u8 insn_len;
+};
+
+struct cpu {
+	u64 gpr[NR_GPRS];
+	u64 gpr_none;		/* always 0: an absent base or index register */
+	u64 rip;		/* of the instruction being executed */
+	/*
+	 * RFLAGS in two parts.  @status: CF PF AF ZF SF OF as PUSHF left them,
+	 * other bits are noise.  @rflags: all the others; its status bits are
+	 * noise.  Use cpu_rflags(), cpu_set_rflags().
+	 */
+	u64 status;
+	u64 rflags;
+	u32 requests;		/* REQ_*; atomic; polled at the end of blocks */
+	u8 code_size;		/* bytes: 2, 4 or 8: default size of CS */
+	u8 stack_size;		/* bytes: 2, 4 or 8: width of the stack pointer */
+	u8 cpl;
+	bool stop_block;	/* the loop ends the block after this insn */
+	struct tlb *tlb;	/* of the current access class, see mmu/tlb.h */
+
+	struct segment seg[NR_SEGS];
+	struct dtable gdtr, idtr;
+
+	u64 cr0, cr2, cr3, cr4, cr8;
+	u64 efer, xcr0, xss;
+	u64 dr[4], dr6, dr7;
+	u64 pdpte[4];		/* PAE: loaded with CR3 (SDM 4.4.1) */
+
+	struct fpu fpu;
+
+	/* -- MSRs: msr.def says which is which ----------------------------- */
+	u64 star, lstar, cstar, fmask, kernel_gs_base;
+	u64 sysenter_cs, sysenter_esp, sysenter_eip;
+	u64 tsc_aux, pat, apic_base, misc_enable, smbase;
+	u64 spec_ctrl, tsc_deadline_msr;
+	struct x86_msrs *msrs;	/* the rest: x86/api/msr.c */
+
+	/* -- Time ----------------------------------------------------------- */
+	u64 tsc_offset;		/* guest TSC = scaled host TSC + offset */
+	u64 tsc_adjust;
+	u64 tsc_ratio;		/* 32.32 fixed point; 1 << 32 when not scaled */
+	u32 tsc_khz;
+	struct pvclock *pvclock;	/* x86/api/clock.c: kvmclock, steal time */
+
+	/* -- Events --------------------------------------------------------- */
+	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
+	struct events ev;
+	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
+	bool smm;
+	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
+
+	/* -- Userspace exits ------------------------------------------------ */
+	struct mmio_log mmio;
+	struct pio pio;
+	u32 guest_debug;	/* KVM_GUESTDBG_* */
+	u64 debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
+	u64 single_step_rip;
+
+	/* -- CPUID: x86/api/cpuid.c ------------------------------------------ */
+	struct kvm_cpuid_entry2 *cpuid;	/* as set by userspace */
+	u32 nr_cpuid;
+	struct cpu_features *features;	/* decoded from it: x86/cpu/features.h */
+	u8 maxphyaddr;
+	bool has_run;
+
+	/* -- Engine ----------------------------------------------------------- */
+	struct vcpu *vcpu;
+	struct mmu *mmu;		/* x86/mmu/ */
+	struct block_cache *blocks;	/* x86/decode/block.c */
+	struct native *native;		/* x86/native/: executable thunks */
+	u64 insns;			/* instructions retired (statistics) */
+	void *stats;
+};
+
+_Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");
+_Static_assert(offsetof(struct cpu, stop_block) < 256, "hot state within disp8 of its middle");
+
+static inline u64 cpu_rflags(const struct cpu *c)
+{
+	return (c->rflags & ~X86_EFLAGS_STATUS) | (c->status & X86_EFLAGS_STATUS);
+}
+
+/* No checks.  Takes effect at once; bit 1 is forced. */
+static inline void cpu_set_rflags(struct cpu *c, u64 v)
+{
+	c->status = v;
+	c->rflags = v | X86_EFLAGS_FIXED;
+}
+
+static inline bool cpu_long_mode(const struct cpu *c)	/* EFER.LMA */
+{
+	return c->efer & EFER_LMA;
+}
+
+static inline bool cpu_code64(const struct cpu *c)
+{
+	return c->code_size == 8;
+}
+
+static inline bool cpu_protected(const struct cpu *c)
+{
+	return c->cr0 & X86_CR0_PE;
+}
+
+static inline bool cpu_vm86(const struct cpu *c)
+{
+	return c->rflags & X86_EFLAGS_VM;
+}
+
+static inline u32 cpu_iopl(const struct cpu *c)
+{
+	return (c->rflags >> 12) & 3;
+}
+
+#endif

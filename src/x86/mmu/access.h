@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory accesses of instructions.  The fast path is inline; the slow path
+ * walks, fills the TLB, splits at page boundaries, does MMIO and raises #PF,
+ * #AC and data breakpoints.
+ *
+ * A handler does all its reads, and translates what it will write, before it
+ * changes any state: every function here may return STEP_FAULT or STEP_EXIT,
+ * and the instruction is then executed again from its start.
+ * An access behind which there is no host memory any more unwinds to cpu_loop
+ * (util/guard.h), so no lock may be held around one.
+ */
+#ifndef ANYKVM_X86_MMU_ACCESS_H
+#define ANYKVM_X86_MMU_ACCESS_H
+
+#include <string.h>
+
+#include "x86/cpu/cpu.h"
+#include "x86/decode/insn.h"
+#include "x86/mmu/mmu.h"
+
+/* -- Slow paths (access.c) ----------------------------------------------------- */
+
+/* Any size up to 64 bytes, any alignment, the current privilege. */
+enum step mem_read_slow(struct cpu *c, u64 lin, void *buf, u32 n);
+enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n);
+
+/* Implicit supervisor accesses (descriptor tables, TSS, IDT frames). */
+enum step mem_sys_read(struct cpu *c, u64 lin, void *buf, u32 n);
+enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n);
+
+/*
+ * Checks that @n bytes at @lin can be written (or read) without doing it: for
+ * instructions that must not fault half-way (ENTER, far CALL, frames).
+ */
+enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write);
+
+/*
+ * Host pointer for @lin, for string instructions and atomic accesses: sets
+ * *host to NULL when the page is MMIO.  Valid to the end of the page.
+ */
+enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host);
+
+/* -- Fast paths ------------------------------------------------------------------ */
+
+static inline u8 *tlb_host_read(struct cpu *c, u64 lin, u32 n)
+{
+	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+
+	/* One comparison checks the tag and that the access stays in the page. */
+	return likely((lin ^ e->tag_read) <= PAGE_SIZE - n) ?
+		(u8 *)(lin + e->addend) : NULL;
+}
+
+/*
+ * A store into the page being executed goes the slow way, which tells the
+ * loop to end the block, so that modified code is seen (SDM vol. 3A 8.1.3).
+ */
+static inline u8 *tlb_host_write(struct cpu *c, u64 lin, u32 n)
+{
+	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+
+	if (unlikely((lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE))
+		return NULL;
+	return likely((lin ^ e->tag_write) <= PAGE_SIZE - n) ?
+		(u8 *)(lin + e->addend) : NULL;
+}
+
+#define DEFINE_MEM_ACCESS(bits)							\
+static inline enum step mem_read##bits(struct cpu *c, u64 lin, u##bits *v)	\
+{										\
+	const u8 *p = tlb_host_read(c, lin, sizeof(*v));			\
+										\
+	if (unlikely(!p))							\
+		return mem_read_slow(c, lin, v, sizeof(*v));			\
+	memcpy(v, p, sizeof(*v));						\
+	return STEP_NEXT;							\
+}										\
+static inline enum step mem_write##bits(struct cpu *c, u64 lin, u##bits v)	\
+{										\
+	u8 *p = tlb_host_write(c, lin, sizeof(v));				\
+										\
+	if (unlikely(!p))							\
+		return mem_write_slow(c, lin, &v, sizeof(v));			\
+	memcpy(p, &v, sizeof(v));						\
+	return STEP_NEXT;							\
+}
+DEFINE_MEM_ACCESS(8)
+DEFINE_MEM_ACCESS(16)
+DEFINE_MEM_ACCESS(32)
+DEFINE_MEM_ACCESS(64)
+#undef DEFINE_MEM_ACCESS
+
+/* @size is 1, 2, 4 or 8; the value is zero-extended. */
+enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v);
+enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v);
+
+/* Vectors: up to 64 bytes. */
+static inline enum step mem_read(struct cpu *c, u64 lin, void *buf, u32 n)
+{
+	const u8 *p = tlb_host_read(c, lin, n);
+
+	if (unlikely(!p))
+		return mem_read_slow(c, lin, buf, n);
+	memcpy(buf, p, n);
+	return STEP_NEXT;
+}
+
+static inline enum step mem_write(struct cpu *c, u64 lin, const void *buf, u32 n)
+{
+	u8 *p = tlb_host_write(c, lin, n);
+
+	if (unlikely(!p))
+		return mem_write_slow(c, lin, buf, n);
+	memcpy(p, buf, n);
+	return STEP_NEXT;
+}
+
+/* -- Read-modify-write --------------------------------------------------------- */
+
+/*
+ * rmw_begin() translates with write intent, so a read-only page faults before
+ * anything changes, and gives the old value.  rmw_commit() stores the new one;
+ * if @locked it is a compare-and-swap against the old, and STEP_AGAIN when
+ * another CPU was faster: the handler loops or returns it.
+ * A locked access that crosses a page or is MMIO is not atomic against others.
+ */
+struct rmw {
+	u8 *host;	/* NULL: MMIO or page crossing */
+	u64 lin;
+	u64 old;
+	u32 size;
+};
+enum step rmw_begin(struct cpu *c, u64 lin, u32 size, struct rmw *m);
+enum step rmw_commit(struct cpu *c, struct rmw *m, u64 value, bool locked);
+
+/* -- Effective addresses --------------------------------------------------------- */
+
+/* The offset part: base + index * scale + disp, cut to the address size. */
+static inline u64 insn_offset(struct cpu *c, const struct insn *in)
+{
+	u64 off = *gpr64(c, in->base) + (*gpr64(c, in->index) << in->shift) +
+		  (u64)(s64)in->disp;
+
+	if (in->asz == 4)
+		return (u32)off;
+	return in->asz == 2 ? (u16)off : off;
+}
+
+/* Linear address of the memory operand, @n bytes, all segment checks. */
+static inline enum step insn_linear(struct cpu *c, const struct insn *in,
+				    u32 n, bool write, u64 *lin)
+{
+	if (likely(in->flags & INSN_EA64)) {
+		/* Canonical checks are left to the TLB's slow path. */
+		*lin = *gpr64(c, in->base) + (*gpr64(c, in->index) << in->shift) +
+		       (u64)(s64)in->disp;
+		return STEP_NEXT;
+	}
+	return cpu_seg_linear(c, in->seg, insn_offset(c, in), n, write, lin);
+}
+
+/* -- Stack ------------------------------------------------------------------------ */
+
+/*
+ * PUSH and POP of @size bytes at the current stack width.  RSP changes only
+ * if the access succeeds.
+ */
+enum step stack_push(struct cpu *c, u64 v, u8 size);
+enum step stack_pop(struct cpu *c, u64 *v, u8 size);
+/* RSP cut to stack_size, and written back merged. */
+u64 stack_get(const struct cpu *c);
+void stack_set(struct cpu *c, u64 sp);
+
+#endif

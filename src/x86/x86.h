@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a VM has because its guest is x86. */
+#ifndef ANYKVM_X86_X86_H
+#define ANYKVM_X86_X86_H
+
+#include "api/kvm.h"
+#include "x86/cpu/state.h"
+#include "x86/irqchip/irqchip.h"
+
+struct msr_filter;	/* x86/api/msr.c */
+
+struct arch_vm {
+	struct irqchip irqchip;
+	u32 boot_cpu_id;
+	u64 tss_addr, identity_map_addr;
+
+	/* Capabilities enabled by KVM_ENABLE_CAP. */
+	bool exception_payload;
+	bool triple_fault_event;
+	u32 user_space_msr;		/* KVM_MSR_EXIT_REASON_* */
+	u32 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	u64 disabled_quirks;
+	u64 hypercall_exits;
+	bool no_platform_info;		/* KVM_CAP_MSR_PLATFORM_INFO off */
+
+	struct msr_filter *msr_filter;
+
+	/* kvmclock: host CLOCK_MONOTONIC_RAW ns + offset (x86/api/clock.c). */
+	pthread_mutex_t clock_lock;
+	s64 clock_offset;
+	u32 default_tsc_khz;
+	/* TSC synchronisation of host writes (kvm-api.md item 54). */
+	u64 last_tsc_write, last_tsc_ns, last_tsc_offset;
+	u32 last_tsc_khz;
+
+	u64 wall_clock_gpa;
+};
+
+static inline struct irqchip *vm_irqchip(struct vm *vm)
+{
+	return &vm->arch->irqchip;
+}
+
+#endif
