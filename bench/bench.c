@@ -213,7 +213,7 @@ int main(void)
 	bench_mips(&g, "registers", bench_alu, bench_alu_end, 8);
 	bench_mips(&g, "memory", bench_memory, bench_memory_end, 8);
 	bench_mips(&g, "calls", bench_call, bench_call_end, 10);
-	bench_mips(&g, "branches", bench_branch, bench_branch_end, 10);
+	bench_mips(&g, "branches", bench_branch, bench_branch_end, 9);
 	bench_mips(&g, "SSE2", bench_sse, bench_sse_end, 6);
 	guest_close(&g);
 	return 0;

@@ -76,7 +76,7 @@ BEGIN call
 	ret
 END call
 
-/* Conditional branches that go both ways, as compiled code has them: 9-10. */
+/* Conditional branches that go both ways, as compiled code has them: 9 on average. */
 BEGIN branch
 	xor	%eax, %eax
 1:	inc	%eax
