@@ -102,10 +102,13 @@ struct pio {
 	bool in;
 	bool string;
 	u8 size;
-	u32 count;
+	u32 count;		/* elements at userspace */
+	u32 done;		/* INS: elements stored already */
 	u16 port;
-	u64 rip;		/* OUT: completion advances only if still here */
+	u64 linear_rip;		/* completion does nothing unless still here */
 	u8 insn_len;
+	u8 asz;			/* INS: address size */
+	bool rep;		/* INS */
 };
 
 struct cpu {
@@ -153,6 +156,7 @@ struct cpu {
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
+	u64 pending_db;		/* DR6 bits of breakpoints hit: #DB trap after the insn */
 	struct events ev;
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
