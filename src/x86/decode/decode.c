@@ -9,7 +9,10 @@
 #include "x86/decode/decode.h"
 #include "x86/native/native.h"
 
-enum { INSN_MAX_BYTES = 15 };
+enum {
+	INSN_MAX_BYTES = 15,
+	SIGNATURE_HYGON_EBX = 0x6f677948,	/* "Hygo" */
+};
 
 /* For 16-, 32- and 64-bit code. */
 static ZydisDecoder decoders[3];
@@ -19,7 +22,7 @@ static bool host_is_amd(void)
 	unsigned int eax, ebx, ecx, edx;
 
 	__cpuid(0, eax, ebx, ecx, edx);
-	return ebx == signature_AMD_ebx || ebx == signature_HYGON_ebx;
+	return ebx == signature_AMD_ebx || ebx == SIGNATURE_HYGON_EBX;
 }
 
 /*

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "x86/decode/decode.h"
 
-enum { LEGACY_HIGH_BYTES = 4 };	/* AL CL DL BL, then AH CH DH BH */
+enum {
+	LEGACY_HIGH_BYTES = 4,	/* SPL encodes as 4 */
+	PREFIX_REPNE	= 0xf2,
+	PREFIX_REP	= 0xf3,
+};
 
 u8 decode_gpr(ZydisRegister reg)
 {
@@ -80,8 +84,6 @@ static void decode_reg(const ZydisDecodedOperand *op, bool first, struct insn *i
 	default:	/* implied by the opcode: the accumulator, as a rule */
 		if (first)
 			in->rm = off;
-		else if (!(in->flags & INSN_MEM) && in->reg == in->rm)
-			in->rm = off;
 		break;
 	}
 }
@@ -94,24 +96,27 @@ static void decode_imm(const struct decoding *d, const ZydisDecodedOperand *op,
 		in->imm += d->zi.length;
 }
 
-static u8 log_prefix(const ZydisDecodedInstruction *zi)
+static u8 last_rep_prefix(const ZydisDecodedInstruction *zi)
 {
 	u8 i, last = 0;
 
-	for (i = 0; i < zi->raw.prefix_count; i++)
-		if (zi->raw.prefixes[i].value == 0xf3 || zi->raw.prefixes[i].value == 0xf2)
-			last = zi->raw.prefixes[i].value;
+	for (i = 0; i < zi->raw.prefix_count; i++) {
+		u8 value = zi->raw.prefixes[i].value;
+
+		if (value == PREFIX_REP || value == PREFIX_REPNE)
+			last = value;
+	}
 	return last;
 }
 
 /* Either prefix repeats what does not compare (SDM vol. 2B, REP). */
 static void decode_rep(const ZydisDecodedInstruction *zi, struct insn *in)
 {
-	u8 prefix = log_prefix(zi);
+	u8 prefix = last_rep_prefix(zi);
 
 	if (!prefix)
 		return;
-	if (prefix == 0xf2 && (zi->attributes & (ZYDIS_ATTRIB_ACCEPTS_REPE |
+	if (prefix == PREFIX_REPNE && (zi->attributes & (ZYDIS_ATTRIB_ACCEPTS_REPE |
 						 ZYDIS_ATTRIB_ACCEPTS_REPNE)))
 		in->flags |= INSN_REPNE;
 	else
