@@ -156,7 +156,6 @@ struct cpu {
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
-	u64 pending_db;		/* DR6 bits of breakpoints hit: #DB trap after the insn */
 	struct events ev;
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
