@@ -2,7 +2,6 @@
 /* Page walks: rights, reserved bits, A and D, in every paging mode. */
 #include "machine.h"
 
-
 enum mode { PAGING32_4K, PAGING32_4M, PAE_4K, PAE_2M, LONG_4K, LONG_2M, LONG_1G, NR_MODES };
 
 /* The linear address under test; its frame is on a 1 GiB boundary: 0. */
