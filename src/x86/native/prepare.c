@@ -23,6 +23,7 @@ static enum support support_avx(ZydisISASet set)
 {
 	switch (set) {
 	case ZYDIS_ISA_SET_AVX:		return IF_HOST("avx");
+	case ZYDIS_ISA_SET_AVX2GATHER:
 	case ZYDIS_ISA_SET_AVX2:	return IF_HOST("avx2");
 	case ZYDIS_ISA_SET_AVXAES:
 		return __builtin_cpu_supports("avx") ? IF_HOST("aes") : SUPPORT_NO;
@@ -237,8 +238,7 @@ static bool form_operand(struct native_form *f, const ZydisDecodedOperand *o)
 		return true;
 	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		f->mem = o;
-		return o->mem.type == ZYDIS_MEMOP_TYPE_MEM &&
-		       o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
+		return o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
 	}
 	if (!is_gpr(o) && !is_mmx(o) && !is_vec(o))
 		return f->check == CHECK_X87;
@@ -265,11 +265,14 @@ static bool form_operands(struct native_form *f)
 	for (int i = 0; i < f->zi->operand_count; i++) {
 		const ZydisDecodedOperand *o = &f->ops[i];
 
-		if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT &&
-		    !form_operand(f, o))
-			return false;
+		if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+			if (!form_operand(f, o))
+				return false;
+		} else if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			f->mem = o;	/* MASKMOVDQU */
+		}
 	}
-	return !f->mem || f->mem->size <= 512;
+	return true;
 }
 
 /* FOP: 3 bits of the opcode and the ModRM byte (SDM vol. 1 8.1.9). */
@@ -316,7 +319,8 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	struct emit e;
 	void *thunk;
 
-	if (mem == MEM_STORE && op_reads(f->mem))
+	if (f->mem && (f->mem->mem.type != ZYDIS_MEMOP_TYPE_MEM ||
+		       f->mem->size > 256 || (op_reads(f->mem) && op_writes(f->mem))))
 		return false;
 	if (!native_emit(f, &e))
 		return false;
@@ -368,5 +372,6 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 	if (!form_operands(&f))
 		return false;
 	set_operands(&f, bytes, in);
-	return native_plain_move(&f, in) || prepare_thunk(&f, in);
+	return native_masked(&f, in) || native_plain_move(&f, in) ||
+	       prepare_thunk(&f, in);
 }
