@@ -42,6 +42,7 @@ enum step op_fwait(struct cpu *c, const struct insn *in)
 /* The registers keep their contents, but are empty (SDM vol. 2A, FINIT). */
 static void fninit(struct cpu *c)
 {
+	x87_set_top(&c->fpu, 0);
 	memset(c->fpu.fxsave, 0, FXSAVE_MXCSR);
 	set_fx16(c, FXSAVE_FCW, FCW_INIT);
 }
@@ -85,6 +86,7 @@ enum step op_fnstsw(struct cpu *c, const struct insn *in)
 enum step op_emms(struct cpu *c, const struct insn *in)
 {
 	TRY(native_check(c, CHECK_MMX));
+	mmx_enter(&c->fpu);
 	set_fx16(c, FXSAVE_FTW, 0);
 	return STEP_NEXT;
 }
@@ -188,6 +190,7 @@ static void load_env(struct cpu *c, const struct insn *in, const u8 *env)
 		fdp = (w[5] & 0xffff) | (u32)(w[6] >> 12 << 16);
 		fop = w[4] & 0x7ff;
 	}
+	x87_set_top(&c->fpu, w[1] >> 11 & 7);
 	set_fx16(c, FXSAVE_FCW, (u16)w[0]);
 	set_fx16(c, FXSAVE_FSW, (u16)w[1]);
 	set_fx16(c, FXSAVE_FTW, short_tags((u16)w[2]));
