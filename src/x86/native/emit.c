@@ -30,13 +30,13 @@ static bool is_vex(const struct native_form *f)
 
 /* MOVUPS, or VMOVDQU of 16 or 32 bytes, between slot @n and [@base]. */
 static void put_vec(const struct native_form *f, struct emit *e, u8 n, u8 base,
-		    bool store, u32 bits)
+		    bool store, bool ymm)
 {
 	u8 modrm = n << 3 | base;
 
 	if (!is_vex(f))
 		PUT(e, 0x0f, store ? 0x11 : 0x10, modrm);
-	else if (store || bits == 256)	/* VEX zeroes the upper half */
+	else if (store || ymm)	/* VEX zeroes the upper half */
 		PUT(e, 0xc5, 0xfe, store ? 0x7f : 0x6f, modrm);
 	else
 		PUT(e, 0xc5, 0xfa, 0x6f, modrm);
@@ -69,7 +69,8 @@ static void put_operand(const struct native_form *f, struct emit *e,
 	else if (is_mmx(s->o))
 		put_mmx(e, s->vec, s->base, store);
 	else if (is_vec(s->o))
-		put_vec(f, e, s->vec, s->base, store, s->o->size);
+		put_vec(f, e, s->vec, s->base, store,
+			s->o->reg.value >= ZYDIS_REGISTER_YMM0);
 }
 
 /* [R8 + disp32] with the REX, opcode and ModRM.reg given. */

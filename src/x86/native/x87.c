@@ -29,19 +29,24 @@ enum { X87_BYTES = 160 };	/* up to and with the registers */
 #define FSW_TOP_SHIFT	11
 #define FCW_INIT	0x037fu
 
-void mmx_enter_slow(struct fpu *f)
+void x87_set_top(struct fpu *f, u32 top)
 {
 	struct x87_image *i = (struct x87_image *)f->fxsave;
-	u32 top = i->fsw >> FSW_TOP_SHIFT & 7;
+	u32 turn = top - (i->fsw >> FSW_TOP_SHIFT);
 	u8 st[8][16];
 
-	/* ST(n) is physical register TOP + n; MMn is physical register n. */
+	/* ST(n) is physical register TOP + n. */
 	memcpy(st, i->st, sizeof(st));
 	for (u32 n = 0; n < 8; n++)
-		memcpy(i->st[n], st[(n - top) & 7], 16);
-	i->fsw &= ~(7u << FSW_TOP_SHIFT);
-	i->ftw = 0xff;
+		memcpy(i->st[n], st[(n + turn) & 7], 16);
+	i->fsw = (i->fsw & ~(7u << FSW_TOP_SHIFT)) | top << FSW_TOP_SHIFT;
 	f->xinuse |= XFEATURE_X87;
+}
+
+void mmx_enter_slow(struct fpu *f)
+{
+	x87_set_top(f, 0);
+	f->fxsave[4] = 0xff;
 }
 
 /* Runs @in on @i.  The host's control word survives, its stack is empty. */
