@@ -43,9 +43,6 @@ void vcpu_events_changed(struct cpu *c);
  */
 bool vcpu_with_memory(struct cpu *c, void (*fn)(struct cpu *c, void *ctx), void *ctx);
 
-/* Acts on latched INIT and SIPI (KVM: kvm_apic_accept_events). */
-void vcpu_accept_init_sipi(struct cpu *c);
-
 /* -- regs.c, sregs.c, events.c ------------------------------------------------- */
 
 void regs_get(struct cpu *c, struct kvm_regs *r);

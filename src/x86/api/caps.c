@@ -6,7 +6,6 @@
 
 #include "api/arch.h"
 #include "x86/api/api.h"
-#include "x86/api/irqchip_api.h"
 
 /* 1 once x86/cpu/smm.c is there: RSM, SMI and the save map. */
 #define X86_SMM		0
@@ -83,17 +82,11 @@ static int enable_exit_hypercall(struct vm *vm, u64 mask)
 	return 0;
 }
 
-static int enable_max_vcpu_id(struct vm *vm, u64 max)
+int irqchip_create_split(struct vm *vm, u32 pins);	/* EEXIST */
+
+static int enable_split(struct vm *vm, u64 pins)
 {
-	if (!max || max > KVM_MAX_VCPU_IDS)
-		return -EINVAL;
-	if (vm->max_vcpu_ids == max)
-		return 0;
-	/* Once, and before it matters (api.rst 7.32). */
-	if (vm->max_vcpu_ids || vm_has_vcpus(vm))
-		return -EINVAL;
-	vm->max_vcpu_ids = max;
-	return 0;
+	return pins > KVM_MAX_GSI ? -EINVAL : irqchip_create_split(vm, pins);
 }
 
 static int enable_quirks(struct vm *vm, u64 mask, u64 known)
@@ -117,7 +110,7 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 		return enable_quirks(vm, arg, ~0ull);
 	case KVM_CAP_SPLIT_IRQCHIP:
-		return enable_split_irqchip(vm, arg);
+		return enable_split(vm, arg);
 	case KVM_CAP_X2APIC_API:
 		return enable_x2apic_api(vm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
@@ -135,8 +128,6 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 		return enable_user_space_msr(vm, arg);
 	case KVM_CAP_EXIT_HYPERCALL:
 		return enable_exit_hypercall(vm, arg);
-	case KVM_CAP_MAX_VCPU_ID:
-		return enable_max_vcpu_id(vm, arg);
 	default:
 		return -EINVAL;
 	}

@@ -3,6 +3,7 @@
 #include "x86/api/clock.h"
 
 #include <errno.h>
+#include <linux/kvm_para.h>
 #include <string.h>
 #include <time.h>
 

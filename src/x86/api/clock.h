@@ -11,8 +11,6 @@
 
 #include "x86/api/msr.h"
 
-struct pvclock_page;
-
 /* Kept per vCPU (cpu->pvclock). */
 struct pvclock {
 	u64 system_time;	/* MSR value: GPA and enable bit */
@@ -36,13 +34,14 @@ struct pvclock_vcpu_time_info {
 	s8 tsc_shift;
 	u8 flags;
 	u8 pad[2];
-} __attribute__((packed));
+};
+_Static_assert(sizeof(struct pvclock_vcpu_time_info) == 32, "the guest's ABI");
 
 struct pvclock_wall_clock {
 	u32 version;
 	u32 sec;
 	u32 nsec;
-} __attribute__((packed));
+};
 
 #define PVCLOCK_TSC_STABLE_BIT	BIT(0)
 #define PVCLOCK_GUEST_STOPPED	BIT(1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A vCPU's CPUID: the guest's instruction and what is derived from the leaves. */
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
@@ -147,7 +147,7 @@ static void decode_features(struct cpu *c)
 	const struct kvm_cpuid_entry2 *e = cpuid_find(c, 0, 0);
 
 	c->features->amd_like = e && (e->ebx == signature_AMD_ebx ||
-				      e->ebx == signature_HYGON_ebx);
+				      e->ebx == SIGNATURE_HYGON_EBX);
 	for (u32 i = 0; i < NR_FEATURES; i++) {
 		const struct cpuid_bit *b = &cpuid_bits[i];
 		struct kvm_cpuid_entry2 *leaf = cpuid_find(c, b->leaf, b->subleaf);

@@ -3,7 +3,7 @@
 #include <cpuid.h>
 #include <string.h>
 
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 #include "x86/api/api.h"
 
 const struct cpuid_bit cpuid_bits[NR_FEATURES] = {
@@ -86,7 +86,7 @@ void cpuid_init(void)
 	struct cpuid_regs r;
 
 	cpuid_host(0, 0, &r);
-	host_amd = r.ebx == signature_AMD_ebx || r.ebx == signature_HYGON_ebx;
+	host_amd = r.ebx == signature_AMD_ebx || r.ebx == SIGNATURE_HYGON_EBX;
 	for (u32 i = 0; i < NR_FEATURES; i++)
 		has[i] = cpuid_bits[i].how == CPUID_ENGINE ||
 			 (cpuid_bits[i].how == CPUID_HOST && host_bit(&cpuid_bits[i]));

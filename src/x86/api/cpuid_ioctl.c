@@ -6,7 +6,7 @@
 
 #include "util/guard.h"
 #include "x86/api/api.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 #define ENTRIES(user)	((u8 *)(user) + sizeof(struct kvm_cpuid2))
 

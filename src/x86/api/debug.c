@@ -24,6 +24,7 @@ long vcpu_set_guest_debug(struct kfile *f, void *arg)
 			return -EBUSY;
 		inject(c, d->control & KVM_GUESTDBG_INJECT_DB ? EXC_DB : EXC_BP);
 	}
+	c->pending_db = 0;
 	c->guest_debug = d->control & KVM_GUESTDBG_ENABLE ? d->control : 0;
 	if (c->guest_debug & KVM_GUESTDBG_USE_HW_BP) {
 		memcpy(c->debug_dr, d->arch.debugreg, sizeof(c->debug_dr));
@@ -32,8 +33,6 @@ long vcpu_set_guest_debug(struct kfile *f, void *arg)
 		memset(c->debug_dr, 0, sizeof(c->debug_dr));
 		c->debug_dr7 = 0;
 	}
-	if (c->guest_debug & KVM_GUESTDBG_SINGLESTEP)
-		c->single_step_rip = c->rip + (cpu_code64(c) ? 0 : c->seg[CS].base);
 	cpu_mode_changed(c);
 	vcpu_events_changed(c);
 	return 0;

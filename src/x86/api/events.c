@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "x86/api/api.h"
+#include "x86/cpu/event.h"
 #include "x86/mmu/mmu.h"
 
 #define LATCHED_INIT	BIT(0)
-#define LATCHED_SIPI	BIT(1)
 #define ALWAYS_VALID	(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW | \
 			 KVM_VCPUEVENT_VALID_SMM)
 #define ALL_VALID	(ALWAYS_VALID | KVM_VCPUEVENT_VALID_SIPI_VECTOR | \
@@ -80,7 +80,7 @@ long vcpu_get_vcpu_events(struct kfile *f, void *arg)
 {
 	struct cpu *c = kfile_cpu(f);
 
-	vcpu_accept_init_sipi(c);
+	event_accept_init(c);
 	events_get(c, arg);
 	return 0;
 }

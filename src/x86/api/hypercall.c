@@ -4,11 +4,12 @@
  * in RAX, arguments in RBX RCX RDX RSI, result in RAX.  Both instructions are
  * understood whatever the vendor, so none needs patching.
  */
+#include <errno.h>
 #include <linux/kvm_para.h>
 #include <sched.h>
 #include <string.h>
 
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 
 struct hypercall {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 #include "x86/api/msr_handlers.h"
 
 #define F(x)	offsetof(struct cpu, x)

@@ -99,7 +99,7 @@ void mce_reset(struct cpu *c);
 bool user_reply_take(struct cpu *c, u32 exit, u32 index, struct user_reply *r);
 void user_reply_wait(struct cpu *c, u32 exit, u32 index);
 
-/* control.c of x86/cpu: all checks of a guest's write. */
+/* x86/cpu/control.c: all checks of a guest's write. */
 enum step cpu_write_efer(struct cpu *c, u64 v);
 
 #endif

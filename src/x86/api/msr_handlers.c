@@ -2,7 +2,7 @@
 /* Reading and writing single MSRs (SDM vol. 4; AMD64 APM vol. 2, appendix A). */
 #include "x86/api/msr_handlers.h"
 
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 static bool is_canonical(u64 v)
 {

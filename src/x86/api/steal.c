@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "x86/api/clock.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 #include "x86/mmu/mmu.h"
 
 #define NSEC_PER_SEC	1000000000ull

@@ -10,7 +10,7 @@
 #include <x86intrin.h>
 
 #include "x86/api/clock.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 #define NSEC_PER_SEC	1000000000ull
 #define RATIO_ONE	(1ull << 32)

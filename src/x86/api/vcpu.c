@@ -9,12 +9,12 @@
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
+#include "x86/cpu/event.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
 
-#define LATCHED_INIT	BIT(0)
 #define LATCHED_SIPI	BIT(1)
 
 /* -- Life ---------------------------------------------------------------------------------- */
@@ -75,7 +75,7 @@ static void power_on(struct cpu *c)
 	c->apic_base = APIC_DEFAULT_ADDR | APIC_BASE_EN | (is_bsp(c) ? APIC_BASE_BSP : 0);
 	if (c->lapic)
 		lapic_set_base(c->lapic, c->apic_base);
-	c->smbase = 0x30000;
+	c->eoi_exit = -1;
 	c->mp_state = is_bsp(c) || !c->lapic ? KVM_MP_STATE_RUNNABLE :
 					       KVM_MP_STATE_UNINITIALIZED;
 }
@@ -148,37 +148,12 @@ bool vcpu_with_memory(struct cpu *c, void (*fn)(struct cpu *c, void *ctx), void 
 
 /* -- MP state (api.rst 4.38, 4.39; SDM vol. 3A 8.4) ----------------------------------------------- */
 
-void vcpu_accept_init_sipi(struct cpu *c)
-{
-	u8 latched = __atomic_load_n(&c->ev.latched, __ATOMIC_ACQUIRE);
-
-	/* SMM blocks INIT and swallows SIPI. */
-	if (!c->lapic || !latched)
-		return;
-	if (c->smm) {
-		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
-		return;
-	}
-	if (latched & LATCHED_INIT) {
-		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
-		cpu_reset(c, true);
-		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
-	}
-	if (!(latched & LATCHED_SIPI))
-		return;
-	__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
-	if (c->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
-		cpu_sipi(c, c->ev.sipi_vector);
-		c->mp_state = KVM_MP_STATE_RUNNABLE;
-	}
-}
-
 long vcpu_get_mp_state(struct kfile *f, void *arg)
 {
 	struct cpu *c = kfile_cpu(f);
 	struct kvm_mp_state *out = arg;
 
-	vcpu_accept_init_sipi(c);
+	event_accept_init(c);
 	if (c->mp_state == KVM_MP_STATE_HALTED &&
 	    __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT)
 		out->mp_state = KVM_MP_STATE_RUNNABLE;

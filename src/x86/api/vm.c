@@ -7,7 +7,7 @@
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 #define MAX_PHYSADDR	52
 #define TSS_ADDR_MAX	0xffffd000ull		/* three pages below 4 GiB */

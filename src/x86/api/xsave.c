@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "x86/api/api.h"
-#include "x86/api/cpuid.h"
+#include "x86/api/cpuid_table.h"
 
 #define XSAVE_LEGACY_SIZE	512u
 #define XSAVE_HEADER_SIZE	64u

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* CPUID of the host, of KVM_GET_SUPPORTED_CPUID and of a guest. */
-#ifndef ANYKVM_X86_API_CPUID_H
-#define ANYKVM_X86_API_CPUID_H
+#ifndef ANYKVM_X86_API_CPUID_TABLE_H
+#define ANYKVM_X86_API_CPUID_TABLE_H
 
 #include "api/kvm.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/features.h"
 
 #define KVM_MAX_CPUID_ENTRIES	256
+#define SIGNATURE_HYGON_EBX	0x6f677948u	/* "Hygo" */
 
 enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
