@@ -246,7 +246,7 @@ int sregs_set(struct cpu *c, const struct kvm_sregs *s)
 		return err;
 	if (pae_paging(c->cr0, c->cr4, c->efer) && (!was_pae || cr3 != c->cr3))
 		vcpu_with_memory(c, load_pdptes, NULL);
-	inject_bitmap(c, s->interrupt_bitmap);
+	inject_bitmap(c, (const u64 *)s->interrupt_bitmap);
 	return 0;
 }
 
