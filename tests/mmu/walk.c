@@ -2,6 +2,8 @@
 /* Page walks: rights, reserved bits, A and D, in every paging mode. */
 #include "machine.h"
 
+#include <pthread.h>
+
 enum mode { PAGING32_4K, PAGING32_4M, PAE_4K, PAE_2M, LONG_4K, LONG_2M, LONG_1G, NR_MODES };
 
 /* The linear address under test; its frame is on a 1 GiB boundary: 0. */
@@ -381,6 +383,47 @@ static void flags_dirty_the_table_page(void **state)
 	assert_int_equal(m->dirty, BIT_ULL(3));
 }
 
+/*
+ * Another CPU takes the page's write permission away while this one sets
+ * flags: D must never appear in an entry that is read-only by then.
+ */
+static void *revoke_and_grant(void *arg)
+{
+	u64 *pte = arg;
+	unsigned long wrong = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		__atomic_store_n(pte, 0x7000 | P, __ATOMIC_SEQ_CST);
+		for (int k = 0; k < 20; k++)
+			wrong += !!(READ_ONCE(*pte) & D);
+		__atomic_store_n(pte, 0x7000 | P | W, __ATOMIC_SEQ_CST);
+		for (int k = 0; k < 20; k++)
+			__builtin_ia32_pause();
+	}
+	__atomic_store_n(pte, 0, __ATOMIC_SEQ_CST);
+	return (void *)wrong;
+}
+
+static void flags_are_set_by_compare_and_swap(void **state)
+{
+	gpa_t leaf = build(LONG_4K, P | W, 0x7000 | P);
+	pthread_t thread;
+	struct walk w;
+	void *wrong;
+	u32 error;
+
+	assert_int_equal(pthread_create(&thread, NULL, revoke_and_grant, m->ram + leaf), 0);
+	do {
+		error = mmu_walk(&m->cpu, LIN, WR, KERNEL, true, &w) == STEP_NEXT ? 0 : w.error;
+		if (error)
+			assert_int_equal(error & PF_W, PF_W);
+		else
+			assert_true(w.writable && w.dirty);
+	} while (error != PF_W);
+	pthread_join(thread, &wrong);
+	assert_null(wrong);
+}
+
 /* -- mmu_translate ------------------------------------------------------------------------- */
 
 static void translate_ignores_rights_and_changes_nothing(void **state)
@@ -414,6 +457,7 @@ int main(void)
 		TEST(no_flags_without_access),
 		TEST(tables_in_rom_keep_their_flags),
 		TEST(flags_dirty_the_table_page),
+		TEST(flags_are_set_by_compare_and_swap),
 		TEST(translate_ignores_rights_and_changes_nothing),
 	};
 
