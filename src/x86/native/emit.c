@@ -224,8 +224,9 @@ static bool emit_data(const struct native_form *f, struct emit *e)
 }
 
 /*
- * The x87 image is in RDI.  FXRSTOR, FXSAVE and FNINIT do not wait, so an
- * unmasked exception of the guest stays in its image (SDM vol. 1 8.7).
+ * The x87 image is in RDI.  FXRSTOR and FXSAVE do not wait, so an unmasked
+ * exception of the guest stays in its image (SDM vol. 1 8.7).  The caller
+ * empties the registers.
  */
 static bool emit_x87(const struct native_form *f, struct emit *e)
 {
@@ -235,7 +236,7 @@ static bool emit_x87(const struct native_form *f, struct emit *e)
 		return false;
 	put_flags_out(f, e);
 	PUT(e, 0x48, 0x0f, 0xae, 0x07);		/* fxsave64 [rdi] */
-	PUT(e, 0xdb, 0xe3, 0xc3);		/* fninit; ret */
+	PUT(e, 0xc3);
 	return true;
 }
 

@@ -49,7 +49,23 @@ void mmx_enter_slow(struct fpu *f)
 	f->fxsave[4] = 0xff;
 }
 
-/* Runs @in on @i.  The host's control word survives, its stack is empty. */
+/*
+ * Back to an empty stack and the host's control word, as the ABI has it at
+ * function boundaries.  FNINIT is slow: only when EMMS could raise what the
+ * guest left pending, or the host's control word unmasks something.
+ */
+static void x87_leave(const struct x87_image *i, u16 host_fcw)
+{
+	if (unlikely((i->fsw & FSW_ES) || host_fcw != FCW_INIT)) {
+		asm volatile("fninit; fldcw %0" : : "m"(host_fcw));
+		return;
+	}
+	asm volatile("emms");
+	if (i->fcw != FCW_INIT)
+		asm volatile("fldcw %0" : : "m"(host_fcw));
+}
+
+/* Runs @in on @i, a copy of the guest's image. */
 static void x87_execute(struct cpu *c, const struct insn *in,
 			struct x87_image *i, void *mem)
 {
@@ -59,8 +75,7 @@ static void x87_execute(struct cpu *c, const struct insn *in,
 	/* FXRSTOR loads MXCSR too: let it load what is there. */
 	asm volatile("stmxcsr %0; fnstcw %1" : "=m"(i->mxcsr), "=m"(host_fcw));
 	((thunk_fn)in->aux)(i, mem, NULL, NULL, c);
-	if (unlikely(host_fcw != FCW_INIT))
-		asm volatile("fldcw %0" : : "m"(host_fcw));
+	x87_leave(i, host_fcw);
 }
 
 static void x87_commit(struct cpu *c, const struct insn *in, struct x87_image *i)
