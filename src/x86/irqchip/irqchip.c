@@ -6,7 +6,6 @@
 #include "x86/irqchip/irqchip.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "api/arch.h"
 #include "api/routing.h"
@@ -21,7 +20,7 @@
 static int irqchip_create_chips(struct irqchip *ic, struct vm *vm)
 {
 	ic->vm = vm;
-	ic->bus = calloc(1, sizeof(*ic->bus));
+	ic->bus = apic_bus_create();
 	ic->pic = pic_create(vm);
 	ic->ioapic = ioapic_create(vm);
 	return ic->bus && ic->pic && ic->ioapic ? 0 : -ENOMEM;
@@ -55,7 +54,7 @@ int irqchip_create_split(struct vm *vm, u32 pins)
 	int ret;
 
 	ic->vm = vm;
-	ic->bus = calloc(1, sizeof(*ic->bus));
+	ic->bus = apic_bus_create();
 	ret = ic->bus ? routing_set(vm, NULL, 0) : -ENOMEM;
 	if (ret) {
 		irqchip_destroy(ic);
@@ -85,7 +84,14 @@ int irqchip_create_pit(struct vm *vm, u32 flags)
 
 void irqchip_stop(struct irqchip *ic)
 {
+	struct vcpu *v;
+	u32 i;
+
 	pit_stop(irqchip_pit(ic));
+	if (!ic->vm)
+		return;
+	vm_for_each_vcpu(ic->vm, i, v)
+		lapic_stop(v->cpu->lapic);
 }
 
 void irqchip_destroy(struct irqchip *ic)
@@ -93,7 +99,7 @@ void irqchip_destroy(struct irqchip *ic)
 	pit_destroy(ic->pit);
 	pic_destroy(ic->pic);
 	ioapic_destroy(ic->ioapic);
-	free(ic->bus);
+	apic_bus_destroy(ic->bus);
 	ic->pit = NULL;
 	ic->pic = NULL;
 	ic->ioapic = NULL;
@@ -287,12 +293,14 @@ static void irqchip_scan_eoi(struct vm *vm)
 	struct vcpu *v;
 	u32 i;
 
+	pthread_mutex_lock(&ic->bus->scan_lock);
 	routing_for_each(vm, eoi_scan_route, &scan);
 	vm_for_each_vcpu(vm, i, v)
 		if (v->cpu->lapic)
 			eoi_scan_keep_pending(&scan, v->cpu->lapic);
 	for (i = 0; i < ARRAY_SIZE(scan.vectors); i++)
 		WRITE_ONCE(ic->bus->eoi_vectors[i], scan.vectors[i]);
+	pthread_mutex_unlock(&ic->bus->scan_lock);
 }
 
 void arch_routes_changed(struct vm *vm)
