@@ -31,9 +31,8 @@ static void irqchip_set_mode(struct irqchip *ic, enum irqchip_mode mode)
 	__atomic_store_n(&ic->mode, mode, __ATOMIC_RELEASE);
 }
 
-int irqchip_create(struct vm *vm)
+static int irqchip_init_full(struct irqchip *ic, struct vm *vm)
 {
-	struct irqchip *ic = vm_irqchip(vm);
 	const struct kvm_irq_routing_entry *routes;
 	u32 n = arch_default_routes(&routes);
 	int ret = irqchip_create_chips(ic, vm);
@@ -48,9 +47,23 @@ int irqchip_create(struct vm *vm)
 	return 0;
 }
 
-int irqchip_create_split(struct vm *vm, u32 pins)
+int irqchip_create(struct vm *vm)
 {
-	struct irqchip *ic = vm_irqchip(vm);
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	if (arch_irqchip_in_kernel(vm))
+		ret = -EEXIST;
+	else if (vm->nr_vcpus)
+		ret = -EINVAL;
+	else
+		ret = irqchip_init_full(vm_irqchip(vm), vm);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static int irqchip_init_split(struct irqchip *ic, struct vm *vm, u32 pins)
+{
 	int ret;
 
 	ic->vm = vm;
@@ -65,21 +78,50 @@ int irqchip_create_split(struct vm *vm, u32 pins)
 	return 0;
 }
 
+int irqchip_create_split(struct vm *vm, u32 pins)
+{
+	int ret = -EEXIST;
+
+	if (pins > KVM_MAX_GSI)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	if (!arch_irqchip_in_kernel(vm) && !vm->nr_vcpus)
+		ret = irqchip_init_split(vm_irqchip(vm), vm, pins);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
 struct pit *irqchip_pit(struct irqchip *ic)
 {
 	return __atomic_load_n(&ic->pit, __ATOMIC_ACQUIRE);
 }
 
-int irqchip_create_pit(struct vm *vm, u32 flags)
+static int irqchip_init_pit(struct irqchip *ic, struct vm *vm, u32 flags)
 {
 	struct pit *p = pit_create(vm, flags);
 
 	if (!p)
 		return -ENOMEM;
-	__atomic_store_n(&vm_irqchip(vm)->pit, p, __ATOMIC_RELEASE);
+	__atomic_store_n(&ic->pit, p, __ATOMIC_RELEASE);
 	/* For a table that was replaced between its creation and the store. */
 	pit_routes_changed(p);
 	return 0;
+}
+
+int irqchip_create_pit(struct vm *vm, u32 flags)
+{
+	struct irqchip *ic = vm_irqchip(vm);
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	if (irqchip_pit(ic))
+		ret = -EEXIST;
+	else if (!arch_irqchip_full(vm))
+		ret = -ENOENT;
+	else
+		ret = irqchip_init_pit(ic, vm, flags);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
 }
 
 void irqchip_stop(struct irqchip *ic)
