@@ -23,63 +23,21 @@
 
 /* -- Creation ----------------------------------------------------------------------- */
 
-static long create_irqchip_locked(struct vm *vm)
-{
-	if (arch_irqchip_in_kernel(vm))
-		return -EEXIST;
-	if (vm->nr_vcpus)
-		return -EINVAL;
-	return irqchip_create(vm);
-}
-
 long vm_create_irqchip(struct kfile *f, void *arg)
 {
-	long ret;
-
-	pthread_mutex_lock(&f->vm->lock);
-	ret = create_irqchip_locked(f->vm);
-	pthread_mutex_unlock(&f->vm->lock);
-	return ret;
-}
-
-int enable_split_irqchip(struct vm *vm, u64 pins)
-{
-	int ret = -EEXIST;
-
-	if (pins > KVM_MAX_GSI)
-		return -EINVAL;
-	pthread_mutex_lock(&vm->lock);
-	if (!arch_irqchip_in_kernel(vm) && !vm->nr_vcpus)
-		ret = irqchip_create_split(vm, pins);
-	pthread_mutex_unlock(&vm->lock);
-	return ret;
-}
-
-static long create_pit(struct vm *vm, u32 flags)
-{
-	long ret;
-
-	pthread_mutex_lock(&vm->lock);
-	if (irqchip_pit(vm_irqchip(vm)))
-		ret = -EEXIST;
-	else if (!arch_irqchip_full(vm))
-		ret = -ENOENT;
-	else
-		ret = irqchip_create_pit(vm, flags);
-	pthread_mutex_unlock(&vm->lock);
-	return ret;
+	return irqchip_create(f->vm);
 }
 
 long vm_create_pit2(struct kfile *f, void *arg)
 {
 	const struct kvm_pit_config *config = arg;
 
-	return create_pit(f->vm, config->flags);
+	return irqchip_create_pit(f->vm, config->flags);
 }
 
 long vm_create_pit(struct kfile *f, void *arg)
 {
-	return create_pit(f->vm, KVM_PIT_SPEAKER_DUMMY);
+	return irqchip_create_pit(f->vm, KVM_PIT_SPEAKER_DUMMY);
 }
 
 /* -- PICs and IOAPIC ------------------------------------------------------------------ */

@@ -6,7 +6,6 @@
 #include "x86/irqchip/irqchip.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "api/arch.h"
 #include "api/routing.h"
@@ -21,7 +20,7 @@
 static int irqchip_create_chips(struct irqchip *ic, struct vm *vm)
 {
 	ic->vm = vm;
-	ic->bus = calloc(1, sizeof(*ic->bus));
+	ic->bus = apic_bus_create();
 	ic->pic = pic_create(vm);
 	ic->ioapic = ioapic_create(vm);
 	return ic->bus && ic->pic && ic->ioapic ? 0 : -ENOMEM;
@@ -32,9 +31,8 @@ static void irqchip_set_mode(struct irqchip *ic, enum irqchip_mode mode)
 	__atomic_store_n(&ic->mode, mode, __ATOMIC_RELEASE);
 }
 
-int irqchip_create(struct vm *vm)
+static int irqchip_init_full(struct irqchip *ic, struct vm *vm)
 {
-	struct irqchip *ic = vm_irqchip(vm);
 	const struct kvm_irq_routing_entry *routes;
 	u32 n = arch_default_routes(&routes);
 	int ret = irqchip_create_chips(ic, vm);
@@ -49,13 +47,27 @@ int irqchip_create(struct vm *vm)
 	return 0;
 }
 
-int irqchip_create_split(struct vm *vm, u32 pins)
+int irqchip_create(struct vm *vm)
 {
-	struct irqchip *ic = vm_irqchip(vm);
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	if (arch_irqchip_in_kernel(vm))
+		ret = -EEXIST;
+	else if (vm->nr_vcpus)
+		ret = -EINVAL;
+	else
+		ret = irqchip_init_full(vm_irqchip(vm), vm);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static int irqchip_init_split(struct irqchip *ic, struct vm *vm, u32 pins)
+{
 	int ret;
 
 	ic->vm = vm;
-	ic->bus = calloc(1, sizeof(*ic->bus));
+	ic->bus = apic_bus_create();
 	ret = ic->bus ? routing_set(vm, NULL, 0) : -ENOMEM;
 	if (ret) {
 		irqchip_destroy(ic);
@@ -66,26 +78,62 @@ int irqchip_create_split(struct vm *vm, u32 pins)
 	return 0;
 }
 
+int irqchip_create_split(struct vm *vm, u32 pins)
+{
+	int ret = -EEXIST;
+
+	if (pins > KVM_MAX_GSI)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	if (!arch_irqchip_in_kernel(vm) && !vm->nr_vcpus)
+		ret = irqchip_init_split(vm_irqchip(vm), vm, pins);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
 struct pit *irqchip_pit(struct irqchip *ic)
 {
 	return __atomic_load_n(&ic->pit, __ATOMIC_ACQUIRE);
 }
 
-int irqchip_create_pit(struct vm *vm, u32 flags)
+static int irqchip_init_pit(struct irqchip *ic, struct vm *vm, u32 flags)
 {
 	struct pit *p = pit_create(vm, flags);
 
 	if (!p)
 		return -ENOMEM;
-	__atomic_store_n(&vm_irqchip(vm)->pit, p, __ATOMIC_RELEASE);
+	__atomic_store_n(&ic->pit, p, __ATOMIC_RELEASE);
 	/* For a table that was replaced between its creation and the store. */
 	pit_routes_changed(p);
 	return 0;
 }
 
+int irqchip_create_pit(struct vm *vm, u32 flags)
+{
+	struct irqchip *ic = vm_irqchip(vm);
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	if (irqchip_pit(ic))
+		ret = -EEXIST;
+	else if (!arch_irqchip_full(vm))
+		ret = -ENOENT;
+	else
+		ret = irqchip_init_pit(ic, vm, flags);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
 void irqchip_stop(struct irqchip *ic)
 {
+	struct vcpu *v;
+	u32 i;
+
 	pit_stop(irqchip_pit(ic));
+	if (!ic->vm)
+		return;
+	vm_for_each_vcpu(ic->vm, i, v)
+		lapic_stop(v->cpu->lapic);
 }
 
 void irqchip_destroy(struct irqchip *ic)
@@ -93,7 +141,7 @@ void irqchip_destroy(struct irqchip *ic)
 	pit_destroy(ic->pit);
 	pic_destroy(ic->pic);
 	ioapic_destroy(ic->ioapic);
-	free(ic->bus);
+	apic_bus_destroy(ic->bus);
 	ic->pit = NULL;
 	ic->pic = NULL;
 	ic->ioapic = NULL;
@@ -287,12 +335,14 @@ static void irqchip_scan_eoi(struct vm *vm)
 	struct vcpu *v;
 	u32 i;
 
+	pthread_mutex_lock(&ic->bus->scan_lock);
 	routing_for_each(vm, eoi_scan_route, &scan);
 	vm_for_each_vcpu(vm, i, v)
 		if (v->cpu->lapic)
 			eoi_scan_keep_pending(&scan, v->cpu->lapic);
 	for (i = 0; i < ARRAY_SIZE(scan.vectors); i++)
 		WRITE_ONCE(ic->bus->eoi_vectors[i], scan.vectors[i]);
+	pthread_mutex_unlock(&ic->bus->scan_lock);
 }
 
 void arch_routes_changed(struct vm *vm)

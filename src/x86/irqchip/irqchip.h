@@ -53,12 +53,13 @@ struct irqchip {
 	struct vm *vm;
 };
 
-/* KVM_CREATE_IRQCHIP, KVM_CAP_SPLIT_IRQCHIP, KVM_CREATE_PIT2.  -errno. */
+/*
+ * KVM_CREATE_IRQCHIP, KVM_CAP_SPLIT_IRQCHIP, KVM_CREATE_PIT2, with KVM's
+ * checks in its order.  They take vm->lock.  -errno.
+ */
 int irqchip_create(struct vm *vm);
 int irqchip_create_split(struct vm *vm, u32 pins);
 int irqchip_create_pit(struct vm *vm, u32 flags);
-/* KVM_ENABLE_CAP(KVM_CAP_SPLIT_IRQCHIP), all checks; takes vm->lock. */
-int enable_split_irqchip(struct vm *vm, u64 pins);
 void irqchip_destroy(struct irqchip *ic);
 /* Stops timers: nothing calls back afterwards. */
 void irqchip_stop(struct irqchip *ic);

@@ -38,9 +38,12 @@ static const struct {
 
 /* -- Counts of the bus ----------------------------------------------------------- */
 
-static void bus_count(u32 *counter, int sign)
+static void bus_count(u32 *counter, u32 before, u32 after, u32 bit)
 {
-	__atomic_fetch_add(counter, (u32)sign, __ATOMIC_SEQ_CST);
+	if (~before & after & bit)
+		__atomic_fetch_add(counter, 1, __ATOMIC_SEQ_CST);
+	else if (before & ~after & bit)
+		__atomic_fetch_sub(counter, 1, __ATOMIC_SEQ_CST);
 }
 
 static bool lapic_lint0_is_nmi(const struct lapic *l)
@@ -48,19 +51,27 @@ static bool lapic_lint0_is_nmi(const struct lapic *l)
 	return (lapic_reg(l, LAPIC_LVT_LINT0) & (LVT_MASKED | APIC_MODE)) == APIC_MODE_NMI;
 }
 
-void lapic_account(struct lapic *l, int sign)
+u32 lapic_census(const struct lapic *l)
+{
+	u32 bits = lapic_lint0_is_nmi(l) ? CENSUS_NMI_LINT0 : 0;
+
+	if (!lapic_hw_enabled(l) || lapic_x2apic(l))
+		return bits;
+	bits |= CENSUS_XAPIC;
+	if (l->id <= XAPIC_BROADCAST && lapic_reg(l, LAPIC_ID) >> 24 != l->id)
+		bits |= CENSUS_MOVED;
+	return bits;
+}
+
+void lapic_recount(struct lapic *l, u32 before, u32 after)
 {
 	struct apic_bus *bus = l->ic->bus;
 
 	if (!bus)
 		return;		/* the VM's chips went first */
-	if (lapic_lint0_is_nmi(l))
-		bus_count(&bus->nr_nmi_lint0, sign);
-	if (!lapic_hw_enabled(l) || lapic_x2apic(l))
-		return;
-	bus_count(&bus->nr_xapic, sign);
-	if (l->id <= XAPIC_BROADCAST && lapic_reg(l, LAPIC_ID) >> 24 != l->id)
-		bus_count(&bus->nr_moved, sign);
+	bus_count(&bus->nr_xapic, before, after, CENSUS_XAPIC);
+	bus_count(&bus->nr_moved, before, after, CENSUS_MOVED);
+	bus_count(&bus->nr_nmi_lint0, before, after, CENSUS_NMI_LINT0);
 }
 
 /* -- Acceptance -------------------------------------------------------------------- */
@@ -316,17 +327,18 @@ bool lapic_reg_read(struct lapic *l, u32 reg, u32 *v)
 
 static bool lapic_write_id(struct lapic *l, u32 v)
 {
+	u32 before = lapic_census(l);
+
 	if (lapic_x2apic(l))
 		return false;
-	lapic_account(l, -1);
 	lapic_reg_set(l, LAPIC_ID, v & 0xff000000);
-	lapic_account(l, 1);
+	lapic_recount(l, before, lapic_census(l));
 	return true;
 }
 
 static bool lapic_write_lvt(struct lapic *l, u32 reg, u32 v)
 {
-	u32 i = (reg - LAPIC_LVT_TIMER) / 0x10;
+	u32 i = (reg - LAPIC_LVT_TIMER) / 0x10, before = lapic_census(l);
 
 	if (!lapic_sw_enabled(l))
 		v |= LVT_MASKED;
@@ -334,9 +346,8 @@ static bool lapic_write_lvt(struct lapic *l, u32 reg, u32 v)
 	if (reg == LAPIC_LVT_TIMER) {
 		lapic_timer_write_lvt(l, v);
 	} else if (reg == LAPIC_LVT_LINT0) {
-		lapic_account(l, -1);
 		lapic_reg_set(l, reg, v);
-		lapic_account(l, 1);
+		lapic_recount(l, before, lapic_census(l));
 		lapic_look_again(l);
 	} else {
 		lapic_reg_set(l, reg, v);
@@ -346,11 +357,12 @@ static bool lapic_write_lvt(struct lapic *l, u32 reg, u32 v)
 
 static void lapic_mask_lvts(struct lapic *l)
 {
-	lapic_account(l, -1);
+	u32 before = lapic_census(l);
+
 	for (u32 i = 0; i < LAPIC_NR_LVT; i++)
 		if (lvts[i].reg != LAPIC_LVT_TIMER)
 			lapic_reg_set(l, lvts[i].reg, lapic_reg(l, lvts[i].reg) | LVT_MASKED);
-	lapic_account(l, 1);
+	lapic_recount(l, before, lapic_census(l));
 	lapic_timer_write_lvt(l, lapic_reg(l, LAPIC_LVT_TIMER) | LVT_MASKED);
 }
 
@@ -531,15 +543,17 @@ void lapic_set_x2apic_id(struct lapic *l)
 void lapic_set_base(struct lapic *l, u64 v)
 {
 	u64 changed = l->base ^ v;
+	u32 before = lapic_census(l);
 
-	lapic_account(l, -1);
 	WRITE_ONCE(l->base, v);
 	l->cpu->apic_base = v;
-	if ((changed & APIC_BASE_EN) && (v & APIC_BASE_EN))
-		lapic_reg_set(l, LAPIC_ID, l->id << 24);
-	if ((changed & APIC_BASE_EXTD) && (v & APIC_BASE_EXTD))
-		lapic_set_x2apic_id(l);
-	lapic_account(l, 1);
+	if ((changed & (APIC_BASE_EN | APIC_BASE_EXTD)) && (v & APIC_BASE_EN)) {
+		if (v & APIC_BASE_EXTD)
+			lapic_set_x2apic_id(l);
+		else
+			lapic_reg_set(l, LAPIC_ID, l->id << 24);
+	}
+	lapic_recount(l, before, lapic_census(l));
 	lapic_look_again(l);
 }
 
@@ -576,9 +590,9 @@ static void lapic_reset_regs(struct lapic *l)
 void lapic_reset(struct lapic *l, bool init)
 {
 	bool bsp = l->id == l->vm->arch->boot_cpu_id;
+	u32 before = lapic_census(l);
 
 	lapic_timer_reset(l);
-	lapic_account(l, -1);
 	if (!init) {
 		WRITE_ONCE(l->base, APIC_DEFAULT_ADDR | APIC_BASE_EN |
 				    (bsp ? APIC_BASE_BSP : 0));
@@ -588,7 +602,7 @@ void lapic_reset(struct lapic *l, bool init)
 	}
 	lapic_reset_regs(l);
 	l->arb_prio = 0;
-	lapic_account(l, 1);
+	lapic_recount(l, before, lapic_census(l));
 }
 
 struct lapic *lapic_create(struct cpu *c, u32 apic_id)
@@ -616,7 +630,7 @@ void lapic_destroy(struct lapic *l)
 	if (!l)
 		return;
 	lapic_stop(l);
-	lapic_account(l, -1);
+	lapic_recount(l, lapic_census(l), 0);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }

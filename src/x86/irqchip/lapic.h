@@ -108,8 +108,9 @@ struct apic_bus {
 	u32 nr_xapic;		/* enabled, not in x2APIC mode; atomic */
 	u32 nr_moved;		/* xAPIC ID is not the vCPU's id; atomic */
 	u32 nr_nmi_lint0;	/* LINT0 is unmasked NMI (PIT watchdog); atomic */
-	/* Split mode: vectors whose EOI is reported; changed under vm->lock. */
+	/* Split mode: vectors whose EOI is reported; written under scan_lock. */
 	u64 eoi_vectors[4];
+	pthread_mutex_t scan_lock;
 };
 
 /* An interrupt message on its way to LAPICs. */
@@ -169,8 +170,10 @@ u32 lapic_ppr(const struct lapic *l);
 int lapic_accept(struct lapic *l, u32 mode, u8 vector, bool assert, bool level);
 /* Delivers what an LVT register says.  Any thread. */
 int lapic_local_deliver(struct lapic *l, u32 lvt);
-/* Add or remove this LAPIC's part of apic_bus's counts, around a change. */
-void lapic_account(struct lapic *l, int sign);
+/* Which of apic_bus's counts this LAPIC is in, and what a change does to them. */
+enum { CENSUS_XAPIC = BIT(0), CENSUS_MOVED = BIT(1), CENSUS_NMI_LINT0 = BIT(2) };
+u32 lapic_census(const struct lapic *l);
+void lapic_recount(struct lapic *l, u32 before, u32 after);
 void lapic_set_svr(struct lapic *l, u32 v);
 void lapic_set_x2apic_id(struct lapic *l);
 u32 lapic_version(const struct lapic *l);
@@ -196,6 +199,9 @@ u32 lapic_timer_tmcct(struct lapic *l);
 void lapic_timer_restore(struct lapic *l);
 
 /* -- lapic_ipi.c ------------------------------------------------------------------ */
+
+struct apic_bus *apic_bus_create(void);
+void apic_bus_destroy(struct apic_bus *bus);
 
 /* The published LAPIC of vCPU @id, or NULL. */
 struct lapic *apic_bus_find(struct vm *vm, u32 id);

@@ -10,8 +10,26 @@
 
 #include <errno.h>
 #include <linux/kvm_para.h>
+#include <stdlib.h>
 
 #include "x86/x86.h"
+
+struct apic_bus *apic_bus_create(void)
+{
+	struct apic_bus *bus = calloc(1, sizeof(*bus));
+
+	if (bus)
+		pthread_mutex_init(&bus->scan_lock, NULL);
+	return bus;
+}
+
+void apic_bus_destroy(struct apic_bus *bus)
+{
+	if (!bus)
+		return;
+	pthread_mutex_destroy(&bus->scan_lock);
+	free(bus);
+}
 
 struct lapic *apic_bus_find(struct vm *vm, u32 id)
 {

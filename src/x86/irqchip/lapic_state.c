@@ -32,12 +32,13 @@ void lapic_get_state(struct lapic *l, struct kvm_lapic_state *s)
 /* Registers that senders set bits in are replaced word by word. */
 static void lapic_load_regs(struct lapic *l, const u32 *regs)
 {
-	lapic_account(l, -1);
+	u32 before = lapic_census(l);
+
 	for (u32 i = 0; i < LAPIC_REGS_SIZE / 4; i++)
 		__atomic_store_n(&l->regs[i], regs[i], __ATOMIC_SEQ_CST);
 	if (lapic_x2apic(l))
 		lapic_set_x2apic_id(l);
-	lapic_account(l, 1);
+	lapic_recount(l, before, lapic_census(l));
 }
 
 int lapic_set_state(struct lapic *l, const struct kvm_lapic_state *s)

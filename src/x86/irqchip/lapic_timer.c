@@ -11,6 +11,9 @@
 
 #include "x86/cpu/state.h"
 
+/* A deadline further away than weeks is never: no overflow in ns. */
+#define TSC_DELTA_MAX	BIT_ULL(53)
+
 static u32 timer_mode(const struct lapic *l)
 {
 	return lapic_reg(l, LAPIC_LVT_TIMER) & LVT_TIMER_MODE;
@@ -42,6 +45,8 @@ static void timer_arm_locked(struct lapic *l, u64 target_ns)
 {
 	if (l->timer.stopped)
 		target_ns = 0;
+	if (!target_ns && !l->timer.target_ns)
+		return;
 	l->timer.target_ns = target_ns;
 	worker_timer_arm(&l->timer.wt, target_ns);
 }
@@ -196,16 +201,17 @@ u32 lapic_timer_tmcct(struct lapic *l)
 
 static bool timer_start_deadline_locked(struct lapic *l)
 {
-	u64 deadline = l->timer.tsc_deadline, ns;
+	u64 deadline = l->timer.tsc_deadline, now, ns;
 
 	if (!deadline) {
 		timer_arm_locked(l, 0);
 		return false;
 	}
-	if (irqchip_ops->tsc(l->cpu) >= deadline)
+	now = irqchip_ops->tsc(l->cpu);
+	if (now >= deadline)
 		ns = worker_now_ns();
 	else
-		ns = irqchip_ops->tsc_to_ns(l->cpu, deadline);
+		ns = irqchip_ops->tsc_to_ns(l->cpu, now + MIN(deadline - now, TSC_DELTA_MAX));
 	return timer_start_locked(l, ns ? ns : 1);
 }
 
