@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "api/kvm.h"
+#include "api/run.h"
 
 /* Polls of a vCPU in guest before each way of giving way to it. */
 #define SYNC_SPINS	1000
@@ -61,7 +62,7 @@ static void sleep_once(struct vcpu *vcpu)
 	__atomic_store_n(&vcpu->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!has_requests(vcpu) &&
 	    futex(&vcpu->sleeping, FUTEX_WAIT, 1) < 0 && errno == EINTR)
-		__atomic_fetch_or(vcpu->requests, REQ_SIGNAL, __ATOMIC_SEQ_CST);
+		run_signalled(0);
 	__atomic_store_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST);
 	errno = err;
 }
@@ -138,6 +139,9 @@ void vm_sync_vcpus(struct vm *vm)
 		if (!is_synced(v, gen))
 			vcpu_request(v, REQ_SYNC);
 	}
-	vm_for_each_vcpu(vm, i, v)
-		wait_synced(v, gen);
+	/* A handler on top of KVM_RUN cannot wait for what it interrupted. */
+	vm_for_each_vcpu(vm, i, v) {
+		if (v != current_vcpu)
+			wait_synced(v, gen);
+	}
 }
