@@ -392,12 +392,12 @@ static void *revoke_and_grant(void *arg)
 	u64 *pte = arg;
 	unsigned long wrong = 0;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 100000; i++) {
 		__atomic_store_n(pte, 0x7000 | P, __ATOMIC_SEQ_CST);
 		for (int k = 0; k < 20; k++)
 			wrong += !!(READ_ONCE(*pte) & D);
 		__atomic_store_n(pte, 0x7000 | P | W, __ATOMIC_SEQ_CST);
-		for (int k = 0; k < 20; k++)
+		for (int k = 0; k < i % 7; k++)	/* revoke before, in and after */
 			__builtin_ia32_pause();
 	}
 	__atomic_store_n(pte, 0, __ATOMIC_SEQ_CST);
