@@ -95,6 +95,31 @@ DEFINE_MEM_ACCESS(64)
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v);
 enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v);
 
+/*
+ * Copies that store each byte once, in one piece if it has 1, 2, 4, 8 or 16:
+ * memcpy() of a variable size may store overlapping parts, and undo what
+ * another CPU stored between the two.
+ */
+static inline void mem_copy_value(void *dst, const void *src, u32 size)
+{
+	switch (size) {
+	case 1: memcpy(dst, src, 1); break;
+	case 2: memcpy(dst, src, 2); break;
+	case 4: memcpy(dst, src, 4); break;
+	default: memcpy(dst, src, 8); break;
+	}
+}
+
+static inline void mem_copy(void *dst, const void *src, u32 n)
+{
+	if (n == 1 || n == 2 || n == 4 || n == 8)
+		mem_copy_value(dst, src, n);
+	else if (n == 16)
+		memcpy(dst, src, 16);
+	else
+		memcpy(dst, src, n);	/* nothing that has to be atomic */
+}
+
 /* Vectors: up to 64 bytes. */
 static inline enum step mem_read(struct cpu *c, u64 lin, void *buf, u32 n)
 {
@@ -102,7 +127,7 @@ static inline enum step mem_read(struct cpu *c, u64 lin, void *buf, u32 n)
 
 	if (unlikely(!p))
 		return mem_read_slow(c, lin, buf, n);
-	memcpy(buf, p, n);
+	mem_copy(buf, p, n);
 	return STEP_NEXT;
 }
 
@@ -112,7 +137,7 @@ static inline enum step mem_write(struct cpu *c, u64 lin, const void *buf, u32 n
 
 	if (unlikely(!p))
 		return mem_write_slow(c, lin, buf, n);
-	memcpy(p, buf, n);
+	mem_copy(p, buf, n);
 	return STEP_NEXT;
 }
 
