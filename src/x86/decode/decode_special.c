@@ -52,7 +52,10 @@ static bool mov_moffs(const struct decoding *d, struct insn *in)
 {
 	bool store = d->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
 
+	/* An address, not a displacement: not sign-extended. */
 	in->imm = (u64)d->ops[store ? 0 : 1].mem.disp.value;
+	if (in->asz < 8)
+		in->imm &= BIT_ULL(in->asz * 8) - 1;
 	in->disp = 0;
 	return choose(in, store ? op_mov_to_moffs : op_mov_from_moffs, 0);
 }
@@ -154,13 +157,14 @@ static bool decode_load_far(const struct decoding *d, struct insn *in)
 	return false;
 }
 
-/* IN, OUT: osz is the data's size, sub tells the port in imm from DX. */
+/* IN, OUT: src_size is that of the data; rm is RDX unless the port is in imm. */
 static bool decode_io(const struct decoding *d, struct insn *in)
 {
 	const ZydisDecodedOperand *port = &d->ops[d->zi.mnemonic == ZYDIS_MNEMONIC_IN];
 	const ZydisDecodedOperand *data = &d->ops[d->zi.mnemonic == ZYDIS_MNEMONIC_OUT];
 
 	in->sub = port->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	in->rm = in->sub ? GPR_OFF_NONE : GPR_OFF(RDX);
 	if (in->sub)
 		in->imm = port->imm.value.u & 0xff;
 	in->osz = in->src_size = data->size / 8;
