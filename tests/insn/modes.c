@@ -193,6 +193,8 @@ static void unimplemented_is_not_undefined(void **state)
 {
 	assert_int_equal(STEP(0xd9, 0xe8), STEP_EXIT);		/* FLD1, no thunks here */
 	assert_exception(STEP(0x0f, 0x0b), EXC_UD);
+	assert_exception(STEP(0x0f, 0x01, 0xd5), EXC_UD);	/* XEND: RTM is not offered */
+	assert_exception(STEP(0xf3, 0x0f, 0xa6, 0xc0), EXC_UD);	/* MONTMUL */
 }
 
 int main(void)
