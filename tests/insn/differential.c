@@ -408,7 +408,7 @@ static u32 compare_all(u32 rounds)
 static void compare_mode(u8 size)
 {
 	const char *env = getenv("ANYKVM_INSN_ROUNDS");
-	u32 rounds = env ? (u32)atoi(env) : 150;
+	u32 rounds = env ? (u32)atoi(env) : 100;
 
 	env = getenv("ANYKVM_INSN_SEED");
 	seed = env ? strtoull(env, NULL, 0) | 1 : 88172645463325252ull;

@@ -58,6 +58,7 @@ void machine_set_mode(u8 code_size)
 	c->code_size = c->stack_size = code_size;
 	for (i = 0; i < NR_SEGS; i++) {
 		c->seg[i].base = 0;
+		c->seg[i].attr = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_TYPE_W | SEG_ATTR_TYPE_A;
 		c->seg[i].limit = code_size == 2 ? 0xffff : 0xffffffff;
 	}
 	cpu_set_rflags(c, 0);
