@@ -172,6 +172,27 @@ static inline u64 insn_offset(struct cpu *c, const struct insn *in)
 	return in->asz == 2 ? (u16)off : off;
 }
 
+/* The same with a segment; inline for FS, GS and ordinary data segments. */
+static inline enum step insn_linear_segment(struct cpu *c, const struct insn *in,
+					    u32 n, bool write, u64 *lin)
+{
+	const u32 kind = SEG_ATTR_TYPE_CODE | SEG_ATTR_TYPE_E | SEG_ATTR_TYPE_W |
+			 SEG_ATTR_UNUSABLE;
+	const struct segment *s = &c->seg[in->seg];
+	u64 off = insn_offset(c, in);
+
+	if (in->asz == 8) {	/* else it would have INSN_EA64 */
+		*lin = s->base + off;
+		return STEP_NEXT;
+	}
+	if (c->code_size != 8 && (s->attr & kind) == SEG_ATTR_TYPE_W &&
+	    off + n - 1 <= s->limit) {
+		*lin = (u32)(s->base + off);
+		return STEP_NEXT;
+	}
+	return cpu_seg_linear(c, in->seg, off, n, write, lin);
+}
+
 /* Linear address of the memory operand, @n bytes, all segment checks. */
 static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 				    u32 n, bool write, u64 *lin)
@@ -182,7 +203,7 @@ static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 		       (u64)(s64)in->disp;
 		return STEP_NEXT;
 	}
-	return cpu_seg_linear(c, in->seg, insn_offset(c, in), n, write, lin);
+	return insn_linear_segment(c, in, n, write, lin);
 }
 
 /* -- Stack ------------------------------------------------------------------------ */
