@@ -10,12 +10,11 @@
 #include "x86/cpu/xsave.h"
 
 static struct cpu *c;
-static _Alignas(64) u8 memory[1024];
 
 static int setup(void **state)
 {
 	c = guest_create();
-	memset(memory, 0, sizeof(memory));
+	memset(memory, 0, MEM_BYTES);
 	memset(&fake, 0, sizeof(fake));
 	c->gpr[RBX] = (u64)memory + 64;
 	return c->native ? 0 : -1;
@@ -33,7 +32,7 @@ static int teardown(void **state)
 #define RAISES(vector_, ...)						\
 	do {								\
 		struct cpu *before = test_malloc(sizeof(*c));		\
-		u8 mem[sizeof(memory)];					\
+		u8 mem[MEM_BYTES];					\
 		memcpy(before, c, sizeof(*c));				\
 		memcpy(mem, memory, sizeof(mem));			\
 		assert_int_equal(STEP(__VA_ARGS__), STEP_FAULT);	\
@@ -139,7 +138,7 @@ static void misaligned_raises_gp(void **state)
 static void page_faults_change_nothing(void **state)
 {
 	fake.fault_start = (u64)memory;
-	fake.fault_end = (u64)memory + sizeof(memory);
+	fake.fault_end = (u64)memory + MEM_BYTES;
 	STEP(FLD1);
 	c->cr2 = 0;
 	RAISES(EXC_PF, MOVUPS_LOAD);
@@ -327,7 +326,8 @@ int main(void)
 		TEST(host_x87_is_kept),
 	};
 
-	if (!native_available() || !__builtin_cpu_supports("avx2"))
+	if (!native_available() || !__builtin_cpu_supports("avx2") ||
+	    !memory_create())
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -340,12 +340,21 @@ static bool decode_hidden(const ZydisDecodedInstruction *zi, const u8 *bytes,
 			  ZydisDecodedInstruction *out,
 			  ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT])
 {
-	ZydisStackWidth width = ZYDIS_STACK_WIDTH_64;
+	ZydisStackWidth width;
 	ZydisDecoder d;
 
-	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64)
-		width = zi->stack_width == 16 ? ZYDIS_STACK_WIDTH_16 :
-						ZYDIS_STACK_WIDTH_32;
+	switch (zi->machine_mode) {
+	case ZYDIS_MACHINE_MODE_LONG_64:
+		width = ZYDIS_STACK_WIDTH_64;
+		break;
+	case ZYDIS_MACHINE_MODE_LONG_COMPAT_32:
+	case ZYDIS_MACHINE_MODE_LEGACY_32:
+		width = ZYDIS_STACK_WIDTH_32;
+		break;
+	default:
+		width = ZYDIS_STACK_WIDTH_16;
+		break;
+	}
 	ZydisDecoderInit(&d, zi->machine_mode, width);
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, zi->length, out, ops));
 }
