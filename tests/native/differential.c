@@ -71,6 +71,7 @@ static void compare_once(const struct decoded *d, const u8 *bytes)
 	memcpy(result, memory, MEM_BYTES);
 	memcpy(memory, saved, MEM_BYTES);
 	state_to_guest(cpu, &before);
+	guest_map(cpu, (u64)memory, rnd() & 1);
 	guest = before;
 	if (d->in.op(cpu, &d->in) != STEP_NEXT) {
 		if (!sig)

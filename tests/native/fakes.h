@@ -16,6 +16,8 @@ extern struct fake_mmu fake;
 /* guest.c: a vCPU in 64-bit code with everything enabled. */
 struct cpu *guest_create(void);
 void guest_destroy(struct cpu *c);
+/* Accesses to the page of @lin take the fast path, or the slow one. */
+void guest_map(struct cpu *c, u64 lin, bool mapped);
 
 /*
  * Decodes @bytes as decode_insn() would, for instructions that are native or

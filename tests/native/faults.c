@@ -131,6 +131,7 @@ static void misaligned_raises_gp(void **state)
 	assert_int_equal(STEP(0x66, 0x0f, 0x3a, 0x63, 0x43, 0x01, 0x00), STEP_NEXT);
 	assert_int_equal(STEP(0xf3, 0x0f, 0x58, 0x43, 0x01), STEP_NEXT);
 	c->fpu.mxcsr |= BIT(17);	/* AMD: MM */
+	guest_map(c, (u64)memory, true);
 	assert_int_equal(STEP(PADDD_MEM), STEP_NEXT);
 	RAISES(EXC_GP, MOVAPS_LOAD);
 }
