@@ -101,6 +101,6 @@ void guest_map(struct cpu *c, u64 lin, bool mapped)
 {
 	struct tlb_entry *e = tlb_entry(c->tlb, lin);
 
-	e->tag_read = e->tag_write = mapped ? lin & PAGE_MASK : TLB_INVALID;
+	e->tag_read = e->tag_write = mapped ? lin & PAGE_MASK : ~0ull;
 	e->addend = 0;
 }
