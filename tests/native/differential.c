@@ -18,6 +18,7 @@
 
 static struct cpu *cpu;
 static u32 forms, undefined, mismatches, rounds = 1;
+static u8 displacement = 0x10;	/* of memory operands: 64-byte aligned */
 static bool declined[ZYDIS_MNEMONIC_MAX_VALUE + 1], verbose;
 
 static void report(const struct decoded *d, const u8 *bytes, const char *why,
@@ -167,7 +168,7 @@ static u32 put_operands(u8 *b, u32 reg, bool mem)
 
 	if (mem) {
 		b[n++] = 0x43 | reg << 3;
-		b[n++] = 0x10;
+		b[n++] = displacement;
 	} else {
 		b[n++] = 0xc0 | reg << 3 | rnd() % 8;
 	}
@@ -261,6 +262,25 @@ static void compat_maps(void **state)
 				for (u32 r = 0; r < 16; r += 2)
 					try_vex(map, i & 3, i >> 2, op, r & 7, r & 8);
 	cpu->code_size = 8;
+	assert_int_equal(mismatches, 0);
+}
+
+/* The same operands require alignment, or do not. */
+static void misaligned_operands(void **state)
+{
+	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2 }, maps[] = { 0, 0x38, 0x3a };
+
+	displacement = 0x11;
+	for (u32 p = 0; p < 4; p++)
+		for (u32 m = 0; m < 3; m++)
+			for (u32 op = 0; op < 256; op++)
+				for (u32 r = 0; r < 8; r++)
+					try_legacy(prefixes[p], maps[m], op, 0, r, true);
+	for (u32 map = 1; map < 4; map++)
+		for (u32 i = 0; i < 16; i++)
+			for (u32 op = 0; op < 256; op++)
+				try_vex(map, i & 3, i >> 2, op, op & 7, true);
+	displacement = 0x10;
 	assert_int_equal(mismatches, 0);
 }
 
@@ -376,6 +396,7 @@ int main(void)
 		cmocka_unit_test(legacy_maps),
 		cmocka_unit_test(vex_maps),
 		cmocka_unit_test(compat_maps),
+		cmocka_unit_test(misaligned_operands),
 		cmocka_unit_test(sixteen_bit),
 		cmocka_unit_test(gathers),
 		cmocka_unit_test(x87),

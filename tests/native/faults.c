@@ -10,6 +10,7 @@
 #include "x86/cpu/xsave.h"
 
 static struct cpu *c;
+static struct cpu before;
 
 static int setup(void **state)
 {
@@ -31,18 +32,16 @@ static int teardown(void **state)
 /* The instruction raises @vector and leaves registers and memory alone. */
 #define RAISES(vector_, ...)						\
 	do {								\
-		struct cpu *before = test_malloc(sizeof(*c));		\
 		u8 mem[MEM_BYTES];					\
-		memcpy(before, c, sizeof(*c));				\
+		before = *c;						\
 		memcpy(mem, memory, sizeof(mem));			\
 		assert_int_equal(STEP(__VA_ARGS__), STEP_FAULT);	\
 		assert_int_equal(c->exc.vector, vector_);		\
-		assert_memory_equal(before->gpr, c->gpr, sizeof(c->gpr)); \
-		assert_memory_equal(before->fpu.vec, c->fpu.vec, sizeof(c->fpu.vec)); \
-		assert_memory_equal(before->fpu.fxsave, c->fpu.fxsave, 160); \
-		assert_int_equal(before->status, c->status);		\
+		assert_memory_equal(before.gpr, c->gpr, sizeof(c->gpr)); \
+		assert_memory_equal(before.fpu.vec, c->fpu.vec, sizeof(c->fpu.vec)); \
+		assert_memory_equal(before.fpu.fxsave, c->fpu.fxsave, 160); \
+		assert_int_equal(before.status, c->status);		\
 		assert_memory_equal(mem, memory, sizeof(mem));		\
-		test_free(before);					\
 	} while (0)
 
 #define ADDPS		0x0f, 0x58, 0xc1		/* addps xmm0, xmm1 */

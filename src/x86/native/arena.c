@@ -5,8 +5,9 @@
  *
  * Thunks have no guest state in them, so all vCPUs of the process share one
  * arena and one index by content.  Operations with 8-bit immediates make most
- * of the number that a hostile guest can cause: under 200,000, which fit.  All system calls are made when the first
- * vCPU is created: later a seccomp filter of the VMM may forbid them.
+ * of the number that a hostile guest can cause: under 200,000, which fit.
+ * All system calls are made when the first vCPU is created: later a seccomp
+ * filter of the VMM may forbid them.
  */
 #include "x86/native/thunk.h"
 

@@ -183,6 +183,9 @@ static bool must_align(const struct native_form *f)
 		return false;
 	if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return zi->meta.exception_class == ZYDIS_EXCEPTION_CLASS_AVX1;
+	/* AMD's SHA instructions take any address, against their class. */
+	if (zi->meta.isa_set == ZYDIS_ISA_SET_SHA && __builtin_cpu_is("amd"))
+		return false;
 	return !allows_unaligned(zi->mnemonic);
 }
 
