@@ -136,27 +136,31 @@ static bool is_data(const ZydisDecodedInstruction *zi)
 	}
 }
 
-static void try_form(const u8 *bytes, u32 n)
+/* False if the bytes are no instruction. */
+static bool try_form(const u8 *bytes, u32 n)
 {
 	struct decoded d;
 
-	if (!guest_decode(cpu, bytes, n, &d) || uses_rsp(&d))
-		return;
+	if (!guest_decode(cpu, bytes, n, &d))
+		return false;
+	if (uses_rsp(&d))
+		return true;
 	if (!d.in.op) {
 		declined[d.zi.mnemonic] = true;
 		if (is_data(&d.zi))
 			report(&d, bytes, "being declined", NULL, NULL);
-		return;
+		return true;
 	}
 	if (d.in.op == op_ud) {
 		undefined++;
-		return;
+		return true;
 	}
 	if (skipped(&d))
-		return;
+		return true;
 	forms++;
 	for (u32 i = 0; i < rounds; i++)
 		compare_once(&d, bytes, d.in.len);
+	return true;
 }
 
 /* -- Enumeration --------------------------------------------------------------------- */
@@ -229,7 +233,8 @@ static void try_vex(u32 map, u32 pp, u32 lw, u8 opcode, u32 reg, bool mem)
 		n = 3;
 		b[n++] = opcode;
 		n += put_operands(b + n, reg, mem);
-		try_form(b, n);
+		if (try_form(b, n))
+			return;
 	}
 }
 
