@@ -12,16 +12,6 @@
 u32 trace_mask;
 static enum log_level log_level = LOG_ERROR;
 
-enum env {
-#define ENV(name, help) ENV_##name,
-#include "trace/env.def"
-};
-
-static const char *const env_names[] = {
-#define ENV(name, help) #name,
-#include "trace/env.def"
-};
-
 static bool list_has(const char *list, const char *word)
 {
 	size_t n = strlen(word);
@@ -57,8 +47,8 @@ static void read_level(const char *value)
 
 void trace_init(void)
 {
-	const char *trace = getenv(env_names[ENV_ANYKVM_TRACE]);
-	const char *level = getenv(env_names[ENV_ANYKVM_LOG]);
+	const char *trace = getenv("ANYKVM_TRACE");
+	const char *level = getenv("ANYKVM_LOG");
 
 	if (trace)
 		read_trace(trace);

@@ -18,7 +18,7 @@ extern u32 trace_mask;
 /* Costs one predictable branch when off. */
 #define trace_on(what)	unlikely(trace_mask & (what))
 
-/* Reads the environment (env.def). */
+/* Reads the environment (env.def lists what there is). */
 void trace_init(void);
 
 /* One line, written with one system call so that threads do not mix. */
