@@ -40,7 +40,8 @@ static int guest_reads(struct vcpu *v, bool immediate_exit)
 		}
 		if (vcpu_take_requests(v, REQ_UNHALT)) {
 			vcpu_leave_guest(v);
-			usleep(50);
+			for (volatile int spin = 500; spin; spin--)
+				;
 			if (vcpu_enter_guest(v))
 				cached = NULL;
 		}
@@ -78,7 +79,7 @@ static void slots_change_under_a_running_vcpu(void **state)
 		assert_ok(set_region(vm, 0, 0, 0, PG, mine));
 		/* A neighbour comes and goes, so that places in the array move. */
 		assert_ok(set_region(vm, 1, 0, 16 * PG, i & 1 ? 0 : PG, ram));
-		if (i % 50 == 0)
+		if (i % 5 == 0)
 			vcpu_request(fake_vm->vcpus[0], REQ_UNHALT);
 	}
 	WRITE_ONCE(stop, true);
