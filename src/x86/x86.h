@@ -13,6 +13,7 @@ struct arch_vm {
 	struct irqchip irqchip;
 	u32 boot_cpu_id;
 	u64 tss_addr, identity_map_addr;
+	u32 nr_mmu_pages;
 
 	/* Capabilities enabled by KVM_ENABLE_CAP. */
 	bool exception_payload;
@@ -25,9 +26,9 @@ struct arch_vm {
 
 	struct msr_filter *msr_filter;
 
-	/* kvmclock: host CLOCK_MONOTONIC_RAW ns + offset (x86/api/clock.c). */
+	/* kvmclock is a line through this point (x86/api/clock.h). */
 	pthread_mutex_t clock_lock;
-	s64 clock_offset;
+	u64 clock_base_tsc, clock_base_ns;
 	u32 default_tsc_khz;
 	/* TSC synchronisation of host writes (kvm-api.md item 54). */
 	u64 last_tsc_write, last_tsc_ns, last_tsc_offset;

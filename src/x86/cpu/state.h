@@ -102,10 +102,13 @@ struct pio {
 	bool in;
 	bool string;
 	u8 size;
-	u32 count;
+	u32 count;		/* elements at userspace */
+	u32 done;		/* INS: elements stored already */
 	u16 port;
-	u64 rip;		/* OUT: completion advances only if still here */
+	u64 linear_rip;		/* completion does nothing unless still here */
 	u8 insn_len;
+	u8 asz;			/* INS: address size */
+	bool rep;		/* INS */
 };
 
 struct cpu {
@@ -125,6 +128,7 @@ struct cpu {
 	u8 cpl;
 	bool stop_block;	/* the loop ends the block after this insn */
 	struct tlb *tlb;	/* of the current access class, see mmu/tlb.h */
+	const struct insn *insn;	/* under way; NULL outside handlers */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;
@@ -162,7 +166,8 @@ struct cpu {
 	struct pio pio;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	u64 debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
-	u64 single_step_rip;
+	u64 pending_db;		/* DR6 bits of a trap due after this instruction */
+	s16 eoi_exit;		/* vector of a KVM_EXIT_IOAPIC_EOI due, or -1 */
 
 	/* -- CPUID: x86/api/cpuid.c ------------------------------------------ */
 	struct kvm_cpuid_entry2 *cpuid;	/* as set by userspace */
@@ -203,6 +208,12 @@ static inline bool cpu_long_mode(const struct cpu *c)	/* EFER.LMA */
 static inline bool cpu_code64(const struct cpu *c)
 {
 	return c->code_size == 8;
+}
+
+/* Linear address of the instruction: CS.base counts outside 64-bit code only. */
+static inline u64 cpu_linear_rip(const struct cpu *c)
+{
+	return cpu_code64(c) ? c->rip : (u32)(c->rip + c->seg[CS].base);
 }
 
 static inline bool cpu_protected(const struct cpu *c)

@@ -26,20 +26,34 @@ enum tlb_class {
 };
 
 enum { TLB_ENTRIES = 1024 };
-#define TLB_INVALID	(~0ull)
 
 struct tlb_entry {
-	u64 tag_read;		/* linear page address, or TLB_INVALID */
+	u64 tag_read;		/* linear page address, or tlb_no_tag() */
 	u64 tag_write;
 	u64 tag_exec;
 	u64 addend;
 };
 
+/*
+ * The tag that no address matches in entry @index: a page whose own index is
+ * another one.  Zero nearly everywhere, so that a TLB starts as zeroed memory.
+ */
+static inline u64 tlb_no_tag(u32 index)
+{
+	return index ? 0 : PAGE_SIZE;
+}
+
+/* Entries that may be valid; when full, any entry may be. */
+struct tlb_log {
+	u32 count;
+	u16 index[TLB_ENTRIES];
+};
+
 struct tlb {
 	struct tlb_entry entry[TLB_ENTRIES];
 	enum tlb_class class;
-	u32 nr_filled;			/* fill log, so that a flush is cheap */
-	u16 filled[TLB_ENTRIES];
+	u64 global_map[TLB_ENTRIES / 64];	/* entries of global pages */
+	struct tlb_log global, local;
 };
 
 static inline struct tlb_entry *tlb_entry(struct tlb *t, u64 lin)

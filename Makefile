@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Forwards only: Meson builds, the scripts do the rest.
+
+.PHONY: all demo check check-kvm bench install clean help
+
+all:
+	@scripts/install-deps build
+	@scripts/build build -Dtests=false
+
+demo:
+	@scripts/install-deps build demo
+	@scripts/build build -Dtests=false
+	@scripts/demo
+
+check:
+	@scripts/install-deps build test demo
+	@scripts/check
+
+check-kvm:
+	@scripts/install-deps build test
+	@scripts/check-kvm
+
+bench:
+	@scripts/install-deps build test
+	@scripts/build build
+	@meson test -C build --benchmark --verbose
+
+install:
+	@meson install -C build
+
+clean:
+	rm -rf build build-asan
+
+help:
+	@echo "make            build build/anykvm"
+	@echo "make demo       boot a Debian guest (INTERACTIVE=1: into a shell)"
+	@echo "make check      build and run all tests"
+	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
+	@echo "make bench      run the benchmarks"
+	@echo "make install    install what make has built"
+	@echo "make clean      remove the build directories"

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loads the engine at the first open of /dev/kvm.
+ *
+ * The engine calls libc a lot, and none of those calls may come back to us:
+ * RTLD_DEEPBIND makes it see libc before the preload object.  Sanitizer
+ * runtimes refuse that flag; for programs built with one, engine_depth alone
+ * tells the engine's calls from the program's.
+ */
+#include "engine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libc.h"
+#include "signals.h"
+
+#define ENGINE_SONAME	"libanykvm.so.0"
+
+struct engine engine;
+bool engine_loaded;
+__thread int engine_depth;
+
+static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool load_failed;
+static pid_t own_pid;
+
+bool engine_own_process(void)
+{
+	return getpid() == own_pid;
+}
+
+static void after_fork(void)
+{
+	own_pid = getpid();
+}
+
+static void say(const char *fmt, ...)
+{
+	char line[PATH_MAX + 256];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > (int)sizeof(line) - 1)
+		n = sizeof(line) - 1;
+	if (write(STDERR_FILENO, line, n) < 0)
+		return;
+}
+
+static bool is_quiet(void)
+{
+	const char *quiet = getenv("ANYKVM_QUIET");
+
+	return quiet && *quiet && strcmp(quiet, "0");
+}
+
+static void announce(void)
+{
+	const char *name = getenv("ANYKVM_ENGINE");
+
+	if (is_quiet())
+		return;
+	if (!name || !*name || !strcmp(name, "auto"))
+		name = "interp";
+	say("anykvm: serving /dev/kvm in software (%s, engine %s); "
+	    "ANYKVM_QUIET=1 silences this line\n",
+	    ENGINE_CALL(version()), name);
+}
+
+/* In the build tree the library lies beside us, installed one level up. */
+static void *load_near_preload(int mode)
+{
+	static const char *const places[] = { "", "../", "../../" };
+	char path[PATH_MAX];
+	void *handle = NULL;
+	Dl_info info;
+	char *slash;
+
+	if (!dladdr((void *)load_near_preload, &info))
+		return NULL;
+	slash = strrchr(info.dli_fname, '/');
+	if (!slash)
+		return NULL;
+	for (size_t i = 0; i < 3 && !handle; i++) {
+		int n = snprintf(path, sizeof(path), "%.*s/%s%s",
+				 (int)(slash - info.dli_fname),
+				 info.dli_fname, places[i], ENGINE_SONAME);
+
+		if (n < (int)sizeof(path) && !REAL(access)(path, F_OK))
+			return dlopen(path, mode);
+	}
+	return dlopen(ENGINE_SONAME, mode);
+}
+
+static void *load_library(void)
+{
+	const char *lib = getenv("ANYKVM_ENGINE_LIB");
+	int mode = RTLD_NOW | RTLD_LOCAL;
+
+	if (!dlsym(RTLD_DEFAULT, "__asan_init") &&
+	    !dlsym(RTLD_DEFAULT, "__tsan_init") &&
+	    !dlsym(RTLD_DEFAULT, "__msan_init"))
+		mode |= RTLD_DEEPBIND;
+	dlerror();
+	return lib && *lib ? dlopen(lib, mode) : load_near_preload(mode);
+}
+
+static const char *load(void)
+{
+	void *handle = load_library();
+
+	if (!handle)
+		return dlerror();
+#define ENGINE(fn)						\
+	engine.fn = dlsym(handle, "anykvm_" #fn);		\
+	if (!engine.fn)						\
+		return "it has no function anykvm_" #fn;
+#include "engine.def"
+	return NULL;
+}
+
+static bool engine_start(void)
+{
+	const char *why;
+
+	engine_depth++;
+	why = load();
+	if (!why)
+		engine.manage_signals();
+	engine_depth--;
+	if (why) {
+		say("anykvm: cannot load the engine: %s\n", why);
+		return false;
+	}
+	own_pid = getpid();
+	pthread_atfork(NULL, NULL, after_fork);
+	signals_start();
+	__atomic_store_n(&engine_loaded, true, __ATOMIC_RELEASE);
+	signals_adopt_all();
+	announce();
+	return true;
+}
+
+int engine_open(int flags)
+{
+	int err = errno;
+
+	pthread_mutex_lock(&load_lock);
+	if (!engine_loaded && !load_failed)
+		load_failed = !engine_start();
+	pthread_mutex_unlock(&load_lock);
+	if (!engine_loaded) {
+		errno = ENODEV;
+		return -1;
+	}
+	errno = err;
+	return ENGINE_CALL(open(flags));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The launcher's parts. */
+#ifndef ANYKVM_SHIM_LAUNCHER_H
+#define ANYKVM_SHIM_LAUNCHER_H
+
+#include <limits.h>
+
+/* Our own failures, as env(1) and timeout(1) number them. */
+enum {
+	EXIT_ANYKVM = 125,	/* anykvm itself, a wrong option included */
+	EXIT_NO_EXEC = 126,	/* the program is there, but cannot be run */
+	EXIT_NOT_FOUND = 127,	/* there is no such program */
+};
+
+/* "anykvm: ..." on stderr and exit(@status). */
+__attribute__((noreturn, format(printf, 2, 3)))
+void fail(int status, const char *fmt, ...);
+
+/* -- options.c ----------------------------------------------------------- */
+
+/*
+ * Reads options into the environment, where their twins are.  Returns the
+ * index of the program in @argv.  Exits on --help, --version and errors.
+ */
+int options_parse(int argc, char **argv);
+
+/* -- target.c ------------------------------------------------------------ */
+
+/* Finds @program as the shell would.  Exits with 126 or 127. */
+void target_find(const char *program, char path[PATH_MAX]);
+
+/* Exits with 125 if LD_PRELOAD cannot reach the program at @path. */
+void target_check(const char *path);
+
+/* -- preload_env.c ------------------------------------------------------- */
+
+/* Appends the preload object to LD_PRELOAD, or takes it out again. */
+void preload_add(void);
+void preload_remove(void);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of the launcher: env.def says which there are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launcher.h"
+
+extern char **environ;
+
+struct option_desc {
+	const char *env;
+	const char *option;	/* "name" or "name=VALUE|VALUE"; or NULL */
+	const char *value;	/* of a variable without option */
+	const char *help;
+};
+
+static const struct option_desc options[] = {
+#define ENV(name, option, help)		{ name, option, NULL, help },
+#define ENV_ONLY(name, value, help)	{ name, NULL, value, help },
+#include "trace/env.def"
+};
+
+#define N_OPTIONS	(sizeof(options) / sizeof(options[0]))
+
+static void print_help(void)
+{
+	printf("Usage: anykvm [options] [--] program [args]\n"
+	       "Runs a program that uses the Linux KVM API; its /dev/kvm is "
+	       "ours.\n\n"
+	       "Options, and the environment variables that say the same:\n");
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (options[i].option)
+			printf("  --%-23s %s\n  %25s %s\n", options[i].option,
+			       options[i].env, "", options[i].help);
+	printf("  --%-23s show this text and exit\n", "help");
+	printf("  --%-23s show the version and exit\n\nEnvironment only:\n",
+	       "version");
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (!options[i].option)
+			printf("  %s=%s: %s\n", options[i].env,
+			       options[i].value, options[i].help);
+	printf("\nThe exit status is the program's; 125 if anykvm itself "
+	       "failed,\n126 if the program cannot be run, 127 if there is no "
+	       "such program.\n");
+}
+
+static size_t name_length(const struct option_desc *opt)
+{
+	return strcspn(opt->option, "=");
+}
+
+/* True if @value is one of the choices after the "=" of @opt. */
+static int is_choice(const struct option_desc *opt, const char *value)
+{
+	const char *choice = opt->option + name_length(opt);
+
+	while (*choice++) {
+		size_t n = strcspn(choice, "|");
+
+		if (strlen(value) == n && !memcmp(choice, value, n))
+			return 1;
+		choice += n;
+	}
+	return 0;
+}
+
+static void check_value(const struct option_desc *opt, const char *value)
+{
+	const char *choices = opt->option + name_length(opt);
+
+	if (!is_choice(opt, value))
+		fail(EXIT_ANYKVM, "unknown %.*s '%s'; known are: %s",
+		     (int)name_length(opt), opt->option, value, choices + 1);
+}
+
+static const struct option_desc *find_option(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (options[i].option && name_length(&options[i]) == len &&
+		    !memcmp(options[i].option, name, len))
+			return &options[i];
+	return NULL;
+}
+
+/* Returns how many arguments the option took. */
+static int take_option(char **argv)
+{
+	const char *name = argv[0] + 2;
+	size_t len = strcspn(name, "=");
+	const struct option_desc *opt = find_option(name, len);
+	const char *value = name[len] ? name + len + 1 : NULL;
+	int taken = 1;
+
+	if (!opt)
+		fail(EXIT_ANYKVM, "unknown option '%s'; see anykvm --help",
+		     argv[0]);
+	if (!opt->option[len]) {
+		if (value)
+			fail(EXIT_ANYKVM, "option '--%s' takes no value",
+			     opt->option);
+		value = "1";
+	} else {
+		if (!value) {
+			value = argv[1];
+			taken = 2;
+		}
+		if (!value)
+			fail(EXIT_ANYKVM, "option '--%s' needs a value",
+			     opt->option);
+		check_value(opt, value);
+	}
+	setenv(opt->env, value, 1);
+	return taken;
+}
+
+/* A misspelt variable would otherwise be ignored in silence. */
+static void check_environment(void)
+{
+	for (char **e = environ; *e; e++) {
+		size_t len = strcspn(*e, "=");
+		size_t i = 0;
+
+		if (strncmp(*e, "ANYKVM_", 7))
+			continue;
+		while (i < N_OPTIONS && (strlen(options[i].env) != len ||
+					 memcmp(options[i].env, *e, len)))
+			i++;
+		if (i == N_OPTIONS)
+			fprintf(stderr, "anykvm: warning: unknown environment "
+				"variable %.*s\n", (int)len, *e);
+		else if (options[i].option && strchr(options[i].option, '=') &&
+			 (*e)[len] && (*e)[len + 1])
+			check_value(&options[i], *e + len + 1);
+	}
+}
+
+int options_parse(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && argv[i][0] == '-' && strcmp(argv[i], "--")) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			print_help();
+			exit(EXIT_SUCCESS);
+		}
+		if (!strcmp(argv[i], "--version")) {
+			printf("anykvm %s\n", ANYKVM_VERSION);
+			exit(EXIT_SUCCESS);
+		}
+		if (argv[i][1] != '-')
+			fail(EXIT_ANYKVM,
+			     "unknown option '%s'; see anykvm --help",
+			     argv[i]);
+		i += take_option(argv + i);
+	}
+	if (i < argc && !strcmp(argv[i], "--"))
+		i++;
+	if (i >= argc)
+		fail(EXIT_ANYKVM, "no program given; see anykvm --help");
+	check_environment();
+	return i;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* The x86 part of KVM_RUN (kvm-api.md part 6, items 14-26). */
+#include <errno.h>
+
+#include "api/arch.h"
+#include "util/guard.h"
+#include "x86/api/clock.h"
+#include "x86/api/run_state.h"
+#include "x86/cpu/event.h"
+#include "x86/mmu/mmu.h"
+#include "x86/x86.h"
+
+/* An AP that has had no SIPI waits, and is woken with EAGAIN (item 19). */
+static int wait_for_sipi(struct cpu *c)
+{
+	vcpu_block(c->vcpu);
+	if (vcpu_take_requests(c->vcpu, REQ_SIGNAL)) {
+		c->vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
+	vcpu_take_requests(c->vcpu, REQ_EVENT);
+	event_accept_init(c);
+	return -EAGAIN;
+}
+
+/* What userspace has done meanwhile: completes the I/O of the last exit. */
+static int complete_io(struct cpu *c)
+{
+	mmio_complete(c);
+	c->mmio.cursor = 0;
+	return c->pio.waiting && pio_complete(c) == STEP_EXIT;
+}
+
+static int run_in_guest(struct cpu *c, bool immediate_exit)
+{
+	struct guard g;
+	int r;
+
+	if (guard_enter(&g) != 0)
+		return -EFAULT;		/* the memory behind a slot has gone */
+	if (complete_io(c))
+		r = 0;
+	else if (immediate_exit)
+		r = -EINTR;
+	else
+		r = cpu_loop(c);
+	guard_leave(&g);
+	return r;
+}
+
+static int run_checked(struct cpu *c, bool immediate_exit)
+{
+	struct kvm_run *run = c->vcpu->run;
+	int r = sync_regs_load(c);
+
+	if (r)
+		return r;
+	if (!c->lapic) {
+		if (READ_ONCE(run->cr8) > 15)
+			return -EINVAL;
+		c->cr8 = READ_ONCE(run->cr8);
+	}
+	if (vcpu_enter_guest(c->vcpu))
+		mmu_flush_all(c);
+	steal_time_enter(c);
+	if (c->pio.waiting || c->mmio.waiting || !immediate_exit)
+		c->has_run = true;
+	r = run_in_guest(c, immediate_exit);
+	steal_time_leave(c);
+	vcpu_leave_guest(c->vcpu);
+	return r;
+}
+
+int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
+{
+	struct cpu *c = vcpu->cpu;
+	int r;
+
+	vcpu->run->flags = 0;
+	if (c->mp_state == KVM_MP_STATE_UNINITIALIZED)
+		r = immediate_exit ? -EINTR : wait_for_sipi(c);
+	else
+		r = run_checked(c, immediate_exit);
+	run_fill(c);
+	sync_regs_store(c);
+	return r;
+}
+
+void arch_vcpu_interrupted(struct vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+}

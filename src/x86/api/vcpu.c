@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU: its life, MP state, and the vCPU ioctls that fit nowhere else. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/arch.h"
+#include "api/memslot.h"
+#include "util/guard.h"
+#include "x86/api/api.h"
+#include "x86/api/clock.h"
+#include "x86/api/cpuid_table.h"
+#include "x86/cpu/event.h"
+#include "x86/decode/block.h"
+#include "x86/mmu/mmu.h"
+#include "x86/native/native.h"
+
+#define LATCHED_SIPI	BIT(1)
+
+/* -- Life ---------------------------------------------------------------------------------- */
+
+static bool is_bsp(const struct cpu *c)
+{
+	return c->vcpu->id == cpu_arch_vm(c)->boot_cpu_id;
+}
+
+static void cpu_free(struct cpu *c)
+{
+	if (c->lapic)
+		lapic_destroy(c->lapic);
+	block_cache_destroy(c);
+	if (c->native)
+		native_destroy(c->native);
+	if (c->mmu)
+		mmu_destroy(c);
+	msrs_destroy(c);
+	free(c->pvclock);
+	free(c->features);
+	free(c->cpuid);
+	free(c);
+}
+
+/* Everything that needs memory; cpu_free() undoes whatever was reached. */
+static int cpu_alloc(struct cpu *c)
+{
+	int err;
+
+	c->features = calloc(1, sizeof(*c->features));
+	c->pvclock = calloc(1, sizeof(*c->pvclock));
+	if (!c->features || !c->pvclock)
+		return -ENOMEM;
+	err = msrs_create(c);
+	if (!err)
+		err = mmu_create(c);
+	if (err)
+		return err;
+	/* NULL where executable memory is refused: then nothing runs natively. */
+	c->native = native_create();
+	return block_cache_create(c);
+}
+
+static int attach_lapic(struct cpu *c)
+{
+	if (!arch_irqchip_in_kernel(c->vcpu->vm))
+		return 0;
+	c->lapic = lapic_create(c, c->vcpu->id);
+	return c->lapic ? 0 : -ENOMEM;
+}
+
+static void power_on(struct cpu *c)
+{
+	c->tsc_ratio = 1ull << 32;
+	c->maxphyaddr = 36;
+	cpu_reset(c, false);
+	c->apic_base = APIC_DEFAULT_ADDR | APIC_BASE_EN | (is_bsp(c) ? APIC_BASE_BSP : 0);
+	if (c->lapic)
+		lapic_set_base(c->lapic, c->apic_base);
+	c->eoi_exit = -1;
+	c->mp_state = is_bsp(c) || !c->lapic ? KVM_MP_STATE_RUNNABLE :
+					       KVM_MP_STATE_UNINITIALIZED;
+}
+
+int arch_vcpu_create(struct vcpu *vcpu)
+{
+	struct cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~63ul);
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	memset(c, 0, sizeof(*c));
+	c->vcpu = vcpu;
+	vcpu->cpu = c;
+	vcpu->requests = &c->requests;
+	err = cpu_alloc(c);
+	if (!err)
+		err = attach_lapic(c);
+	if (err) {
+		vcpu->cpu = NULL;
+		vcpu->requests = NULL;
+		cpu_free(c);
+		return err;
+	}
+	power_on(c);
+	return 0;
+}
+
+void arch_vcpu_created(struct vcpu *vcpu)
+{
+	tsc_create(vcpu->cpu);
+}
+
+void arch_vcpu_destroy(struct vcpu *vcpu)
+{
+	if (vcpu->cpu)
+		cpu_free(vcpu->cpu);
+	vcpu->cpu = NULL;
+}
+
+/* -- Helpers of the state ioctls --------------------------------------------------------------- */
+
+void vcpu_events_changed(struct cpu *c)
+{
+	__atomic_fetch_or(&c->requests, REQ_EVENT | REQ_MODE, __ATOMIC_RELEASE);
+}
+
+void vcpu_state_changed(struct cpu *c)
+{
+	cpu_mode_changed(c);
+	mmu_flush_all(c);
+	vcpu_events_changed(c);
+}
+
+bool vcpu_with_memory(struct cpu *c, void (*fn)(struct cpu *c, void *ctx), void *ctx)
+{
+	struct guard g;
+	volatile bool ok = false;
+
+	if (vcpu_enter_guest(c->vcpu))
+		mmu_flush_all(c);
+	if (guard_enter(&g) == 0) {
+		fn(c, ctx);
+		guard_leave(&g);
+		ok = true;
+	}
+	vcpu_leave_guest(c->vcpu);
+	return ok;
+}
+
+/* -- MP state (api.rst 4.38, 4.39; SDM vol. 3A 8.4) ----------------------------------------------- */
+
+long vcpu_get_mp_state(struct kfile *f, void *arg)
+{
+	struct cpu *c = kfile_cpu(f);
+	struct kvm_mp_state *out = arg;
+
+	event_accept_init(c);
+	if (c->mp_state == KVM_MP_STATE_HALTED &&
+	    __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT)
+		out->mp_state = KVM_MP_STATE_RUNNABLE;
+	else
+		out->mp_state = c->mp_state;
+	return 0;
+}
+
+static bool mp_state_valid(u32 s)
+{
+	return s <= KVM_MP_STATE_SIPI_RECEIVED || s == KVM_MP_STATE_AP_RESET_HOLD;
+}
+
+long vcpu_set_mp_state(struct kfile *f, void *arg)
+{
+	u32 s = ((struct kvm_mp_state *)arg)->mp_state;
+	struct cpu *c = kfile_cpu(f);
+
+	if (!c->lapic && s != KVM_MP_STATE_RUNNABLE)
+		return -EINVAL;
+	if (!mp_state_valid(s))
+		return -EINVAL;
+	if ((c->smm || c->ev.smi_pending) &&
+	    (s == KVM_MP_STATE_INIT_RECEIVED || s == KVM_MP_STATE_SIPI_RECEIVED))
+		return -EINVAL;
+	if (s == KVM_MP_STATE_SIPI_RECEIVED) {
+		c->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		__atomic_fetch_or(&c->ev.latched, LATCHED_SIPI, __ATOMIC_RELEASE);
+	} else {
+		c->mp_state = s;
+	}
+	vcpu_events_changed(c);
+	return 0;
+}
+
+/* -- KVM_ENABLE_CAP of a vCPU (api.rst 4.37) --------------------------------------------------------- */
+
+long vcpu_enable_cap(struct kfile *f, void *arg)
+{
+	const struct kvm_enable_cap *cap = arg;
+
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+		kfile_cpu(f)->msrs->pv_enforce = cap->args[0];
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* -- TPR access reporting: not offered (KVM_CAP_VAPIC is 0) ------------------------------------------- */
+
+long vcpu_tpr_access_reporting(struct kfile *f, void *arg)
+{
+	const struct kvm_tpr_access_ctl *ctl = arg;
+
+	return ctl->flags || ctl->enabled ? -EINVAL : 0;
+}
+
+struct slot_query { gpa_t gpa; bool found; };
+
+static void find_slot(struct cpu *c, void *ctx)
+{
+	struct slot_query *q = ctx;
+
+	q->found = memslot_find(cpu_slots(c), q->gpa >> PAGE_SHIFT);
+}
+
+/*
+ * Only code that TPR reporting led the VMM to patch would look at the page, so
+ * the address is all there is to it.  QEMU aborts if this call fails.
+ */
+long vcpu_set_vapic_addr(struct kfile *f, void *arg)
+{
+	struct cpu *c = kfile_cpu(f);
+	struct kvm_vapic_addr va;
+
+	if (!c->lapic)
+		return -EINVAL;
+	if (copy_from_user(&va, arg, sizeof(va)))
+		return -EFAULT;
+	if (va.vapic_addr) {
+		struct slot_query q = { .gpa = va.vapic_addr };
+
+		vcpu_with_memory(c, find_slot, &q);
+		if (!q.found)
+			return -EINVAL;
+	}
+	c->msrs->vapic_addr = va.vapic_addr;
+	return 0;
+}

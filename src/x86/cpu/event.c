@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "x86/cpu/event.h"
+
+#include "api/arch.h"
+#include "x86/api/clock.h"
+#include "x86/decode/block.h"
+#include "x86/irqchip/irqchip.h"
+#include "x86/mmu/mmu.h"
+#include "x86/x86.h"
+
+enum { LATCHED_INIT = BIT(0), LATCHED_SIPI = BIT(1) };
+
+/* -- From any thread -------------------------------------------------------- */
+
+static void event_interrupt(struct cpu *c)
+{
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+void event_post_nmi(struct cpu *c)
+{
+	u8 n = __atomic_load_n(&c->ev.nmi_pending, __ATOMIC_RELAXED);
+
+	/* KVM: one NMI may wait behind one in progress (kvm-api 4.64). */
+	do {
+		if (n >= 2)
+			break;
+	} while (!__atomic_compare_exchange_n(&c->ev.nmi_pending, &n, n + 1, false,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+void event_post_smi(struct cpu *c)
+{
+	__atomic_store_n(&c->ev.smi_pending, true, __ATOMIC_RELEASE);
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static void event_post_init(struct cpu *c)
+{
+	/* A SIPI latched before this INIT is void (SDM vol. 3A 8.4.2). */
+	__atomic_store_n(&c->ev.latched, LATCHED_INIT, __ATOMIC_RELEASE);
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static void event_post_sipi(struct cpu *c, u8 vector)
+{
+	WRITE_ONCE(c->ev.sipi_vector, vector);
+	__atomic_fetch_or(&c->ev.latched, LATCHED_SIPI, __ATOMIC_RELEASE);
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static void event_eoi_exit(struct cpu *c, u8 vector)
+{
+	c->eoi_exit = vector;
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static const struct irqchip_ops ops = {
+	.interrupt	= event_interrupt,
+	.nmi		= event_post_nmi,
+	.smi		= event_post_smi,
+	.init		= event_post_init,
+	.sipi		= event_post_sipi,
+	.tpr_changed	= event_interrupt,
+	.tsc		= cpu_read_tsc,
+	.tsc_to_ns	= cpu_tsc_to_ns,
+	.eoi_exit	= event_eoi_exit,
+};
+const struct irqchip_ops *irqchip_ops = &ops;
+
+/* -- INIT and SIPI (SDM vol. 3A 8.4) ------------------------------------------ */
+
+static bool is_bsp(const struct cpu *c)
+{
+	return c->apic_base & APIC_BASE_BSP;
+}
+
+void event_accept_init(struct cpu *c)
+{
+	u8 latched;
+
+	/* INIT waits while in SMM (SDM vol. 3C 31.3.1). */
+	if (c->smm)
+		return;
+	latched = __atomic_load_n(&c->ev.latched, __ATOMIC_ACQUIRE);
+	if (latched & LATCHED_INIT) {
+		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
+		cpu_reset(c, true);
+		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE :
+					  KVM_MP_STATE_INIT_RECEIVED;
+	}
+	if (latched & LATCHED_SIPI) {
+		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
+		if (c->mp_state != KVM_MP_STATE_INIT_RECEIVED)
+			return;
+		cpu_sipi(c, READ_ONCE(c->ev.sipi_vector));
+		c->mp_state = KVM_MP_STATE_RUNNABLE;
+	}
+}
+
+/* -- Debugging from userspace --------------------------------------------------- */
+
+void event_debug_exit(struct cpu *c, u8 vector, u64 dr6)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	run->exit_reason = KVM_EXIT_DEBUG;
+	run->debug.arch.exception = vector;
+	run->debug.arch.pc = cpu_linear_rip(c);
+	run->debug.arch.dr6 = dr6 | DR6_RESET;
+	run->debug.arch.dr7 = c->guest_debug & KVM_GUESTDBG_USE_HW_BP ?
+			      c->debug_dr7 : c->dr7;
+}
+
+static bool debugger_takes(const struct cpu *c, u8 vector)
+{
+	u32 d = c->guest_debug;
+
+	if (!(d & KVM_GUESTDBG_ENABLE))
+		return false;
+	if (vector == EXC_BP)
+		return d & KVM_GUESTDBG_USE_SW_BP;
+	return vector == EXC_DB &&
+	       (d & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP));
+}
+
+bool event_exception(struct cpu *c)
+{
+	if (unlikely(debugger_takes(c, c->exc.vector))) {
+		event_debug_exit(c, c->exc.vector,
+				 c->exc.has_payload ? c->exc.payload : 0);
+		return true;
+	}
+	cpu_queue_exception(c);
+	return false;
+}
+
+/* -- Delivery --------------------------------------------------------------------- */
+
+static enum event_result shutdown_exit(struct cpu *c)
+{
+	c->ev.triple_fault = false;
+	c->vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	/* KVM: SVM puts the vCPU through INIT before it exits (kvm-api part 3). */
+	cpu_reset(c, true);
+	return EVENT_EXIT;
+}
+
+/* What became of a delivery: on a fault, the fault is queued in its place. */
+static enum event_result delivered(struct cpu *c, enum step st)
+{
+	if (st == STEP_EXIT || st == STEP_EXIT_DONE)
+		return EVENT_EXIT;
+	if (c->mmio.count)
+		mmio_retire(c);
+	if (st == STEP_FAULT && event_exception(c))
+		return EVENT_EXIT;
+	return EVENT_RUN;
+}
+
+static enum event_result deliver_exception(struct cpu *c)
+{
+	enum step st;
+
+	c->ev.exc_pending = false;
+	c->ev.exc_injected = true;
+	st = cpu_deliver(c, &c->ev.exc);
+	if (st == STEP_JUMP || st == STEP_NEXT)
+		c->ev.exc_injected = false;
+	return delivered(c, st);
+}
+
+static enum event_result deliver_irq(struct cpu *c)
+{
+	enum step st = cpu_deliver_interrupt(c, c->ev.irq_vector);
+
+	/* A fault while delivering leaves the interrupt to be delivered again. */
+	if (st == STEP_JUMP || st == STEP_NEXT)
+		c->ev.irq_injected = false;
+	return delivered(c, st);
+}
+
+static enum event_result deliver_nmi(struct cpu *c)
+{
+	enum step st;
+
+	c->ev.nmi_masked = true;
+	st = cpu_deliver_interrupt(c, EXC_NMI);
+	if (st == STEP_JUMP || st == STEP_NEXT)
+		c->ev.nmi_injected = false;
+	return delivered(c, st);
+}
+
+/* -- Interrupts -------------------------------------------------------------------- */
+
+static bool irqs_open(const struct cpu *c)
+{
+	return (c->rflags & X86_EFLAGS_IF) && !c->ev.shadow &&
+	       !(c->guest_debug & KVM_GUESTDBG_ENABLE &&
+		 c->guest_debug & KVM_GUESTDBG_BLOCKIRQ);
+}
+
+static bool take_nmi(struct cpu *c)
+{
+	if (!READ_ONCE(c->ev.nmi_pending) || c->ev.nmi_masked || c->ev.shadow)
+		return false;
+	__atomic_fetch_sub(&c->ev.nmi_pending, 1, __ATOMIC_ACQ_REL);
+	c->ev.nmi_injected = true;
+	return true;
+}
+
+static bool take_interrupt(struct cpu *c)
+{
+	int vector;
+
+	if (!irqs_open(c) || !irqchip_has_interrupt(c))
+		return false;
+	vector = irqchip_get_interrupt(c);
+	if (vector < 0)
+		return false;
+	c->ev.irq_injected = true;
+	c->ev.irq_vector = vector;
+	return true;
+}
+
+/* KVM_EXIT_IRQ_WINDOW_OPEN: a PIC in userspace waits to inject (item 23). */
+static bool window_exit(struct cpu *c)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	if (!READ_ONCE(run->request_interrupt_window) ||
+	    arch_irqchip_full(c->vcpu->vm) || !irqs_open(c))
+		return false;
+	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+	return true;
+}
+
+static bool eoi_exit(struct cpu *c)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	if (c->eoi_exit < 0)
+		return false;
+	run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+	run->eoi.vector = c->eoi_exit;
+	c->eoi_exit = -1;
+	return true;
+}
+
+/* What has begun comes first, then by SDM vol. 3A table 6-2. */
+static enum event_result deliver_due(struct cpu *c, bool *again)
+{
+	*again = true;
+	if (c->ev.triple_fault)
+		return shutdown_exit(c);
+	if (c->ev.exc_pending || c->ev.exc_injected)
+		return deliver_exception(c);
+	if (c->ev.nmi_injected)
+		return deliver_nmi(c);
+	if (c->ev.irq_injected)
+		return deliver_irq(c);
+	if (eoi_exit(c))
+		return EVENT_EXIT;
+	if (READ_ONCE(c->ev.smi_pending) && !c->smm && !c->ev.shadow) {
+		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
+		return delivered(c, cpu_enter_smm(c));
+	}
+	if (take_nmi(c) || take_interrupt(c))
+		return EVENT_RUN;
+	if (window_exit(c))
+		return EVENT_EXIT;
+	*again = false;
+	return EVENT_RUN;
+}
+
+/* -- Sleeping ------------------------------------------------------------------------ */
+
+bool event_wakes(struct cpu *c)
+{
+	struct events *ev = &c->ev;
+
+	return ev->exc_pending || ev->exc_injected || ev->irq_injected ||
+	       ev->nmi_injected || ev->triple_fault ||
+	       (READ_ONCE(ev->nmi_pending) && !ev->nmi_masked) ||
+	       (READ_ONCE(ev->smi_pending) && !c->smm) ||
+	       (irqs_open(c) && irqchip_has_interrupt(c));
+}
+
+/* Not runnable: sleeps once.  The requests that woke it are processed next. */
+static bool sleep_if_idle(struct cpu *c)
+{
+	if (likely(c->mp_state == KVM_MP_STATE_RUNNABLE))
+		return false;
+	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
+		c->mp_state = KVM_MP_STATE_RUNNABLE;
+		return false;
+	}
+	steal_time_leave(c);
+	vcpu_block(c->vcpu);
+	steal_time_enter(c);
+	return true;
+}
+
+/* -- Requests -------------------------------------------------------------------------- */
+
+static void requests_process(struct cpu *c, u32 req)
+{
+	if (req & REQ_SYNC) {
+		mmu_flush_all(c);
+		vcpu_ack_sync(c->vcpu);
+	}
+	if (req & REQ_TLB_FLUSH)
+		mmu_flush_all(c);
+	if (req & REQ_MODE)
+		cpu_mode_changed(c);
+	if (req & REQ_CLOCK)
+		clock_update(c);
+	if ((req & REQ_UNHALT) && c->mp_state == KVM_MP_STATE_HALTED)
+		c->mp_state = KVM_MP_STATE_RUNNABLE;
+	if (unlikely(READ_ONCE(c->ev.latched)))
+		event_accept_init(c);
+}
+
+static enum event_result run_one_reason(const struct cpu *c)
+{
+	if (c->ev.shadow || (c->rflags & X86_EFLAGS_TF) ||
+	    READ_ONCE(c->ev.nmi_pending) || c->pending_db || cpu_debug_active(c))
+		return EVENT_RUN_ONE;
+	return EVENT_RUN;
+}
+
+enum event_result event_process(struct cpu *c)
+{
+	enum event_result r;
+	bool again;
+
+	do {
+		/* An instruction waits for its MMIO: nothing may come between. */
+		bool held = c->mmio.count && !c->ev.exc_injected &&
+			    !c->ev.irq_injected && !c->ev.nmi_injected;
+		u32 req = vcpu_take_requests(c->vcpu, ~0u);
+
+		if (req)
+			requests_process(c, req);
+		if (req & REQ_SIGNAL) {
+			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return EVENT_EINTR;
+		}
+		if (held)
+			return EVENT_RUN_ONE;
+		if (sleep_if_idle(c)) {
+			again = true;
+			continue;
+		}
+		r = deliver_due(c, &again);
+		if (r != EVENT_RUN)
+			return r;
+	} while (again);
+
+	return run_one_reason(c);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter's main loop.
+ *
+ * A block runs without looking up.  Between blocks one comparison each asks
+ * whether another thread has posted a request, and whether RFLAGS has changed
+ * in a way that matters (IF, TF, VM): only then are events considered.
+ */
+#include <errno.h>
+
+#include "x86/cpu/cpu.h"
+#include "x86/cpu/event.h"
+#include "x86/decode/block.h"
+#include "x86/mmu/access.h"
+#include "x86/x86.h"
+
+/* Runs up to @max instructions of a block; what the last one returned. */
+static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
+{
+	const struct insn *in = b->insn, *end = in + MIN(max, b->count);
+	enum step st;
+
+	/* RF covers one instruction; IRET may set it for the next. */
+	c->rflags &= ~X86_EFLAGS_RF;
+	do {
+		c->insn = in;
+		st = in->op(c, in);
+		if (st != STEP_NEXT)
+			break;
+		c->rip += in->len;
+		in++;
+	} while (in != end && !c->stop_block);
+
+	c->insns += in - b->insn;
+	if (st == STEP_END) {
+		c->rip += in->len;
+	} else if (st == STEP_AGAIN) {
+		/* Progress is committed: its MMIO is over. */
+		st = STEP_NEXT;
+	}
+	return st;
+}
+
+/* After a block: what the instruction left behind, and the wrap of EIP. */
+static inline void settle(struct cpu *c)
+{
+	c->insn = NULL;
+	c->stop_block = false;
+	if (unlikely(c->mmio.count))
+		mmio_retire(c);
+	if (unlikely(c->code_size != 8))
+		c->rip = (u32)c->rip;
+}
+
+/* -- One instruction at a time: TF, shadows, breakpoints ---------------------- */
+
+static bool single_step_exit(struct cpu *c)
+{
+	u32 step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+
+	if ((c->guest_debug & step) != step)
+		return false;
+	event_debug_exit(c, EXC_DB, DR6_BS);
+	return true;
+}
+
+/* Instruction breakpoints come before the instruction (SDM vol. 3B 17.3.1.1). */
+static bool insn_breakpoint(struct cpu *c)
+{
+	u64 dr6 = 0;
+
+	if ((c->rflags & X86_EFLAGS_RF) || !cpu_debug_active(c) ||
+	    !cpu_insn_breakpoint(c, cpu_linear_rip(c), &dr6))
+		return false;
+	cpu_raise_db(c, dr6);
+	return true;
+}
+
+/* Trap-class #DB: single step and data breakpoints (SDM vol. 3B 17.3.1.2-4). */
+static bool trap_after(struct cpu *c, bool tf)
+{
+	u64 dr6 = c->pending_db | (tf ? DR6_BS : 0);
+
+	c->pending_db = 0;
+	if (!dr6)
+		return false;
+	cpu_raise_db(c, dr6);
+	return true;
+}
+
+enum one_result { ONE_DONE, ONE_EXIT };
+
+static enum one_result step_one(struct cpu *c)
+{
+	bool tf = c->rflags & X86_EFLAGS_TF;
+	u8 shadow = c->ev.shadow;
+	const struct block *b;
+	enum step st;
+
+	if (insn_breakpoint(c))
+		return event_exception(c) ? ONE_EXIT : ONE_DONE;
+
+	st = block_get(c, &b);
+	if (st == STEP_NEXT)
+		st = run_insns(c, b, 1);
+	if (st == STEP_EXIT)
+		return ONE_EXIT;
+
+	/* The shadow covers one instruction, and one that asks anew is ignored. */
+	c->ev.shadow &= ~shadow;
+	if (st == STEP_FAULT) {
+		settle(c);
+		return event_exception(c) ? ONE_EXIT : ONE_DONE;
+	}
+	settle(c);
+	if (trap_after(c, tf) && event_exception(c))
+		return ONE_EXIT;
+	if (st == STEP_EXIT_DONE)
+		return ONE_EXIT;
+	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
+}
+
+/* -- The loop ----------------------------------------------------------------- */
+
+/* Runs blocks until something has to be looked at.  True: an exit. */
+static bool run_blocks(struct cpu *c)
+{
+	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
+	const u64 rflags = c->rflags & watched;
+	const struct block *b;
+	enum step st;
+
+	do {
+		st = block_get(c, &b);
+		if (likely(st == STEP_NEXT))
+			st = run_insns(c, b, BLOCK_MAX_INSNS);
+		if (unlikely(st == STEP_EXIT))
+			return true;
+		settle(c);
+		if (unlikely(st > STEP_JUMP)) {
+			if (st == STEP_FAULT)
+				return event_exception(c);
+			return st == STEP_EXIT_DONE;
+		}
+	} while (likely(!READ_ONCE(c->requests) &&
+			((c->rflags ^ rflags) & watched) == 0));
+	return false;
+}
+
+int cpu_loop(struct cpu *c)
+{
+	for (;;) {
+		switch (event_process(c)) {
+		case EVENT_EINTR:
+			return -EINTR;
+		case EVENT_EXIT:
+			return 0;
+		case EVENT_RUN_ONE:
+			if (step_one(c) == ONE_EXIT)
+				return 0;
+			break;
+		case EVENT_RUN:
+			if (run_blocks(c))
+				return 0;
+			break;
+		}
+	}
+}
+
+enum step cpu_halt(struct cpu *c)
+{
+	if (!c->lapic) {
+		c->vcpu->run->exit_reason = KVM_EXIT_HLT;
+		return STEP_EXIT_DONE;
+	}
+	c->mp_state = KVM_MP_STATE_HALTED;
+	vcpu_request(c->vcpu, REQ_EVENT);
+	return STEP_JUMP;
+}
+
+enum step cpu_emulation_failure(struct cpu *c)
+{
+	struct kvm_run *run = c->vcpu->run;
+	u64 lin = cpu_linear_rip(c);
+	u32 n = MIN(15, PAGE_SIZE - (lin & ~PAGE_MASK));
+	const u8 *host;
+
+	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	/* KVM: flags, size and bytes are three 64-bit words of data. */
+	if (mmu_fetch(c, lin, &host) == STEP_NEXT) {
+		run->emulation_failure.ndata = 3;
+		run->emulation_failure.flags =
+			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = n;
+		memcpy(run->emulation_failure.insn_bytes, host, n);
+	}
+	return STEP_EXIT;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Port I/O: permission, dispatch to devices, and exits to userspace.
+ *
+ * An exit leaves RIP on the instruction; the next KVM_RUN takes the data of an
+ * IN and moves on, unless userspace has moved RIP meanwhile, which cancels the
+ * instruction.  REP INS asks for many elements at once, REP OUTS hands out one
+ * per exit with rCX already counted down, as KVM does.
+ */
+#include <string.h>
+
+#include "api/coalesced.h"
+#include "api/eventfd.h"
+#include "x86/interp/ops.h"
+#include "x86/interp/string.h"
+#include "x86/x86.h"
+
+enum { PIO_DATA_MAX = 1024 };	/* KVM: size of the batch of a REP INS */
+enum { PORT_7E = 0x7e };
+
+/* 32-bit TSS (SDM vol. 3A 7.2.1); the 64-bit one has the field there too. */
+enum {
+	TSS_TYPE_32_AVAILABLE	= 9,
+	TSS_TYPE_32_BUSY	= 11,
+	TSS_IO_MAP_BASE		= 102,
+	TSS_MIN_LIMIT		= 103,
+};
+
+/* -- Permission ------------------------------------------------------------------- */
+
+static bool tss_has_io_map(const struct segment *tr)
+{
+	u32 type = tr->attr & SEG_ATTR_TYPE;
+
+	return !(tr->attr & SEG_ATTR_UNUSABLE) && (tr->attr & SEG_ATTR_P) &&
+	       (type == TSS_TYPE_32_AVAILABLE || type == TSS_TYPE_32_BUSY) &&
+	       tr->limit >= TSS_MIN_LIMIT;
+}
+
+/* Two bytes are always read, both within the limit (SDM vol. 1 19.5.2). */
+static enum step check_io_map(struct cpu *c, u16 port, u8 size)
+{
+	const struct segment *tr = &c->seg[TR];
+	u16 base, map;
+	u32 at;
+
+	if (!tss_has_io_map(tr))
+		return cpu_raise_gp0(c);
+	TRY(mem_sys_read(c, tr->base + TSS_IO_MAP_BASE, &base, sizeof(base)));
+	at = base + port / 8;
+	if (at + 1 > tr->limit)
+		return cpu_raise_gp0(c);
+	TRY(mem_sys_read(c, tr->base + at, &map, sizeof(map)));
+	if (map >> (port % 8) & (BIT(size) - 1))
+		return cpu_raise_gp0(c);
+	return STEP_NEXT;
+}
+
+enum step cpu_check_io(struct cpu *c, u16 port, u8 size)
+{
+	if (!cpu_protected(c))
+		return STEP_NEXT;
+	if (!cpu_vm86(c) && c->cpl <= cpu_iopl(c))
+		return STEP_NEXT;
+	return check_io_map(c, port, size);
+}
+
+/* -- Breakpoints ------------------------------------------------------------------- */
+
+/* I/O breakpoints exist if CR4.DE is set (SDM vol. 3B 17.2.4). */
+static void note_io_breakpoints(struct cpu *c, u16 port, u8 size)
+{
+	static const u8 len_bytes[] = { 1, 2, 8, 4 };
+
+	if (likely(!(c->dr7 & 0xff)) || !(c->cr4 & X86_CR4_DE))
+		return;
+	for (int i = 0; i < 4; i++) {
+		u32 len = len_bytes[c->dr7 >> (18 + i * 4) & 3];
+		u64 start = c->dr[i] & ~(u64)(len - 1);
+
+		if ((c->dr7 >> (i * 2) & 3) && (c->dr7 >> (16 + i * 4) & 3) == 2 &&
+		    (port - start < len || start - port < size))
+			c->pending_db |= BIT_ULL(i);
+	}
+}
+
+/* -- Exits -------------------------------------------------------------------------- */
+
+static u64 linear_rip(const struct cpu *c)
+{
+	return c->code_size == 8 ? c->rip : (u32)(c->rip + c->seg[CS].base);
+}
+
+static enum step pio_exit(struct cpu *c, u16 port, u8 size, u32 count, bool in)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = count;
+	run->io.data_offset = PAGE_SIZE;
+	return STEP_EXIT;
+}
+
+/* The same, to be completed by pio_complete(). */
+static enum step pio_exit_waiting(struct cpu *c, u16 port, u8 size, u32 count, bool in)
+{
+	c->pio = (struct pio){
+		.waiting = true, .in = in, .size = size, .count = count,
+		.port = port, .linear_rip = linear_rip(c),
+		.insn_len = c->insn->len,
+	};
+	return pio_exit(c, port, size, count, in);
+}
+
+enum step cpu_in(struct cpu *c, u16 port, u8 size, u64 *val)
+{
+	u32 v = 0;
+
+	if (!irqchip_pio_read(c, port, size, &v))
+		return pio_exit_waiting(c, port, size, 1, true);
+	*val = v;
+	return STEP_NEXT;
+}
+
+/* True if no exit is needed. */
+static bool out_in_kernel(struct cpu *c, u16 port, u8 size, u32 val)
+{
+	struct vm *vm = c->vcpu->vm;
+
+	return irqchip_pio_write(c, port, size, val) ||
+	       ioeventfd_write(vm, true, port, size, val) ||
+	       coalesced_write(vm, true, port, &val, size);
+}
+
+/* KVM: some VMMs expect RIP to have moved on at an exit for this port. */
+static bool advances_before_exit(const struct cpu *c, u16 port, u8 size)
+{
+	return port == PORT_7E && size == 1 &&
+	       !(c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP);
+}
+
+static u32 cut_to_size(u64 val, u8 size)
+{
+	return size == 4 ? (u32)val : (u32)val & (BIT(size * 8) - 1);
+}
+
+enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val)
+{
+	u32 v = cut_to_size(val, size);
+
+	if (out_in_kernel(c, port, size, v))
+		return STEP_NEXT;
+	memcpy(c->vcpu->pio_data, &v, size);
+	if (!advances_before_exit(c, port, size))
+		return pio_exit_waiting(c, port, size, 1, false);
+	pio_exit(c, port, size, 1, false);
+	return STEP_EXIT_DONE;
+}
+
+/* -- Completion ----------------------------------------------------------------------- */
+
+/* The instruction is over: what the loop does after STEP_NEXT, but here. */
+static enum step pio_finish(struct cpu *c)
+{
+	u64 rip = c->rip + c->pio.insn_len;
+
+	c->pio.waiting = false;
+	c->rip = c->code_size == 8 ? rip : c->code_size == 4 ? (u32)rip : (u16)rip;
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->ev.shadow = 0;
+	note_io_breakpoints(c, c->pio.port, c->pio.size);
+	return STEP_JUMP;
+}
+
+static enum step ins_store(struct cpu *c, u8 asz, u8 size, u64 v)
+{
+	u64 lin;
+
+	TRY(cpu_seg_linear(c, ES, reg_get(c, GPR_OFF(RDI), asz), size, true, &lin));
+	return mem_write_size(c, lin, size, v);
+}
+
+/* Stores what userspace has provided, as far as rCX now goes. */
+static enum step ins_complete(struct cpu *c)
+{
+	struct pio *p = &c->pio;
+	enum step step;
+
+	while (p->done < p->count && (!p->rep || string_count(c, p->asz))) {
+		u64 v = 0;
+
+		memcpy(&v, c->vcpu->pio_data + p->done * p->size, p->size);
+		step = ins_store(c, p->asz, p->size, v);
+		if (step != STEP_NEXT) {
+			p->waiting = step == STEP_EXIT;
+			return step;
+		}
+		string_advance(c, GPR_OFF(RDI), p->asz, p->size, 1);
+		if (p->rep)
+			string_commit(c, p->asz, 1);
+		p->done++;
+	}
+	mmio_retire(c);
+	if (!p->rep || !string_count(c, p->asz))
+		return pio_finish(c);
+	p->waiting = false;
+	return STEP_AGAIN;
+}
+
+enum step pio_complete(struct cpu *c)
+{
+	struct pio *p = &c->pio;
+	u64 v = 0;
+
+	if (likely(!p->waiting))
+		return STEP_NEXT;
+	if (linear_rip(c) != p->linear_rip) {
+		p->waiting = false;
+		return STEP_NEXT;
+	}
+	c->insn = NULL;
+	if (p->string)
+		return ins_complete(c);
+	if (p->in) {
+		memcpy(&v, c->vcpu->pio_data, p->size);
+		reg_set(c, GPR_OFF(RAX), p->size, v);
+	}
+	return pio_finish(c);
+}
+
+/* -- IN and OUT ------------------------------------------------------------------------- */
+
+static u16 insn_port(struct cpu *c, const struct insn *in)
+{
+	return in->rm == GPR_OFF(RDX) ? (u16)c->gpr[RDX] : (u8)in->imm;
+}
+
+enum step op_in(struct cpu *c, const struct insn *in)
+{
+	u16 port = insn_port(c, in);
+	u64 v = 0;
+
+	TRY(cpu_check_io(c, port, in->src_size));
+	TRY(cpu_in(c, port, in->src_size, &v));
+	note_io_breakpoints(c, port, in->src_size);
+	reg_set(c, GPR_OFF(RAX), in->src_size, v);
+	return STEP_NEXT;
+}
+
+enum step op_out(struct cpu *c, const struct insn *in)
+{
+	u16 port = insn_port(c, in);
+
+	TRY(cpu_check_io(c, port, in->src_size));
+	TRY(cpu_out(c, port, in->src_size, c->gpr[RAX]));
+	note_io_breakpoints(c, port, in->src_size);
+	return STEP_NEXT;
+}
+
+/* -- INS and OUTS ------------------------------------------------------------------------- */
+
+/* One element is done; repeated ones let the loop look at events. */
+static enum step string_io_next(struct cpu *c, const struct insn *in)
+{
+	if (!string_repeats(in))
+		return STEP_NEXT;
+	string_commit(c, in->asz, 1);
+	return string_count(c, in->asz) ? STEP_AGAIN : STEP_NEXT;
+}
+
+/* KVM: as many elements as fit the batch and the page of the destination. */
+static u32 ins_batch(struct cpu *c, const struct insn *in, u8 size)
+{
+	u64 count = string_count(c, in->asz);
+	u32 offset = c->gpr[RDI] & ~PAGE_MASK;
+	u32 room = c->rflags & X86_EFLAGS_DF ? offset : PAGE_SIZE - offset;
+
+	if (!string_repeats(in))
+		return 1;
+	count = MIN(count, MIN(room, (u32)PIO_DATA_MAX) / size);
+	return count ? (u32)count : 1;
+}
+
+enum step op_ins(struct cpu *c, const struct insn *in)
+{
+	u8 size = MIN(in->osz, 4);
+	u16 port = (u16)c->gpr[RDX];
+	u64 lin;
+	u32 v = 0;
+
+	TRY(cpu_check_io(c, port, size));
+	if (string_repeats(in) && !string_count(c, in->asz))
+		return STEP_NEXT;
+	/* A destination that faults does so before the device is asked. */
+	TRY(cpu_seg_linear(c, ES, reg_get(c, GPR_OFF(RDI), in->asz), size, true, &lin));
+	TRY(mem_probe(c, lin, size, true));
+	if (!irqchip_pio_read(c, port, size, &v)) {
+		pio_exit_waiting(c, port, size, ins_batch(c, in, size), true);
+		c->pio.string = true;
+		c->pio.asz = in->asz;
+		c->pio.rep = string_repeats(in);
+		return STEP_EXIT;
+	}
+	TRY(mem_write_size(c, lin, size, v));
+	note_io_breakpoints(c, port, size);
+	string_advance(c, GPR_OFF(RDI), in->asz, size, 1);
+	return string_io_next(c, in);
+}
+
+enum step op_outs(struct cpu *c, const struct insn *in)
+{
+	u8 size = MIN(in->osz, 4);
+	u16 port = (u16)c->gpr[RDX];
+	u64 v, lin;
+
+	TRY(cpu_check_io(c, port, size));
+	if (string_repeats(in) && !string_count(c, in->asz))
+		return STEP_NEXT;
+	TRY(cpu_seg_linear(c, in->seg, reg_get(c, GPR_OFF(RSI), in->asz), size, false, &lin));
+	TRY(mem_read_size(c, lin, size, &v));
+	note_io_breakpoints(c, port, size);
+	string_advance(c, GPR_OFF(RSI), in->asz, size, 1);
+	if (out_in_kernel(c, port, size, (u32)v))
+		return string_io_next(c, in);
+
+	/* KVM: after the last one too, RIP stays: it ends when rCX is found 0. */
+	memcpy(c->vcpu->pio_data, &v, size);
+	pio_exit(c, port, size, 1, false);
+	if (!string_repeats(in))
+		return STEP_EXIT_DONE;
+	string_commit(c, in->asz, 1);
+	return STEP_EXIT;
+}

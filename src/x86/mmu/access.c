@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow path of memory accesses: what misses the TLB, crosses a page, is
+ * MMIO, or has to be checked for alignment and data breakpoints.
+ *
+ * An access touches at most two pages, and both are translated before either
+ * is touched.
+ */
+#include "x86/mmu/access.h"
+#include "x86/mmu/internal.h"
+
+/* -- Translation ---------------------------------------------------------------- */
+
+static enum step page_miss(struct cpu *c, u64 lin, enum access a,
+			   enum tlb_class class, struct page *p)
+{
+	const struct memslot *s;
+	struct walk w;
+
+	*p = (struct page){ 0 };
+	if (mmu_walk(c, lin, a, class, true, &w) != STEP_NEXT)
+		return cpu_raise_pf(c, lin, w.error);
+	p->gpa = w.gpa;
+	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
+	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY)))
+		return STEP_NEXT;
+	if (a == ACCESS_WRITE)
+		memslot_mark_dirty(s, w.gpa >> PAGE_SHIFT);
+	p->host = (u8 *)memslot_hva(s, w.gpa);
+	tlb_fill(c, class, lin, a, &w, s);
+	return STEP_NEXT;
+}
+
+static u64 entry_tag(const struct tlb_entry *e, enum access a)
+{
+	if (a == ACCESS_READ)
+		return e->tag_read;
+	return a == ACCESS_WRITE ? e->tag_write : e->tag_exec;
+}
+
+enum step mmu_page(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		   struct page *p)
+{
+	const struct tlb_entry *e = tlb_entry(&c->mmu->tlb[class], lin);
+
+	if (unlikely(entry_tag(e, a) != (lin & PAGE_MASK)))
+		return page_miss(c, lin, a, class, p);
+	p->host = (u8 *)(lin + e->addend);
+	p->gpa = 0;	/* nobody asks: it is memory */
+	return STEP_NEXT;
+}
+
+/* SDM vol. 1 3.3.7.1: #SS for a reference through SS, explicit or implied. */
+static enum step raise_non_canonical(struct cpu *c)
+{
+	const struct insn *in = c->insn;
+
+	if (in && (in->flags & INSN_MEM) && in->seg == SS)
+		return cpu_raise_error(c, EXC_SS, 0);
+	return cpu_raise_gp0(c);
+}
+
+enum step access_page(struct cpu *c, u64 lin, enum access a, struct page *p)
+{
+	if (unlikely(!is_canonical(lin)))
+		return raise_non_canonical(c);
+	return mmu_page(c, lin, a, mmu_class(c), p);
+}
+
+/* One access: the part in its first page, and the rest if it crosses. */
+struct span {
+	struct page page[2];
+	u64 lin[2];
+	u32 n[2];
+};
+
+/* Linear addresses of 16- and 32-bit code wrap at 4 GiB. */
+static u64 next_page(const struct cpu *c, u64 lin)
+{
+	u64 next = (lin & PAGE_MASK) + PAGE_SIZE;
+
+	return c->code_size == 8 || lin >> 32 ? next : (u32)next;
+}
+
+static enum step span_page(struct cpu *c, struct span *s, int i, enum access a,
+			   bool system)
+{
+	if (!system)
+		return access_page(c, s->lin[i], a, &s->page[i]);
+	if (unlikely(!is_canonical(s->lin[i])))
+		return cpu_raise_gp0(c);
+	return mmu_page(c, s->lin[i], a, TLB_KERNEL, &s->page[i]);
+}
+
+/* @n is at most a page. */
+static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
+				bool system, struct span *s)
+{
+	u32 room = PAGE_SIZE - (lin & ~PAGE_MASK);
+
+	s->lin[0] = lin;
+	s->n[0] = MIN(n, room);
+	s->n[1] = n - s->n[0];
+	TRY(span_page(c, s, 0, a, system));
+	if (likely(!s->n[1]))
+		return STEP_NEXT;
+	s->lin[1] = next_page(c, lin);
+	return span_page(c, s, 1, a, system);
+}
+
+/* -- Checked accesses ------------------------------------------------------------- */
+
+/* #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4 and 8 bytes. */
+static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
+		return STEP_NEXT;
+	if ((n == 2 || n == 4 || n == 8) && (lin & (n - 1)))
+		return cpu_raise_error(c, EXC_AC, 0);
+	return STEP_NEXT;
+}
+
+enum { DR_LEN_MASK = 3, DR_RW_WRITE = 1, DR_RW_IO = 2, DR_RW_ANY = 3 };
+
+/* Data breakpoints that [lin, lin + n) meets (SDM vol. 3B 17.2.5). */
+static void note_breakpoints(struct cpu *c, u64 lin, u32 n, bool write)
+{
+	static const u8 len_bytes[] = { 1, 2, 8, 4 };
+	bool host = c->guest_debug & KVM_GUESTDBG_USE_HW_BP;
+	u64 dr7 = host ? c->debug_dr7 : c->dr7;
+	const u64 *dr = host ? c->debug_dr : c->dr;
+
+	for (int i = 0; i < 4; i++) {
+		u32 rw = dr7 >> (16 + i * 4) & 3;
+		u32 len = len_bytes[dr7 >> (18 + i * 4) & DR_LEN_MASK];
+		u64 start = dr[i] & ~(u64)(len - 1);
+
+		if (!(dr7 >> (i * 2) & 3))
+			continue;
+		if (rw != DR_RW_ANY && !(rw == DR_RW_WRITE && write))
+			continue;
+		if (lin - start < len || start - lin < n)
+			c->pending_db |= BIT_ULL(i);
+	}
+}
+
+static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
+{
+	TRY(check_alignment(c, lin, n));
+	note_breakpoints(c, lin, n, write);
+	return STEP_NEXT;
+}
+
+/* -- Reads and writes ----------------------------------------------------------------- */
+
+static enum step page_read(struct cpu *c, const struct page *p, u8 *buf, u32 n)
+{
+	if (likely(p->host)) {
+		memcpy(buf, p->host, n);
+		return STEP_NEXT;
+	}
+	for (u32 i = 0; i < n; i += 8)
+		TRY(mmio_read(c, p->gpa + i, buf + i, MIN(n - i, 8)));
+	return STEP_NEXT;
+}
+
+static enum step page_write(struct cpu *c, const struct page *p, const u8 *buf,
+			    u32 n)
+{
+	if (likely(p->host)) {
+		memcpy(p->host, buf, n);
+		return STEP_NEXT;
+	}
+	for (u32 i = 0; i < n; i += 8)
+		TRY(mmio_write(c, p->gpa + i, buf + i, MIN(n - i, 8)));
+	return STEP_NEXT;
+}
+
+static enum step span_read(struct cpu *c, const struct span *s, u8 *buf)
+{
+	TRY(page_read(c, &s->page[0], buf, s->n[0]));
+	if (s->n[1])
+		return page_read(c, &s->page[1], buf + s->n[0], s->n[1]);
+	return STEP_NEXT;
+}
+
+static void note_code_store(struct cpu *c, const struct span *s)
+{
+	if (in_code_page(c, s->lin[0]) || (s->n[1] && in_code_page(c, s->lin[1])))
+		c->stop_block = true;
+}
+
+static enum step span_write(struct cpu *c, const struct span *s, const u8 *buf)
+{
+	note_code_store(c, s);
+	TRY(page_write(c, &s->page[0], buf, s->n[0]));
+	if (s->n[1])
+		return page_write(c, &s->page[1], buf + s->n[0], s->n[1]);
+	return STEP_NEXT;
+}
+
+enum step mem_read_slow(struct cpu *c, u64 lin, void *buf, u32 n)
+{
+	struct span s;
+
+	TRY(span_translate(c, lin, n, ACCESS_READ, false, &s));
+	if (unlikely(mmu_checked(c)))
+		TRY(check_access(c, lin, n, false));
+	return span_read(c, &s, buf);
+}
+
+enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n)
+{
+	struct span s;
+
+	TRY(span_translate(c, lin, n, ACCESS_WRITE, false, &s));
+	if (unlikely(mmu_checked(c)))
+		TRY(check_access(c, lin, n, true));
+	return span_write(c, &s, buf);
+}
+
+/* A read of a part of a TSS or a table entry may be larger than a vector. */
+enum step mem_sys_read(struct cpu *c, u64 lin, void *buf, u32 n)
+{
+	struct span s;
+
+	TRY(span_translate(c, lin, n, ACCESS_READ, true, &s));
+	return span_read(c, &s, buf);
+}
+
+enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
+{
+	struct span s;
+
+	TRY(span_translate(c, lin, n, ACCESS_WRITE, true, &s));
+	return span_write(c, &s, buf);
+}
+
+/* Constant sizes: a copy of unknown size would be a call of memcpy(). */
+enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
+{
+	const u8 *p = tlb_host_read(c, lin, size);
+
+	*v = 0;
+	if (unlikely(!p))
+		return mem_read_slow(c, lin, v, size);
+	switch (size) {
+	case 1: memcpy(v, p, 1); break;
+	case 2: memcpy(v, p, 2); break;
+	case 4: memcpy(v, p, 4); break;
+	default: memcpy(v, p, 8); break;
+	}
+	return STEP_NEXT;
+}
+
+enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v)
+{
+	u8 *p = tlb_host_write(c, lin, size);
+
+	if (unlikely(!p))
+		return mem_write_slow(c, lin, &v, size);
+	switch (size) {
+	case 1: memcpy(p, &v, 1); break;
+	case 2: memcpy(p, &v, 2); break;
+	case 4: memcpy(p, &v, 4); break;
+	default: memcpy(p, &v, 8); break;
+	}
+	return STEP_NEXT;
+}
+
+/* -- Probes and pointers ---------------------------------------------------------------- */
+
+enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
+{
+	struct page p;
+
+	for (;;) {
+		u32 room = PAGE_SIZE - (lin & ~PAGE_MASK);
+
+		TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
+		if (n <= room)
+			return STEP_NEXT;
+		n -= room;
+		lin = next_page(c, lin);
+	}
+}
+
+enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
+{
+	struct page p = { 0 };
+
+	TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
+	*host = p.host;
+	if (write && in_code_page(c, lin))
+		c->stop_block = true;
+	return STEP_NEXT;
+}
+
+enum step mmu_fetch(struct cpu *c, u64 lin, const u8 **host)
+{
+	struct page p;
+
+	if (unlikely(!is_canonical(lin)))
+		return cpu_raise_gp0(c);
+	TRY(mmu_page(c, lin, ACCESS_EXEC, mmu_class(c), &p));
+	if (unlikely(!p.host))
+		return cpu_emulation_failure(c);
+	*host = p.host;
+	return STEP_NEXT;
+}
+
+/* -- Read-modify-write ------------------------------------------------------------------- */
+
+/*
+ * Whatever needs the slow path here but lies in one page of memory is still
+ * accessed through the host pointer, so that LOCK holds.
+ */
+static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
+{
+	struct span s;
+
+	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
+	if (unlikely(mmu_checked(c)))
+		TRY(check_access(c, m->lin, m->size, true));
+	if (s.n[1] || !s.page[0].host)	/* a read-only slot is read as memory */
+		return mem_read_slow(c, m->lin, &m->old, m->size);
+	note_code_store(c, &s);
+	m->host = s.page[0].host;
+	memcpy(&m->old, m->host, m->size);
+	return STEP_NEXT;
+}
+
+enum step rmw_begin(struct cpu *c, u64 lin, u32 size, struct rmw *m)
+{
+	m->lin = lin;
+	m->size = size;
+	m->old = 0;
+	m->host = tlb_host_write(c, lin, size);
+	if (unlikely(!m->host))
+		return rmw_begin_slow(c, m);
+	switch (size) {
+	case 1: memcpy(&m->old, m->host, 1); break;
+	case 2: memcpy(&m->old, m->host, 2); break;
+	case 4: memcpy(&m->old, m->host, 4); break;
+	default: memcpy(&m->old, m->host, 8); break;
+	}
+	return STEP_NEXT;
+}
+
+#define SWAP(type)								\
+	do {									\
+		type old = (type)m->old;					\
+										\
+		return __atomic_compare_exchange_n((type *)m->host, &old,	\
+			(type)value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
+	} while (0)
+
+static bool rmw_swap(struct rmw *m, u64 value)
+{
+	switch (m->size) {
+	case 1: SWAP(u8);
+	case 2: SWAP(u16);
+	case 4: SWAP(u32);
+	default: SWAP(u64);
+	}
+}
+
+enum step rmw_commit(struct cpu *c, struct rmw *m, u64 value, bool locked)
+{
+	if (unlikely(!m->host))
+		return mem_write_slow(c, m->lin, &value, m->size);
+	if (locked)
+		return rmw_swap(m, value) ? STEP_NEXT : STEP_AGAIN;
+	switch (m->size) {
+	case 1: memcpy(m->host, &value, 1); break;
+	case 2: memcpy(m->host, &value, 2); break;
+	case 4: memcpy(m->host, &value, 4); break;
+	default: memcpy(m->host, &value, 8); break;
+	}
+	return STEP_NEXT;
+}

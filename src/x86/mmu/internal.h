@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of x86/mmu/ share. */
+#ifndef ANYKVM_X86_MMU_INTERNAL_H
+#define ANYKVM_X86_MMU_INTERNAL_H
+
+#include "api/memslot.h"
+#include "x86/cpu/cpu.h"
+#include "x86/mmu/mmu.h"
+
+struct mmu {
+	struct tlb tlb[NR_TLB_CLASSES];
+	u32 last_slot;		/* index where gpa_slot() looks first */
+	/*
+	 * Regions filled from large pages, by hash: INVLPG anywhere in such a
+	 * page must drop all of it, whereas entries are 4 KiB each.
+	 */
+	u64 large_4m[4], large_1g;
+	/* Control bits the entries depend on; a change flushes them. */
+	u64 mode;
+};
+
+/* The class of explicit accesses now, whether they are checked or not. */
+enum tlb_class mmu_class(const struct cpu *c);
+
+static inline bool is_canonical(u64 lin)
+{
+	return (u64)((s64)(lin << 16) >> 16) == lin;
+}
+
+/* Do explicit accesses need looking at one by one (TLB_CHECKED)? */
+static inline bool mmu_checked(const struct cpu *c)
+{
+	return c->tlb->class == TLB_CHECKED;
+}
+
+/* Is linear @lin in the page that is being executed? */
+static inline bool in_code_page(const struct cpu *c, u64 lin)
+{
+	return (lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE;
+}
+
+static inline bool slot_holds(const struct memslot *s, gfn_t gfn)
+{
+	return gfn - s->base_gfn < s->npages;
+}
+
+/* The slot that holds @gfn, or NULL; remembers the last one. */
+const struct memslot *gpa_slot(struct cpu *c, gfn_t gfn);
+
+/* Where an access to one page goes: @host is NULL for MMIO at @gpa. */
+struct page {
+	u8 *host;
+	gpa_t gpa;
+};
+
+/* Translates through the TLB of @class, fills it; #PF is raised. */
+enum step mmu_page(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		   struct page *p);
+
+/* The same for the current class; non-canonical: #GP(0) or #SS(0). */
+enum step access_page(struct cpu *c, u64 lin, enum access a, struct page *p);
+
+/* Enters a translation of the page of @lin into the TLB of @class. */
+void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
+	      const struct walk *w, const struct memslot *s);
+
+/* May @class do @a to the page of @w?  Page-fault error bits, 0 if so. */
+bool walk_permits(const struct cpu *c, const struct walk *w, enum access a,
+		  enum tlb_class class);
+
+#endif

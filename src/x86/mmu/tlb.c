@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Filling and flushing the software TLB.
+ *
+ * Each TLB logs which entries it filled, those of global pages apart, so that
+ * a flush costs what was used since the last one.  Large pages are entered
+ * 4 KiB at a time.
+ */
+#include "x86/mmu/internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* -- Classes ------------------------------------------------------------------ */
+
+enum tlb_class mmu_class(const struct cpu *c)
+{
+	if (c->cpl == 3)
+		return TLB_USER;
+	if ((c->rflags & X86_EFLAGS_AC) && (c->cr4 & X86_CR4_SMAP))
+		return TLB_KERNEL_AC;
+	return TLB_KERNEL;
+}
+
+/* Is a data breakpoint enabled (SDM vol. 3B 17.2.4)? */
+static bool data_breakpoints(const struct cpu *c)
+{
+	u64 dr7 = c->guest_debug & KVM_GUESTDBG_USE_HW_BP ? c->debug_dr7 : c->dr7;
+
+	if (likely(!(dr7 & 0xff)))
+		return false;
+	for (int i = 0; i < 4; i++)
+		if ((dr7 >> (i * 2) & 3) && (dr7 >> (16 + i * 4) & 1))
+			return true;
+	return false;
+}
+
+static bool alignment_checked(const struct cpu *c)
+{
+	return c->cpl == 3 && (c->rflags & X86_EFLAGS_AC) && (c->cr0 & X86_CR0_AM);
+}
+
+/* What translations depend on, besides the tables. */
+static u64 mmu_mode(const struct cpu *c)
+{
+	const u64 cr4 = X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP |
+			X86_CR4_SMAP;
+
+	return (c->cr0 & (X86_CR0_PG | X86_CR0_WP)) | (c->cr4 & cr4) |
+	       (c->efer & (EFER_NX | EFER_LMA)) << 32 |
+	       (u64)c->smm << 48 | (u64)c->maxphyaddr << 56;
+}
+
+void mmu_class_changed(struct cpu *c)
+{
+	u64 mode = mmu_mode(c);
+
+	if (!c->mmu)	/* a reset before mmu_create() */
+		return;
+	if (unlikely(mode != c->mmu->mode)) {
+		c->mmu->mode = mode;
+		mmu_flush_all(c);
+	}
+	c->tlb = &c->mmu->tlb[data_breakpoints(c) || alignment_checked(c) ?
+			      TLB_CHECKED : mmu_class(c)];
+}
+
+/* -- Life --------------------------------------------------------------------- */
+
+/* Anonymous memory: what is never filled is never there. */
+int mmu_create(struct cpu *c)
+{
+	struct mmu *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED)
+		return -ENOMEM;
+	for (int i = 0; i < NR_TLB_CLASSES; i++) {
+		struct tlb_entry *e = &m->tlb[i].entry[0];
+
+		m->tlb[i].class = i;
+		e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(0);
+	}
+	c->mmu = m;
+	mmu_class_changed(c);
+	return 0;
+}
+
+void mmu_destroy(struct cpu *c)
+{
+	if (c->mmu)
+		munmap(c->mmu, sizeof(*c->mmu));
+	c->mmu = NULL;
+	c->tlb = NULL;
+}
+
+/* -- Entries -------------------------------------------------------------------- */
+
+static void tlb_drop(struct tlb *t, u32 i)
+{
+	struct tlb_entry *e = &t->entry[i];
+
+	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
+}
+
+static bool tlb_is_global(const struct tlb *t, u32 i)
+{
+	return t->global_map[i / 64] >> (i % 64) & 1;
+}
+
+static void log_add(struct tlb_log *l, u32 i)
+{
+	if (likely(l->count < TLB_ENTRIES))
+		l->index[l->count++] = (u16)i;
+}
+
+/* Drops the logged entries whose global bit is @global. */
+static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
+{
+	u32 n = l->count;
+
+	if (unlikely(n == TLB_ENTRIES)) {
+		for (u32 i = 0; i < TLB_ENTRIES; i++)
+			if (tlb_is_global(t, i) == global)
+				tlb_drop(t, i);
+	} else {
+		for (u32 k = 0; k < n; k++)
+			if (tlb_is_global(t, l->index[k]) == global)
+				tlb_drop(t, l->index[k]);
+	}
+	l->count = 0;
+}
+
+static u64 *large_word(struct mmu *m, u64 lin, u64 *bit)
+{
+	u64 hash = (lin >> 22) * 0x9e3779b97f4a7c15ull >> 56;
+
+	*bit = BIT_ULL(hash % 64);
+	return &m->large_4m[hash / 64];
+}
+
+static u64 large_1g_bit(u64 lin)
+{
+	return BIT_ULL((lin >> 30) * 0x9e3779b97f4a7c15ull >> 58);
+}
+
+static void note_large(struct mmu *m, u64 lin, u64 page_size)
+{
+	u64 bit;
+
+	if (page_size > 4ul << 20)
+		m->large_1g |= large_1g_bit(lin);
+	else
+		*large_word(m, lin, &bit) |= bit;
+}
+
+static bool maybe_large(struct mmu *m, u64 lin)
+{
+	u64 bit;
+
+	return (m->large_1g & large_1g_bit(lin)) || (*large_word(m, lin, &bit) & bit);
+}
+
+/* A page that must not be written unnoticed gets no write tag. */
+static bool may_tag_write(const struct cpu *c, enum tlb_class class,
+			  const struct walk *w, const struct memslot *s, gfn_t gfn)
+{
+	return w->dirty && walk_permits(c, w, ACCESS_WRITE, class) &&
+	       !(s->flags & KVM_MEM_READONLY) && !memslot_wants_dirty(s, gfn);
+}
+
+void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
+	      const struct walk *w, const struct memslot *s)
+{
+	struct tlb *t = &c->mmu->tlb[class];
+	u64 page = lin & PAGE_MASK;
+	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	struct tlb_entry *e = &t->entry[i];
+	u64 addend = memslot_hva(s, w->gpa & PAGE_MASK) - page;
+
+	if (e->addend != addend ||
+	    (e->tag_read != page && e->tag_exec != page)) {
+		tlb_drop(t, i);
+		e->addend = addend;
+	}
+	if (a == ACCESS_EXEC) {
+		e->tag_exec = page;
+	} else {
+		e->tag_read = page;
+		if (may_tag_write(c, class, w, s, w->gpa >> PAGE_SHIFT))
+			e->tag_write = page;
+	}
+	if (w->global)
+		t->global_map[i / 64] |= BIT_ULL(i % 64);
+	else
+		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
+	log_add(w->global ? &t->global : &t->local, i);
+	if (w->page_size > PAGE_SIZE)
+		note_large(c->mmu, lin, w->page_size);
+}
+
+/* -- Flushes ---------------------------------------------------------------------- */
+
+void mmu_flush_nonglobal(struct cpu *c)
+{
+	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
+		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
+}
+
+void mmu_flush_all(struct cpu *c)
+{
+	struct mmu *m = c->mmu;
+
+	mmu_flush_nonglobal(c);
+	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
+		log_flush(&m->tlb[i], &m->tlb[i].global, true);
+	memset(m->large_4m, 0, sizeof(m->large_4m));
+	m->large_1g = 0;
+}
+
+void mmu_flush_page(struct cpu *c, u64 lin)
+{
+	u64 page = lin & PAGE_MASK;
+	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+
+	if (maybe_large(c->mmu, lin)) {
+		mmu_flush_all(c);
+		return;
+	}
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
+		struct tlb *t = &c->mmu->tlb[k];
+		struct tlb_entry *e = &t->entry[i];
+
+		if (e->tag_read == page || e->tag_exec == page)
+			tlb_drop(t, i);
+	}
+}
