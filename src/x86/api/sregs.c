@@ -224,7 +224,7 @@ static void load_pdptes(struct cpu *c, void *ctx)
 	mmu_load_pdptes(c, c->cr3);
 }
 
-static void inject_bitmap(struct cpu *c, const u64 *bitmap)
+static void inject_bitmap(struct cpu *c, const __u64 *bitmap)
 {
 	for (u32 i = 0; i < KVM_NR_INTERRUPTS / 64; i++) {
 		if (!bitmap[i])
