@@ -21,6 +21,11 @@
  */
 enum arg_kind { ARG_NONE, ARG_ZERO, ARG_VALUE, ARG_IN, ARG_OUT, ARG_INOUT, ARG_RAW };
 
+/* For rows whose argument is a bare 64-bit word. */
+struct u64_arg {
+	u64 value;
+};
+
 /* Returns >= 0 (the ioctl's result) or -errno. */
 typedef long (*ioctl_fn)(struct kfile *f, void *arg);
 

@@ -43,8 +43,10 @@ struct kfile {
 	struct vcpu *vcpu;
 	void *private;		/* SCOPE_DEVICE, SCOPE_STATS */
 	ino_t ino;
-	int watch;		/* inotify watch that reports its end */
+	int watch;		/* inotify watch that reports its end; -1 none */
 	u32 refs;		/* the descriptor itself, plus calls under way */
+	u32 gen;		/* grows when the struct is reused (api/fd.c) */
+	struct kfile *next_ino, *next_watch;
 };
 
 /* -- VM ------------------------------------------------------------------- */

@@ -12,10 +12,13 @@ void routing_destroy(struct vm *vm);
 int routing_set(struct vm *vm, const struct kvm_irq_routing_entry *e, u32 n);
 
 /*
- * Raises or lowers @gsi at all its destinations: the largest of the results
- * of arch_set_irq(), or -1 for a GSI without a route.  Any thread.
+ * Raises or lowers @gsi at all its destinations: the sum of those results
+ * of arch_set_irq() that are not negative, or -1 (as KVM does).  Any thread.
  */
 int routing_set_irq(struct vm *vm, u32 gsi, int source, int level);
+
+/* The GSIs routed to a pin of an irqchip: at most @max of them. Any thread. */
+u32 routing_gsis_of_pin(struct vm *vm, u32 irqchip, u32 pin, u32 *gsis, u32 max);
 
 /* Calls @fn for each entry under the table's lock. */
 void routing_for_each(struct vm *vm,

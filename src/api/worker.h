@@ -14,6 +14,9 @@
 /* Starts the thread; idempotent.  -errno. */
 int worker_start(void);
 
+/* In a forked child: nothing of the parent's remains; worker_start() again. */
+void worker_reinit_child(void);
+
 /* -- Timers --------------------------------------------------------------- */
 
 /*

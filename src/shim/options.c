@@ -28,14 +28,14 @@ static void print_help(void)
 {
 	printf("Usage: anykvm [options] [--] program [args]\n"
 	       "Runs a program that uses the Linux KVM API; its /dev/kvm is "
-	       "answered in software.\n\n"
+	       "ours.\n\n"
 	       "Options, and the environment variables that say the same:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (options[i].option)
-			printf("  --%-25s %s\n  %27s %s\n", options[i].option,
+			printf("  --%-23s %s\n  %25s %s\n", options[i].option,
 			       options[i].env, "", options[i].help);
-	printf("  --%-25s show this text and exit\n", "help");
-	printf("  --%-25s show the version and exit\n\nEnvironment only:\n",
+	printf("  --%-23s show this text and exit\n", "help");
+	printf("  --%-23s show the version and exit\n\nEnvironment only:\n",
 	       "version");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option)

@@ -39,6 +39,9 @@ int guard_copy_out(void *user_dst, const void *src, size_t n);
 /* Installs SIGSEGV and SIGBUS handlers that chain; once per process. */
 void guard_install_handlers(void);
 
+/* Once per thread, before its first guard: opens the signals of faults. */
+void guard_prepare_thread(void);
+
 /* As anykvm_fault(): unwinds if this thread has a guard. Else false. */
 bool guard_fault(int sig, siginfo_t *info, void *ucontext);
 

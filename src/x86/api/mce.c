@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/guard.h"
 #include "x86/api/msr_handlers.h"
 
 #define MCG_BANK_CNT		0xffull
@@ -105,20 +104,16 @@ enum msr_result mce_write(struct cpu *c, struct msr_access *a)
 
 long system_x86_get_mce_cap_supported(struct kfile *f, void *arg)
 {
-	const u64 cap = MCE_CAP_SUPPORTED;
-
-	return copy_to_user(arg, &cap, sizeof(cap));
+	((struct u64_arg *)arg)->value = MCE_CAP_SUPPORTED;
+	return 0;
 }
 
 long vcpu_x86_setup_mce(struct kfile *f, void *arg)
 {
 	struct x86_msrs *m = kfile_cpu(f)->msrs;
-	u32 banks;
-	u64 cap;
+	u64 cap = ((const struct u64_arg *)arg)->value;
+	u32 banks = cap & MCG_BANK_CNT;
 
-	if (copy_from_user(&cap, arg, sizeof(cap)))
-		return -EFAULT;
-	banks = cap & MCG_BANK_CNT;
 	if (!banks || banks > MCG_BANKS_MAX)
 		return -EINVAL;
 	if (cap & ~(MCE_CAP_SUPPORTED | MCG_BANK_CNT | MCG_EXT_CNT))

@@ -58,10 +58,10 @@ void cpu_mode_changed(struct cpu *c);
 
 /* -- transfer.c: far transfers of control ---------------------------------- */
 
-enum step cpu_far_jump(struct cpu *c, u16 sel, u64 off, u8 osz);
-enum step cpu_far_call(struct cpu *c, u16 sel, u64 off, u8 osz);
+enum step cpu_far_jump(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next);
+enum step cpu_far_call(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next);
 enum step cpu_far_return(struct cpu *c, u16 pop_bytes, u8 osz);
-enum step cpu_iret(struct cpu *c, u8 osz);
+enum step cpu_iret(struct cpu *c, u8 osz, u64 rip_next);
 /* INT n, INT3, INTO, INT1; rip_next is where it returns to. */
 enum step cpu_soft_int(struct cpu *c, u8 vector, u64 rip_next);
 enum step cpu_syscall(struct cpu *c, u64 rip_next);
@@ -82,6 +82,8 @@ enum step cpu_write_dr(struct cpu *c, u32 n, u64 v);
 enum step cpu_read_dr(struct cpu *c, u32 n, u64 *v);
 enum step cpu_write_xcr(struct cpu *c, u32 n, u64 v);
 u64 cpu_cr4_allowed(const struct cpu *c);	/* bits guest CPUID permits */
+/* WRMSR of EFER: checks, and the change of mode it makes. */
+enum step cpu_write_efer(struct cpu *c, u64 v);
 
 /* Power-on, RESET or INIT (SDM vol. 3A table 10-1); INIT keeps some state. */
 void cpu_reset(struct cpu *c, bool init);
@@ -95,6 +97,10 @@ enum step cpu_rsm(struct cpu *c);
 
 /* True if any data or instruction breakpoint, TF or guest debug is active. */
 bool cpu_debug_active(const struct cpu *c);
+/* Is there an instruction breakpoint at @linear?  Its DR6 bits in *dr6. */
+bool cpu_insn_breakpoint(struct cpu *c, u64 linear, u64 *dr6);
+/* DR6 bits of the data breakpoints that an access of @n bytes matches. */
+u64 cpu_data_breakpoints(struct cpu *c, u64 lin, u32 n, bool write);
 
 /* -- msr.c (x86/api): RDMSR and WRMSR of the guest --------------------------- */
 

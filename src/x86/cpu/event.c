@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/cpu/event.h"
 
+#include "api/arch.h"
 #include "x86/api/clock.h"
 #include "x86/decode/block.h"
 #include "x86/irqchip/irqchip.h"

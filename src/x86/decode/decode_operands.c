@@ -109,6 +109,12 @@ static u8 last_rep_prefix(const ZydisDecodedInstruction *zi)
 	return last;
 }
 
+/* CMPS and SCAS: A6, A7, AE, AF. */
+static bool compares(const ZydisDecodedInstruction *zi)
+{
+	return (zi->opcode & 0xf6) == 0xa6;
+}
+
 /* Either prefix repeats what does not compare (SDM vol. 2B, REP). */
 static void decode_rep(const ZydisDecodedInstruction *zi, struct insn *in)
 {
@@ -116,28 +122,45 @@ static void decode_rep(const ZydisDecodedInstruction *zi, struct insn *in)
 
 	if (!prefix)
 		return;
-	if (prefix == PREFIX_REPNE && (zi->attributes & (ZYDIS_ATTRIB_ACCEPTS_REPE |
-						 ZYDIS_ATTRIB_ACCEPTS_REPNE)))
+	if (prefix == PREFIX_REPNE && compares(zi))
 		in->flags |= INSN_REPNE;
 	else
 		in->flags |= INSN_REP;
 }
 
-/* The source segment is the one that can be overridden; else it is ES:rDI. */
+/* DS, or the override; only FS and GS count in 64-bit code. */
+static u8 data_segment(const struct decoding *d)
+{
+	ZydisInstructionAttributes a = d->zi.attributes;
+
+	if (a & ZYDIS_ATTRIB_HAS_SEGMENT_FS)
+		return FS;
+	if (a & ZYDIS_ATTRIB_HAS_SEGMENT_GS)
+		return GS;
+	if (d->code_size == 8)
+		return DS;
+	return a & ZYDIS_ATTRIB_HAS_SEGMENT_ES ? ES : a & ZYDIS_ATTRIB_HAS_SEGMENT_CS ? CS :
+	       a & ZYDIS_ATTRIB_HAS_SEGMENT_SS ? SS : DS;
+}
+
+/* STOS, SCAS, INS have no source in memory: ES:rDI alone. */
+static bool only_destination(const ZydisDecodedInstruction *zi)
+{
+	switch (zi->opcode) {
+	case 0x6c: case 0x6d: case 0xaa: case 0xab: case 0xae: case 0xaf:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Zydis shows no operands here: they are all implied. */
 static void decode_string(const struct decoding *d, struct insn *in)
 {
-	u8 i;
-
-	in->seg = ES;
-	for (i = 0; i < d->zi.operand_count_visible; i++) {
-		const ZydisDecodedOperand *op = &d->ops[i];
-
-		if (op->type != ZYDIS_OPERAND_TYPE_MEMORY)
-			continue;
-		in->osz = op->size / 8;
-		if (decode_gpr(op->mem.base) == GPR_OFF(RSI))
-			in->seg = decode_seg(op->mem.segment);
-	}
+	if (only_destination(&d->zi))
+		in->seg = ES;
+	if (d->zi.meta.category == ZYDIS_CATEGORY_IOSTRINGOP)
+		in->osz = MIN(in->osz, 4);
 	in->flags |= INSN_MEM;
 	decode_rep(&d->zi, in);
 }
@@ -158,7 +181,7 @@ void decode_operands(const struct decoding *d, struct insn *in)
 	in->osz = zi->operand_width / 8;
 	in->asz = zi->address_width / 8;
 	in->base = in->index = GPR_OFF_NONE;
-	in->seg = DS;
+	in->seg = data_segment(d);
 	in->sub = zi->raw.modrm.reg;
 	if (zi->attributes & ZYDIS_ATTRIB_HAS_LOCK)
 		in->flags |= INSN_LOCK;

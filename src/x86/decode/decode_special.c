@@ -52,7 +52,10 @@ static bool mov_moffs(const struct decoding *d, struct insn *in)
 {
 	bool store = d->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
 
+	/* An address, not a displacement: not sign-extended. */
 	in->imm = (u64)d->ops[store ? 0 : 1].mem.disp.value;
+	if (in->asz < 8)
+		in->imm &= BIT_ULL(in->asz * 8) - 1;
 	in->disp = 0;
 	return choose(in, store ? op_mov_to_moffs : op_mov_from_moffs, 0);
 }

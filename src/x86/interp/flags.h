@@ -17,11 +17,11 @@
 #define SUFFIX_32	"l"
 #define SUFFIX_64	"q"
 
-/* Leaves the flags in EAX for flags_store(). */
-#define ASM_FLAGS_OUT	"\n\tlahf\n\tseto %%al"
+/* Leaves the flags in AX for flags_store(): OF comes from bit 3 of AL. */
+#define ASM_FLAGS_OUT	"\n\tlahf\n\tseto %%al\n\tshlb $3, %%al\n\trolw $8, %%ax"
 
-/* Loads the flags from EAX = flags_image(): AL + 127 overflows if AL is 1. */
-#define ASM_FLAGS_IN	"addb $127, %%al\n\tsahf\n\t"
+/* Loads the flags from AX = flags_image(): AL overflows if it holds OF. */
+#define ASM_FLAGS_IN	"rolw $8, %%ax\n\tandb $8, %%al\n\taddb $0x78, %%al\n\tsahf\n\t"
 
 /* CF alone; operand [st] is cpu->status in memory. */
 #define ASM_CARRY_IN	"btw $0, %[st]\n\t"
@@ -30,14 +30,12 @@
 
 static inline void flags_store(struct cpu *c, u32 eax)
 {
-	c->status = (u8)(eax >> 8) | (u64)(u8)eax << FLAGS_OF_SHIFT;
+	c->status = (u16)eax;
 }
 
 static inline u32 flags_image(const struct cpu *c)
 {
-	u32 st = (u32)c->status;
-
-	return (st & 0xff) << 8 | (st >> FLAGS_OF_SHIFT & 1);
+	return (u32)c->status;
 }
 
 static inline bool flags_cf(const struct cpu *c)

@@ -1,47 +1,24 @@
 // SPDX-License-Identifier: MIT
 /* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST (SDM vol. 2). */
-#include "x86/interp/family.h"
 #include "x86/interp/flags.h"
-#include "x86/mmu/access.h"
+#include "x86/interp/operand.h"
 
-#define ASM_BINARY(bits, text, pre, ax, dst_constraint, d, s)			\
-	asm(pre text SUFFIX_##bits " %[from], %[dest]" ASM_FLAGS_OUT			\
-	    : [dest] dst_constraint(d), "=a"(ax)					\
-	    : [from] "r"((u##bits)(s)), [st] "m"(*(u16 *)&c->status) : "cc")
+#define ASM_BINARY(bits, text, pre, ax, constraint, to, from)			\
+	asm volatile(pre text SUFFIX_##bits " %[src], %[dst]" ASM_FLAGS_OUT	\
+		     : [dst] constraint(to), "=a"(ax)				\
+		     : [src] "r"((u##bits)(from)), [st] "m"(*(u16 *)&c->status)	\
+		     : "cc", "memory")
 
-#define ASM_LOCKED(bits, text, pre, ax, d, s)					\
-	asm volatile(pre "lock\n\t" text SUFFIX_##bits " %[from], %[dest]" ASM_FLAGS_OUT \
-	    : [dest] "+m"(d), "=a"(ax)						\
-	    : [from] "r"((u##bits)(s)), [st] "m"(*(u16 *)&c->status) : "cc", "memory")
-
-/* The destination is MMIO, crosses a page, or is not in the TLB. */
-#define DEFINE_SLOW(bits, name, text, pre)					\
-static enum step name##_slow##bits(struct cpu *c, u64 lin, u##bits src, bool locked) \
-{										\
-	struct rmw m;								\
-	enum step step;								\
-	u##bits dst;								\
-	u32 ax;									\
-										\
-	do {									\
-		TRY(rmw_begin(c, lin, bits / 8, &m));				\
-		dst = (u##bits)m.old;						\
-		ASM_BINARY(bits, text, pre, ax, "+r", dst, src);		\
-		step = rmw_commit(c, &m, dst, locked);				\
-	} while (step == STEP_AGAIN);						\
-	TRY(step);								\
-	flags_store(c, ax);							\
-	return STEP_NEXT;							\
-}
+/* -- To a register ------------------------------------------------------------- */
 
 #define DEFINE_TO_REG(bits, name, text, pre)					\
-static inline void name##_reg##bits(struct cpu *c, u8 reg, u##bits src)		\
+static inline void name##_reg##bits(struct cpu *c, u8 reg, u##bits from)	\
 {										\
-	u##bits dst = *gpr##bits(c, reg);					\
+	u##bits v = *gpr##bits(c, reg);						\
 	u32 ax;									\
 										\
-	ASM_BINARY(bits, text, pre, ax, "+r", dst, src);			\
-	REG_WRITE_##bits(c, reg, dst);						\
+	ASM_BINARY(bits, text, pre, ax, "+r", v, from);				\
+	REG_WRITE_##bits(c, reg, v);						\
 	flags_store(c, ax);							\
 }										\
 HANDLER(name##_rr##bits)							\
@@ -54,72 +31,42 @@ HANDLER(name##_ri##bits)							\
 	name##_reg##bits(c, in->rm, (u##bits)in->imm);				\
 	return STEP_NEXT;							\
 }										\
-HANDLER(name##_rm##bits)							\
+static inline void name##_load##bits(struct cpu *c, const struct insn *in, u##bits from) \
 {										\
-	u##bits src;								\
-	u64 lin;								\
+	name##_reg##bits(c, in->reg, from);					\
+}										\
+DEFINE_LOAD(bits, name##_rm, name##_load##bits)
+
+/* -- To memory ------------------------------------------------------------------- */
+
+/* The source is an expression of c and in. */
+#define DEFINE_TO_MEM_FORM(bits, form, text, pre, lock, locked, source)		\
+static inline void form##_update##bits(struct cpu *c, const struct insn *in, u##bits *p) \
+{										\
+	u32 ax;									\
 										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &src));					\
-	name##_reg##bits(c, in->reg, src);					\
-	return STEP_NEXT;							\
-}
+	ASM_BINARY(bits, text, pre lock, ax, "+m", *p, source);			\
+	flags_store(c, ax);							\
+}										\
+static inline u##bits form##_value##bits(struct cpu *c, const struct insn *in,	\
+					 u##bits v, u32 *ax)			\
+{										\
+	ASM_BINARY(bits, text, pre, *ax, "+r", v, source);			\
+	return v;								\
+}										\
+DEFINE_UPDATE(bits, form, form##_update##bits, form##_value##bits, locked)
 
 #define DEFINE_TO_MEM(bits, name, text, pre)					\
-static inline enum step name##_mem##bits(struct cpu *c, const struct insn *in,	\
-					 u##bits src)				\
-{										\
-	u64 lin;								\
-	u8 *p;									\
-	u32 ax;									\
-										\
-	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
-	p = tlb_host_write(c, lin, bits / 8);					\
-	if (unlikely(!p))							\
-		return name##_slow##bits(c, lin, src, false);			\
-	ASM_BINARY(bits, text, pre, ax, "+m", *(u##bits *)p, src);		\
-	flags_store(c, ax);							\
-	return STEP_NEXT;							\
-}										\
-HANDLER(name##_mr##bits)							\
-{										\
-	return name##_mem##bits(c, in, *gpr##bits(c, in->reg));			\
-}										\
-HANDLER(name##_mi##bits)							\
-{										\
-	return name##_mem##bits(c, in, (u##bits)in->imm);			\
-}
-
-#define DEFINE_TO_LOCKED(bits, name, text, pre)					\
-static inline enum step name##_lock##bits(struct cpu *c, const struct insn *in, \
-					  u##bits src)				\
-{										\
-	u64 lin;								\
-	u8 *p;									\
-	u32 ax;									\
-										\
-	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
-	p = tlb_host_write(c, lin, bits / 8);					\
-	if (unlikely(!p))							\
-		return name##_slow##bits(c, lin, src, true);			\
-	ASM_LOCKED(bits, text, pre, ax, *(u##bits *)p, src);			\
-	flags_store(c, ax);							\
-	return STEP_NEXT;							\
-}										\
-HANDLER(name##_lmr##bits)							\
-{										\
-	return name##_lock##bits(c, in, *gpr##bits(c, in->reg));		\
-}										\
-HANDLER(name##_lmi##bits)							\
-{										\
-	return name##_lock##bits(c, in, (u##bits)in->imm);			\
-}
+	DEFINE_TO_MEM_FORM(bits, name##_mr, text, pre, "", false,		\
+			   *gpr##bits(c, in->reg))				\
+	DEFINE_TO_MEM_FORM(bits, name##_mi, text, pre, "", false, in->imm)	\
+	DEFINE_TO_MEM_FORM(bits, name##_lmr, text, pre, "lock\n\t", true,	\
+			   *gpr##bits(c, in->reg))				\
+	DEFINE_TO_MEM_FORM(bits, name##_lmi, text, pre, "lock\n\t", true, in->imm)
 
 #define DEFINE_ALU(name, text, pre)						\
-	FOR_SIZES(DEFINE_SLOW, name, text, pre)					\
 	FOR_SIZES(DEFINE_TO_REG, name, text, pre)				\
 	FOR_SIZES(DEFINE_TO_MEM, name, text, pre)				\
-	FOR_SIZES(DEFINE_TO_LOCKED, name, text, pre)				\
 const struct op_family family_##name = { .fn = {				\
 	[FORM_RR] = ALL_SIZES(name##_rr),					\
 	[FORM_RM] = ALL_SIZES(name##_rm),					\
@@ -140,56 +87,40 @@ DEFINE_ALU(xor, "xor", "")
 
 /* -- CMP and TEST: the same without a result --------------------------------- */
 
-#define ASM_COMPARE(bits, text, d, s)						\
-	do {									\
-		u32 ax;								\
-										\
-		asm(text SUFFIX_##bits " %[from], %[dest]" ASM_FLAGS_OUT : "=a"(ax)	\
-		    : [dest] "r"((u##bits)(d)), [from] "r"((u##bits)(s)) : "cc");	\
-		flags_store(c, ax);						\
-	} while (0)
-
 #define DEFINE_COMPARE_SIZE(bits, name, text)					\
+static inline void name##_values##bits(struct cpu *c, u##bits a, u##bits b)	\
+{										\
+	u32 ax;									\
+										\
+	asm(text SUFFIX_##bits " %[src], %[dst]" ASM_FLAGS_OUT : "=a"(ax)	\
+	    : [dst] "r"(a), [src] "r"(b) : "cc");				\
+	flags_store(c, ax);							\
+}										\
 HANDLER(name##_rr##bits)							\
 {										\
-	ASM_COMPARE(bits, text, *gpr##bits(c, in->rm), *gpr##bits(c, in->reg));	\
+	name##_values##bits(c, *gpr##bits(c, in->rm), *gpr##bits(c, in->reg));	\
 	return STEP_NEXT;							\
 }										\
 HANDLER(name##_ri##bits)							\
 {										\
-	ASM_COMPARE(bits, text, *gpr##bits(c, in->rm), in->imm);		\
+	name##_values##bits(c, *gpr##bits(c, in->rm), (u##bits)in->imm);	\
 	return STEP_NEXT;							\
 }										\
-HANDLER(name##_rm##bits)							\
+static inline void name##_rm_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
-	ASM_COMPARE(bits, text, *gpr##bits(c, in->reg), v);			\
-	return STEP_NEXT;							\
+	name##_values##bits(c, *gpr##bits(c, in->reg), v);			\
 }										\
-HANDLER(name##_mr##bits)							\
+static inline void name##_mr_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
-	ASM_COMPARE(bits, text, v, *gpr##bits(c, in->reg));			\
-	return STEP_NEXT;							\
+	name##_values##bits(c, v, *gpr##bits(c, in->reg));			\
 }										\
-HANDLER(name##_mi##bits)							\
+static inline void name##_mi_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
-	ASM_COMPARE(bits, text, v, in->imm);					\
-	return STEP_NEXT;							\
-}
+	name##_values##bits(c, v, (u##bits)in->imm);				\
+}										\
+DEFINE_LOAD(bits, name##_rm, name##_rm_load##bits)				\
+DEFINE_LOAD(bits, name##_mr, name##_mr_load##bits)				\
+DEFINE_LOAD(bits, name##_mi, name##_mi_load##bits)
 
 #define DEFINE_COMPARE(name, text)						\
 	FOR_SIZES(DEFINE_COMPARE_SIZE, name, text)				\

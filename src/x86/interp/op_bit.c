@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* BT, BTS, BTR, BTC, BSF, BSR, TZCNT, LZCNT, POPCNT (SDM vol. 2). */
-#include "x86/interp/family.h"
 #include "x86/interp/flags.h"
-#include "x86/mmu/access.h"
+#include "x86/interp/operand.h"
 
 /*
  * Linear address of the unit that holds bit @index of the bit string at the
@@ -172,16 +171,11 @@ HANDLER(name##_rr##bits)							\
 	name##_value##bits(c, in->rm, *gpr##bits(c, in->reg));			\
 	return STEP_NEXT;							\
 }										\
-HANDLER(name##_rm##bits)							\
+static inline void name##_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
 	name##_value##bits(c, in->reg, v);					\
-	return STEP_NEXT;							\
-}
+}										\
+DEFINE_LOAD(bits, name##_rm, name##_load##bits)
 
 #define DEFINE_SCAN(name, text)							\
 	DEFINE_SCAN_SIZE(16, name, text, "w")					\

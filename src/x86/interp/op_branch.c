@@ -16,24 +16,20 @@ static inline bool is_canonical(u64 va)
 	return (u64)((s64)(va << 16) >> 16) == va;
 }
 
-static inline enum step check_target64(struct cpu *c, u64 target)
-{
-	return likely(is_canonical(target)) ? STEP_NEXT : cpu_raise_gp0(c);
-}
-
 /* Cuts *@target to the operand size and checks it, in any mode. */
 static enum step check_target(struct cpu *c, u64 *target, u8 osz)
 {
 	if (osz != 8)
 		*target = osz == 4 ? (u32)*target : (u16)*target;
 	if (cpu_code64(c))
-		return check_target64(c, *target);
+		return is_canonical(*target) ? STEP_NEXT : cpu_raise_gp0(c);
 	return *target > c->seg[CS].limit ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
 static inline enum step jump64(struct cpu *c, u64 target)
 {
-	TRY(check_target64(c, target));
+	if (unlikely(!is_canonical(target)))
+		return cpu_raise_gp0(c);
 	c->rip = target;
 	return STEP_JUMP;
 }
@@ -47,7 +43,8 @@ static enum step jump(struct cpu *c, u64 target, u8 osz)
 
 static inline enum step call64(struct cpu *c, const struct insn *in, u64 target)
 {
-	TRY(check_target64(c, target));
+	if (unlikely(!is_canonical(target)))
+		return cpu_raise_gp0(c);
 	TRY(stack_push64(c, c->rip + in->len));
 	c->rip = target;
 	return STEP_JUMP;
@@ -166,7 +163,8 @@ HANDLER(ret64)
 	u64 target;
 
 	TRY(stack_peek64(c, &target));
-	TRY(check_target64(c, target));
+	if (unlikely(!is_canonical(target)))
+		return cpu_raise_gp0(c);
 	c->gpr[RSP] += 8 + in->imm;
 	c->rip = target;
 	return STEP_JUMP;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* MOV, MOVZX, MOVSX, LEA, MOVBE, CMOVcc, BSWAP, XLAT and their like (SDM vol. 2). */
-#include "x86/interp/family.h"
 #include "x86/interp/flags.h"
+#include "x86/interp/operand.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/special.h"
-#include "x86/mmu/access.h"
 
 #define DEFINE_MOV(bits, unused)						\
 HANDLER(mov_rr##bits)								\
@@ -17,30 +16,13 @@ HANDLER(mov_ri##bits)								\
 	REG_WRITE_##bits(c, in->rm, (u##bits)in->imm);				\
 	return STEP_NEXT;							\
 }										\
-HANDLER(mov_rm##bits)								\
+static inline void mov_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
 	REG_WRITE_##bits(c, in->reg, v);					\
-	return STEP_NEXT;							\
 }										\
-HANDLER(mov_mr##bits)								\
-{										\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
-	return mem_write##bits(c, lin, *gpr##bits(c, in->reg));			\
-}										\
-HANDLER(mov_mi##bits)								\
-{										\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
-	return mem_write##bits(c, lin, (u##bits)in->imm);			\
-}
+DEFINE_LOAD(bits, mov_rm, mov_load##bits)					\
+DEFINE_STORE(bits, mov_mr, *gpr##bits(c, in->reg))				\
+DEFINE_STORE(bits, mov_mi, in->imm)
 FOR_SIZES(DEFINE_MOV, _)
 
 #define DEFINE_LEA(bits, unused)						\
@@ -90,14 +72,27 @@ HANDLER(name##src##_rr##dst)							\
 	REG_WRITE_##dst(c, in->rm, (u##dst)(ext)*gpr##src(c, in->reg));		\
 	return STEP_NEXT;							\
 }										\
-HANDLER(name##src##_rm##dst)							\
+static inline void name##src##_load##dst(struct cpu *c, const struct insn *in, u##src v) \
+{										\
+	REG_WRITE_##dst(c, in->reg, (u##dst)(ext)v);				\
+}										\
+COLD_HANDLER(name##src##_rm_cold##dst)						\
 {										\
 	u##src v;								\
 	u64 lin;								\
 										\
 	TRY(insn_linear(c, in, src / 8, false, &lin));				\
 	TRY(mem_read##src(c, lin, &v));						\
-	REG_WRITE_##dst(c, in->reg, (u##dst)(ext)v);				\
+	name##src##_load##dst(c, in, v);					\
+	return STEP_NEXT;							\
+}										\
+HANDLER(name##src##_rm##dst)							\
+{										\
+	const u8 *p = operand_read(c, in, src / 8);				\
+										\
+	if (unlikely(!p))							\
+		return name##src##_rm_cold##dst(c, in);				\
+	name##src##_load##dst(c, in, *(const u##src *)p);			\
 	return STEP_NEXT;							\
 }
 
@@ -124,18 +119,14 @@ HANDLER(cmov##name##_rr##bits)							\
 	REG_WRITE_##bits(c, in->rm, *gpr##bits(c, src));			\
 	return STEP_NEXT;							\
 }										\
-HANDLER(cmov##name##_rm##bits)							\
+static inline void cmov##name##_load##bits(struct cpu *c, const struct insn *in, \
+					   u##bits v)				\
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
 	if (!flags_condition(c->status, cc))					\
 		v = *gpr##bits(c, in->reg);					\
 	REG_WRITE_##bits(c, in->reg, v);					\
-	return STEP_NEXT;							\
-}
+}										\
+DEFINE_LOAD(bits, cmov##name##_rm, cmov##name##_load##bits)
 
 #define CONDITION(mnemonic, name, cc)						\
 	FOR_SIZES_16_UP(DEFINE_CMOV_SIZE, name, cc)				\

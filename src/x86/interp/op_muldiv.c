@@ -3,10 +3,9 @@
  * MUL, IMUL, DIV, IDIV (SDM vol. 2).  Quotients that do not fit are found
  * before the host's instruction would raise its own #DE.
  */
-#include "x86/interp/family.h"
 #include "x86/interp/flags.h"
+#include "x86/interp/operand.h"
 #include "x86/interp/ops.h"
-#include "x86/mmu/access.h"
 
 typedef __int128 s128;
 
@@ -166,26 +165,16 @@ HANDLER(imul_rri##bits)								\
 	imul_reg##bits(c, in->rm, *gpr##bits(c, in->reg), (u##bits)in->imm);	\
 	return STEP_NEXT;							\
 }										\
-HANDLER(imul_rm##bits)								\
+static inline void imul_load##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
 	imul_reg##bits(c, in->reg, *gpr##bits(c, in->reg), v);			\
-	return STEP_NEXT;							\
 }										\
-HANDLER(imul_rmi##bits)								\
+static inline void imul_load_imm##bits(struct cpu *c, const struct insn *in, u##bits v) \
 {										\
-	u##bits v;								\
-	u64 lin;								\
-										\
-	TRY(insn_linear(c, in, bits / 8, false, &lin));				\
-	TRY(mem_read##bits(c, lin, &v));					\
 	imul_reg##bits(c, in->reg, v, (u##bits)in->imm);			\
-	return STEP_NEXT;							\
-}
+}										\
+DEFINE_LOAD(bits, imul_rm, imul_load##bits)					\
+DEFINE_LOAD(bits, imul_rmi, imul_load_imm##bits)
 FOR_SIZES_16_UP(DEFINE_IMUL, _)
 
 #define ONE_OPERAND	{ op_imul1, op_imul1, op_imul1, op_imul1 }

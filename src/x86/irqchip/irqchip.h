@@ -39,18 +39,27 @@ struct irqchip_ops {
 struct pic;
 struct ioapic;
 struct pit;
+struct apic_bus;
 
 struct irqchip {
 	enum irqchip_mode mode;
 	struct pic *pic;		/* full mode only, so also ioapic */
 	struct ioapic *ioapic;
-	struct pit *pit;		/* after KVM_CREATE_PIT2 */
+	struct pit *pit;		/* after KVM_CREATE_PIT2; read with acquire */
+	struct apic_bus *bus;		/* full and split mode: x86/irqchip/lapic.h */
 	u32 split_pins;			/* routes reserved for a userspace IOAPIC */
 	bool x2apic_32bit_ids;		/* KVM_X2APIC_API_USE_32BIT_IDS */
 	bool x2apic_no_broadcast_quirk;
 	struct vm *vm;
 };
 
+/*
+ * KVM_CREATE_IRQCHIP, KVM_CAP_SPLIT_IRQCHIP, KVM_CREATE_PIT2, with KVM's
+ * checks in its order.  They take vm->lock.  -errno.
+ */
+int irqchip_create(struct vm *vm);
+int irqchip_create_split(struct vm *vm, u32 pins);
+int irqchip_create_pit(struct vm *vm, u32 flags);
 void irqchip_destroy(struct irqchip *ic);
 /* Stops timers: nothing calls back afterwards. */
 void irqchip_stop(struct irqchip *ic);
@@ -87,6 +96,11 @@ bool irqchip_has_interrupt(struct cpu *c);
 int irqchip_get_interrupt(struct cpu *c);
 /* The same, the LAPIC's part or the PIC's alone. */
 bool lapic_has_interrupt(struct lapic *l);
+bool irqchip_has_extint(struct cpu *c);
+/* Split mode's KVM_INTERRUPT: false if one is pending still. */
+bool lapic_queue_extint(struct lapic *l, u8 vector);
+/* LVT0 lets the PIC's (split mode: userspace's) interrupts through. */
+bool lapic_accepts_extint(const struct lapic *l);
 
 /* CR8 and IA32_APIC_BASE; x2APIC MSRs.  False: #GP. */
 u64 lapic_get_cr8(const struct lapic *l);

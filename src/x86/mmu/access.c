@@ -236,6 +236,7 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 	return span_write(c, &s, buf);
 }
 
+/* Constant sizes: a copy of unknown size would be a call of memcpy(). */
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {
 	const u8 *p = tlb_host_read(c, lin, size);
@@ -243,7 +244,12 @@ enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 	*v = 0;
 	if (unlikely(!p))
 		return mem_read_slow(c, lin, v, size);
-	memcpy(v, p, size);
+	switch (size) {
+	case 1: memcpy(v, p, 1); break;
+	case 2: memcpy(v, p, 2); break;
+	case 4: memcpy(v, p, 4); break;
+	default: memcpy(v, p, 8); break;
+	}
 	return STEP_NEXT;
 }
 
@@ -253,7 +259,12 @@ enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v)
 
 	if (unlikely(!p))
 		return mem_write_slow(c, lin, &v, size);
-	memcpy(p, &v, size);
+	switch (size) {
+	case 1: memcpy(p, &v, 1); break;
+	case 2: memcpy(p, &v, 2); break;
+	case 4: memcpy(p, &v, 4); break;
+	default: memcpy(p, &v, 8); break;
+	}
 	return STEP_NEXT;
 }
 

@@ -9,11 +9,6 @@ const struct memslots *cpu_slots(const struct cpu *c)
 	return __atomic_load_n(&c->vcpu->vm->slots[c->smm], __ATOMIC_ACQUIRE);
 }
 
-static bool slot_holds(const struct memslot *s, gfn_t gfn)
-{
-	return gfn - s->base_gfn < s->npages;
-}
-
 /*
  * The hint is an index, not a pointer: it stays harmless when the array it
  * was taken from is gone.

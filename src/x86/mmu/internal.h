@@ -39,6 +39,11 @@ static inline bool in_code_page(const struct cpu *c, u64 lin)
 	return (lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE;
 }
 
+static inline bool slot_holds(const struct memslot *s, gfn_t gfn)
+{
+	return gfn - s->base_gfn < s->npages;
+}
+
 /* The slot that holds @gfn, or NULL; remembers the last one. */
 const struct memslot *gpa_slot(struct cpu *c, gfn_t gfn);
 

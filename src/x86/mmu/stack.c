@@ -28,7 +28,7 @@ static enum step stack_linear(struct cpu *c, u64 sp, u8 size, bool write, u64 *l
 	return STEP_NEXT;
 }
 
-enum step stack_push(struct cpu *c, u64 v, u8 size)
+static enum step push_slow(struct cpu *c, u64 v, u8 size)
 {
 	u64 lin, sp = c->gpr[RSP] - size;
 
@@ -42,7 +42,7 @@ enum step stack_push(struct cpu *c, u64 v, u8 size)
 	return STEP_NEXT;
 }
 
-enum step stack_pop(struct cpu *c, u64 *v, u8 size)
+static enum step pop_slow(struct cpu *c, u64 *v, u8 size)
 {
 	u64 lin, sp = stack_get(c);
 
@@ -50,4 +50,34 @@ enum step stack_pop(struct cpu *c, u64 *v, u8 size)
 	TRY(mem_read_size(c, lin, size, v));
 	stack_set(c, sp + size);
 	return STEP_NEXT;
+}
+
+/* What 64-bit code does all the time.  What the TLB has is canonical. */
+enum step stack_push(struct cpu *c, u64 v, u8 size)
+{
+	if (likely(c->stack_size == 8 && size == 8)) {
+		u64 sp = c->gpr[RSP] - 8;
+		u8 *p = tlb_host_write(c, sp, 8);
+
+		if (likely(p)) {
+			memcpy(p, &v, 8);
+			c->gpr[RSP] = sp;
+			return STEP_NEXT;
+		}
+	}
+	return push_slow(c, v, size);
+}
+
+enum step stack_pop(struct cpu *c, u64 *v, u8 size)
+{
+	if (likely(c->stack_size == 8 && size == 8)) {
+		const u8 *p = tlb_host_read(c, c->gpr[RSP], 8);
+
+		if (likely(p)) {
+			memcpy(v, p, 8);
+			c->gpr[RSP] += 8;
+			return STEP_NEXT;
+		}
+	}
+	return pop_slow(c, v, size);
 }

@@ -36,6 +36,8 @@ enum { MAX_LEVELS = 4 };
 struct trail {
 	u32 count;
 	u32 entry_size;
+	const struct memslot *slot;	/* of the last table, NULL at first */
+	u64 all, any;			/* AND and OR of the entries */
 	u64 entry[MAX_LEVELS];
 	gpa_t gpa[MAX_LEVELS];
 };
@@ -43,25 +45,38 @@ struct trail {
 /* Reads the next entry; false if there is no memory or it is not present. */
 static bool trail_read(struct cpu *c, struct trail *t, gpa_t gpa)
 {
-	const void *host = gpa_to_host(c, gpa, false);
+	const void *host;
 	u64 e;
 
-	if (unlikely(!host))	/* KVM: as if not present */
+	if (!t->slot || !slot_holds(t->slot, gpa >> PAGE_SHIFT))
+		t->slot = gpa_slot(c, gpa >> PAGE_SHIFT);
+	if (unlikely(!t->slot))	/* KVM: as if not present */
 		return false;
+	host = (const void *)memslot_hva(t->slot, gpa);
 	e = t->entry_size == 8 ? READ_ONCE(*(const u64 *)host)
 			       : READ_ONCE(*(const u32 *)host);
+	t->all &= e;
+	t->any |= e;
 	t->entry[t->count] = e;
 	t->gpa[t->count++] = gpa;
 	return e & PTE_P;
 }
 
-static void walk_leaf(const struct cpu *c, u64 lin, u64 leaf, u64 frame,
+/* The page is found: what it allows is what all entries allow. */
+static void walk_leaf(const struct cpu *c, u64 lin, const struct trail *t, u64 frame,
 		      u64 page_size, struct walk *w)
 {
-	w->page_size = page_size;
-	w->gpa = (frame & ~(page_size - 1)) | (lin & (page_size - 1));
-	w->dirty = leaf & PTE_D;
-	w->global = (leaf & PTE_G) && (c->cr4 & X86_CR4_PGE);
+	u64 leaf = t->entry[t->count - 1];
+
+	*w = (struct walk){
+		.gpa = (frame & ~(page_size - 1)) | (lin & (page_size - 1)),
+		.page_size = page_size,
+		.writable = t->all & PTE_W,
+		.user = t->all & PTE_U,
+		.nx = t->any & PTE_NX,
+		.dirty = leaf & PTE_D,
+		.global = (leaf & PTE_G) && (c->cr4 & X86_CR4_PGE),
+	};
 }
 
 static bool fail(struct walk *w, u32 error)
@@ -73,28 +88,23 @@ static bool fail(struct walk *w, u32 error)
 /* 32-bit paging (SDM vol. 3A 4.3). */
 static bool walk_32bit(struct cpu *c, u64 lin, struct trail *t, struct walk *w)
 {
-	u32 pde, pte, width = MIN(c->maxphyaddr, 40);
+	u32 pde, width = MIN(c->maxphyaddr, 40);
 
 	t->entry_size = 4;
 	if (!trail_read(c, t, (c->cr3 & PDE32_ADDR) + (lin >> 22 & 0x3ff) * 4))
 		return fail(w, 0);
 	pde = t->entry[0];
-	w->writable = pde & PTE_W;
-	w->user = pde & PTE_U;
 	if ((pde & PTE_PS) && (c->cr4 & X86_CR4_PSE)) {
 		/* PSE-36: bits 20:13 are address bits 39:32. */
 		if (pde & bits(width > 32 ? width - 19 : 13, 21))
 			return fail(w, PF_P | PF_RSVD);
-		walk_leaf(c, lin, pde, (pde & 0xffc00000u) |
+		walk_leaf(c, lin, t, (pde & 0xffc00000u) |
 			  (u64)(pde >> 13 & 0xff) << 32, 4ul << 20, w);
 		return true;
 	}
 	if (!trail_read(c, t, (pde & PDE32_ADDR) + (lin >> 12 & 0x3ff) * 4))
 		return fail(w, 0);
-	pte = t->entry[1];
-	w->writable &= !!(pte & PTE_W);
-	w->user &= !!(pte & PTE_U);
-	walk_leaf(c, lin, pte, pte & PDE32_ADDR, PAGE_SIZE, w);
+	walk_leaf(c, lin, t, t->entry[1] & PDE32_ADDR, PAGE_SIZE, w);
 	return true;
 }
 
@@ -124,7 +134,6 @@ static bool walk_64bit(struct cpu *c, u64 lin, u32 level, gpa_t table, bool pae,
 	const u64 reserved = reserved_64bit(c, pae);
 
 	t->entry_size = 8;
-	w->writable = w->user = true;
 	for (;; level--) {
 		u32 shift = 12 + (level - 1) * 9;
 		u64 e, size = 1ull << shift;
@@ -134,14 +143,11 @@ static bool walk_64bit(struct cpu *c, u64 lin, u32 level, gpa_t table, bool pae,
 		e = t->entry[t->count - 1];
 		if (unlikely(e & reserved))
 			return fail(w, PF_P | PF_RSVD);
-		w->writable &= !!(e & PTE_W);
-		w->user &= !!(e & PTE_U);
-		w->nx |= !!(e & PTE_NX);
 		if (level == 1 || (e & PTE_PS)) {
 			if (level > 1 && (!large_allowed(c, level, pae) ||
 					  (e & bits(13, shift - 1))))
 				return fail(w, PF_P | PF_RSVD);
-			walk_leaf(c, lin, e, e & PTE_ADDR, size, w);
+			walk_leaf(c, lin, t, e & PTE_ADDR, size, w);
 			return true;
 		}
 		table = e & PTE_ADDR;
@@ -152,8 +158,10 @@ static bool walk_tables(struct cpu *c, u64 lin, struct trail *t, struct walk *w)
 {
 	u64 pdpte;
 
-	*w = (struct walk){ 0 };
 	t->count = 0;
+	t->slot = NULL;
+	t->all = ~0ull;
+	t->any = 0;
 	if (!(c->cr0 & X86_CR0_PG)) {
 		*w = (struct walk){ .gpa = lin, .writable = true, .user = true,
 				    .dirty = true, .page_size = PAGE_SIZE };
@@ -214,6 +222,8 @@ static bool entry_swap(void *host, u32 size, u64 old, u64 new)
 static bool trail_set_ad(struct cpu *c, const struct trail *t, bool write,
 			 struct walk *w)
 {
+	if (likely((t->all & PTE_A) && (!write || w->dirty)))
+		return true;
 	for (u32 i = 0; i < t->count; i++) {
 		bool leaf = i + 1 == t->count;
 		u64 set = PTE_A | (leaf && write ? PTE_D : 0);

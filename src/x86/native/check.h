@@ -65,6 +65,9 @@ static inline enum step native_check(struct cpu *c, enum native_check check)
 	return likely(ok) ? STEP_NEXT : native_check_slow(c, check);
 }
 
+/* Changes TOP; the physical registers stay where they are. */
+void x87_set_top(struct fpu *f, u32 top);
+
 /* Turns the x87 registers into MMX ones: TOP = 0, all valid (x87.c). */
 void mmx_enter_slow(struct fpu *f);
 

@@ -30,13 +30,13 @@ static bool is_vex(const struct native_form *f)
 
 /* MOVUPS, or VMOVDQU of 16 or 32 bytes, between slot @n and [@base]. */
 static void put_vec(const struct native_form *f, struct emit *e, u8 n, u8 base,
-		    bool store, u32 bits)
+		    bool store, bool ymm)
 {
 	u8 modrm = n << 3 | base;
 
 	if (!is_vex(f))
 		PUT(e, 0x0f, store ? 0x11 : 0x10, modrm);
-	else if (store || bits == 256)	/* VEX zeroes the upper half */
+	else if (store || ymm)	/* VEX zeroes the upper half */
 		PUT(e, 0xc5, 0xfe, store ? 0x7f : 0x6f, modrm);
 	else
 		PUT(e, 0xc5, 0xfa, 0x6f, modrm);
@@ -69,7 +69,8 @@ static void put_operand(const struct native_form *f, struct emit *e,
 	else if (is_mmx(s->o))
 		put_mmx(e, s->vec, s->base, store);
 	else if (is_vec(s->o))
-		put_vec(f, e, s->vec, s->base, store, s->o->size);
+		put_vec(f, e, s->vec, s->base, store,
+			s->o->reg.value >= ZYDIS_REGISTER_YMM0);
 }
 
 /* [R8 + disp32] with the REX, opcode and ModRM.reg given. */
@@ -223,8 +224,9 @@ static bool emit_data(const struct native_form *f, struct emit *e)
 }
 
 /*
- * The x87 image is in RDI.  FXRSTOR, FXSAVE and FNINIT do not wait, so an
- * unmasked exception of the guest stays in its image (SDM vol. 1 8.7).
+ * The x87 image is in RDI.  FXRSTOR and FXSAVE do not wait, so an unmasked
+ * exception of the guest stays in its image (SDM vol. 1 8.7).  The caller
+ * empties the registers.
  */
 static bool emit_x87(const struct native_form *f, struct emit *e)
 {
@@ -234,7 +236,7 @@ static bool emit_x87(const struct native_form *f, struct emit *e)
 		return false;
 	put_flags_out(f, e);
 	PUT(e, 0x48, 0x0f, 0xae, 0x07);		/* fxsave64 [rdi] */
-	PUT(e, 0xdb, 0xe3, 0xc3);		/* fninit; ret */
+	PUT(e, 0xc3);
 	return true;
 }
 

@@ -23,6 +23,7 @@ static enum support support_avx(ZydisISASet set)
 {
 	switch (set) {
 	case ZYDIS_ISA_SET_AVX:		return IF_HOST("avx");
+	case ZYDIS_ISA_SET_AVX2GATHER:
 	case ZYDIS_ISA_SET_AVX2:	return IF_HOST("avx2");
 	case ZYDIS_ISA_SET_AVXAES:
 		return __builtin_cpu_supports("avx") ? IF_HOST("aes") : SUPPORT_NO;
@@ -43,8 +44,7 @@ static enum support support_sse(ZydisISASet set)
 	case ZYDIS_ISA_SET_SSE:
 	case ZYDIS_ISA_SET_SSE2:
 	case ZYDIS_ISA_SET_SSE2MMX:	return SUPPORT_YES;
-	case ZYDIS_ISA_SET_SSE3:
-	case ZYDIS_ISA_SET_SSE3X87:	return IF_HOST("sse3");
+	case ZYDIS_ISA_SET_SSE3:	return IF_HOST("sse3");
 	case ZYDIS_ISA_SET_SSSE3:
 	case ZYDIS_ISA_SET_SSSE3MMX:	return IF_HOST("ssse3");
 	case ZYDIS_ISA_SET_SSE4:	return IF_HOST("sse4.1");
@@ -67,8 +67,6 @@ static enum support support_gpr(ZydisISASet set)
 	case ZYDIS_ISA_SET_POPCNT:	return IF_HOST("popcnt");
 	case ZYDIS_ISA_SET_MOVBE:	return IF_HOST("movbe");
 	case ZYDIS_ISA_SET_ADOX_ADCX:	return IF_HOST("adx");
-	case ZYDIS_ISA_SET_X87:
-	case ZYDIS_ISA_SET_FCMOV:
 	case ZYDIS_ISA_SET_PENTIUMMMX:	return SUPPORT_YES;
 	default:			return SUPPORT_OTHER;
 	}
@@ -90,6 +88,7 @@ static bool never_offered(const ZydisDecodedInstruction *zi)
 		break;
 	}
 	switch (zi->meta.isa_ext) {
+	case ZYDIS_ISA_EXT_XOP:		/* VPERMIL2PS has a VEX prefix */
 	case ZYDIS_ISA_EXT_AVX512VEX:
 	case ZYDIS_ISA_EXT_AVX512EVEX:
 	case ZYDIS_ISA_EXT_AMD3DNOW:
@@ -115,6 +114,10 @@ static enum support native_support(const ZydisDecodedInstruction *zi)
 
 	if (never_offered(zi))
 		return SUPPORT_NEVER;
+	/* FISTTP needs SSE3, which every host in 64-bit mode of today has. */
+	if (zi->meta.category == ZYDIS_CATEGORY_X87_ALU ||
+	    zi->meta.isa_ext == ZYDIS_ISA_EXT_X87)
+		return SUPPORT_YES;
 	s = support_sse(set);
 	if (s == SUPPORT_OTHER)
 		s = support_avx(set);
@@ -188,13 +191,14 @@ static enum native_check check_of(const struct native_form *f)
 	bool mmx = false, vec = false;
 
 	if (f->zi->meta.isa_ext == ZYDIS_ISA_EXT_X87 ||
-	    f->zi->meta.isa_set == ZYDIS_ISA_SET_SSE3X87 ||
-	    f->zi->meta.isa_set == ZYDIS_ISA_SET_FCMOV)
+	    f->zi->meta.category == ZYDIS_CATEGORY_X87_ALU)
 		return CHECK_X87;
 	for (int i = 0; i < f->zi->operand_count; i++) {
 		mmx |= is_mmx(&f->ops[i]);
 		vec |= is_vec(&f->ops[i]);
 	}
+	/* CVTSD2SI and the like of memory have no vector operand. */
+	vec |= is_simd_fp(f->zi);
 	if (f->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return vec ? CHECK_AVX : CHECK_BMI;
 	if (converts_mmx(f->zi->mnemonic))
@@ -237,8 +241,7 @@ static bool form_operand(struct native_form *f, const ZydisDecodedOperand *o)
 		return true;
 	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		f->mem = o;
-		return o->mem.type == ZYDIS_MEMOP_TYPE_MEM &&
-		       o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
+		return o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
 	}
 	if (!is_gpr(o) && !is_mmx(o) && !is_vec(o))
 		return f->check == CHECK_X87;
@@ -265,11 +268,14 @@ static bool form_operands(struct native_form *f)
 	for (int i = 0; i < f->zi->operand_count; i++) {
 		const ZydisDecodedOperand *o = &f->ops[i];
 
-		if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT &&
-		    !form_operand(f, o))
-			return false;
+		if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+			if (!form_operand(f, o))
+				return false;
+		} else if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			f->mem = o;	/* MASKMOVDQU */
+		}
 	}
-	return !f->mem || f->mem->size <= 512;
+	return true;
 }
 
 /* FOP: 3 bits of the opcode and the ModRM byte (SDM vol. 1 8.1.9). */
@@ -297,9 +303,8 @@ static void set_operands(const struct native_form *f, const u8 *bytes,
 		in->sub |= NATIVE_DEST_RM;
 	if (f->zi->mnemonic == ZYDIS_MNEMONIC_FLDCW)
 		in->sub |= NATIVE_CONTROL;
-	/* CVTPI2PD of memory leaves the x87 state alone (SDM vol. 2A). */
-	if (is_mmx(f->reg) || is_mmx(f->rm) ||
-	    f->zi->mnemonic == ZYDIS_MNEMONIC_CVTPI2PS)
+	/* CVTPI2PS and CVTPI2PD of memory leave the x87 state alone. */
+	if (is_mmx(f->reg) || is_mmx(f->rm))
 		in->sub |= NATIVE_MMX;
 }
 
@@ -316,7 +321,8 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	struct emit e;
 	void *thunk;
 
-	if (mem == MEM_STORE && op_reads(f->mem))
+	if (f->mem && (f->mem->mem.type != ZYDIS_MEMOP_TYPE_MEM ||
+		       f->mem->size > 256 || (op_reads(f->mem) && op_writes(f->mem))))
 		return false;
 	if (!native_emit(f, &e))
 		return false;
@@ -368,5 +374,6 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 	if (!form_operands(&f))
 		return false;
 	set_operands(&f, bytes, in);
-	return native_plain_move(&f, in) || prepare_thunk(&f, in);
+	return native_masked(&f, in) || native_plain_move(&f, in) ||
+	       prepare_thunk(&f, in);
 }

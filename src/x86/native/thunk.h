@@ -75,10 +75,11 @@ bool native_emit(const struct native_form *f, struct emit *e);
 int arena_get(void);
 void *arena_thunk(const struct emit *e);
 
-/* run.c, x87.c, move.c */
+/* run.c, x87.c, move.c, masked.c */
 op_fn native_handler(enum native_check check, enum native_mem mem, bool fp);
 op_fn x87_handler(enum native_mem mem);
 bool native_plain_move(const struct native_form *f, struct insn *in);
+bool native_masked(const struct native_form *f, struct insn *in);
 enum step native_check_slow(struct cpu *c, enum native_check check);
 
 /* Renamed registers: what stands for the guest's in a thunk. */

@@ -29,22 +29,43 @@ enum { X87_BYTES = 160 };	/* up to and with the registers */
 #define FSW_TOP_SHIFT	11
 #define FCW_INIT	0x037fu
 
-void mmx_enter_slow(struct fpu *f)
+void x87_set_top(struct fpu *f, u32 top)
 {
 	struct x87_image *i = (struct x87_image *)f->fxsave;
-	u32 top = i->fsw >> FSW_TOP_SHIFT & 7;
+	u32 turn = top - (i->fsw >> FSW_TOP_SHIFT);
 	u8 st[8][16];
 
-	/* ST(n) is physical register TOP + n; MMn is physical register n. */
+	/* ST(n) is physical register TOP + n. */
 	memcpy(st, i->st, sizeof(st));
 	for (u32 n = 0; n < 8; n++)
-		memcpy(i->st[n], st[(n - top) & 7], 16);
-	i->fsw &= ~(7u << FSW_TOP_SHIFT);
-	i->ftw = 0xff;
+		memcpy(i->st[n], st[(n + turn) & 7], 16);
+	i->fsw = (i->fsw & ~(7u << FSW_TOP_SHIFT)) | top << FSW_TOP_SHIFT;
 	f->xinuse |= XFEATURE_X87;
 }
 
-/* Runs @in on @i.  The host's control word survives, its stack is empty. */
+void mmx_enter_slow(struct fpu *f)
+{
+	x87_set_top(f, 0);
+	f->fxsave[4] = 0xff;
+}
+
+/*
+ * Back to an empty stack and the host's control word, as the ABI has it at
+ * function boundaries.  FNINIT is slow: only when EMMS could raise what the
+ * guest left pending, or the host's control word unmasks something.
+ */
+static void x87_leave(const struct x87_image *i, u16 host_fcw)
+{
+	if (unlikely((i->fsw & FSW_ES) || host_fcw != FCW_INIT)) {
+		asm volatile("fninit; fldcw %0" : : "m"(host_fcw));
+		return;
+	}
+	asm volatile("emms");
+	if (i->fcw != FCW_INIT)
+		asm volatile("fldcw %0" : : "m"(host_fcw));
+}
+
+/* Runs @in on @i, a copy of the guest's image. */
 static void x87_execute(struct cpu *c, const struct insn *in,
 			struct x87_image *i, void *mem)
 {
@@ -54,8 +75,7 @@ static void x87_execute(struct cpu *c, const struct insn *in,
 	/* FXRSTOR loads MXCSR too: let it load what is there. */
 	asm volatile("stmxcsr %0; fnstcw %1" : "=m"(i->mxcsr), "=m"(host_fcw));
 	((thunk_fn)in->aux)(i, mem, NULL, NULL, c);
-	if (unlikely(host_fcw != FCW_INIT))
-		asm volatile("fldcw %0" : : "m"(host_fcw));
+	x87_leave(i, host_fcw);
 }
 
 static void x87_commit(struct cpu *c, const struct insn *in, struct x87_image *i)

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* The public functions: thin, and the only ones that set errno. */
+#include "anykvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "api/coalesced.h"
+#include "api/dispatch.h"
+#include "api/fd.h"
+#include "api/process.h"
+#include "api/run.h"
+#include "api/vm.h"
+#include "api/worker.h"
+#include "trace/trace.h"
+#include "util/guard.h"
+
+#define COALESCED_PAGE	2
+
+static int fail(int err)
+{
+	errno = -err;
+	return -1;
+}
+
+const char *anykvm_version(void)
+{
+	return "anykvm " ANYKVM_VERSION;
+}
+
+int anykvm_open(int flags)
+{
+	int ret = process_enter();
+
+	if (!ret)
+		ret = worker_start();
+	if (!ret)
+		ret = kfile_memfd("anon_inode:kvm", 0);
+	if (ret >= 0)
+		ret = kfile_install(SCOPE_SYSTEM, NULL, NULL, ret, flags);
+	return ret < 0 ? fail(ret) : ret;
+}
+
+bool anykvm_owns(int fd)
+{
+	int err = errno;
+	struct kfile *f = process_enter() ? NULL : kfile_get(fd);
+
+	if (f)
+		kfile_put(f);
+	errno = err;
+	return f;
+}
+
+int anykvm_ioctl(int fd, unsigned long request, void *arg)
+{
+	int err = errno;
+	struct kfile *f;
+	long ret = process_enter();
+
+	if (ret < 0)
+		return fail(ret);
+	f = kfile_get(fd);
+	if (unlikely(!f))
+		return fail(fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY);
+	guard_prepare_thread();
+
+	ret = ioctl_call(f, (u32)request, (uintptr_t)arg);
+	if (trace_on(TRACE_IOCTL)) {
+		const struct ioctl_desc *d = ioctl_find(f->scope, (u32)request);
+
+		trace_ioctl(fd, d ? d->name : NULL, (u32)request, (uintptr_t)arg, ret);
+	}
+	kfile_put(f);
+	if (ret < 0)
+		return fail(ret);
+	errno = err;
+	return ret;
+}
+
+/* Puts the VM's ring page over that page of a new vCPU mapping. */
+static int overlay_ring(struct vm *vm, u8 *map, size_t length, int prot,
+			int flags, off_t offset)
+{
+	const off_t ring = COALESCED_PAGE * PAGE_SIZE;
+	int fd;
+
+	if (offset > ring || (u64)offset + length <= (u64)ring)
+		return 0;
+	fd = coalesced_ring_fd(vm);
+	if (fd < 0)
+		return fd;
+	flags &= ~MAP_FIXED_NOREPLACE;
+	if (mmap(map + (ring - offset), PAGE_SIZE, prot, flags | MAP_FIXED, fd, 0) ==
+	    MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static void *map_vcpu(struct kfile *f, void *addr, size_t length, int prot,
+		      int flags, int fd, off_t offset)
+{
+	void *map = mmap(addr, length, prot, flags, fd, offset);
+	int ret;
+
+	if (map == MAP_FAILED || !f->vcpu)
+		return map;
+	ret = overlay_ring(f->vm, map, length, prot, flags, offset);
+	if (!ret)
+		return map;
+	munmap(map, length);
+	fail(ret);
+	return MAP_FAILED;
+}
+
+void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	struct kfile *f = NULL;
+	void *map;
+
+	if (!(flags & MAP_ANONYMOUS) && !process_enter())
+		f = kfile_get(fd);
+	if (!f)
+		return mmap(addr, length, prot, flags, fd, offset);
+	if (f->scope == SCOPE_VCPU) {
+		map = map_vcpu(f, addr, length, prot, flags, fd, offset);
+	} else {
+		errno = ENODEV;
+		map = MAP_FAILED;
+	}
+	kfile_put(f);
+	return map;
+}
+
+void anykvm_fd_closed(int fd)
+{
+	fd_hint_closed(fd);
+}
+
+void anykvm_fd_duped(int from, int to)
+{
+	fd_hint_duped(from, to);
+}
+
+void anykvm_manage_signals(void)
+{
+	process_manages_signals = true;
+}
+
+bool anykvm_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	return guard_fault(sig, info, ucontext);
+}
+
+void anykvm_signalled(int sig)
+{
+	run_signalled(sig);
+}
+
+bool anykvm_signal_is_masked(int sig)
+{
+	return run_signal_is_masked(sig);
+}

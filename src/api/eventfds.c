@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/eventfds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int eventfds_create(struct vm *vm)
+{
+	vm->eventfds = calloc(1, sizeof(*vm->eventfds));
+	if (!vm->eventfds)
+		return -ENOMEM;
+	pthread_mutex_init(&vm->eventfds->irqfd_lock, NULL);
+	return 0;
+}
+
+void eventfds_destroy(struct vm *vm)
+{
+	ioeventfds_destroy(vm->eventfds);
+	pthread_mutex_destroy(&vm->eventfds->irqfd_lock);
+	free(vm->eventfds);
+	vm->eventfds = NULL;
+}
+
+int eventfd_identify(int fd, u32 *id)
+{
+	char path[48], text[512];
+	const char *line;
+	int info;
+	ssize_t n;
+
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	n = read(info, text, sizeof(text) - 1);
+	close(info);
+	text[MAX(n, 0)] = '\0';
+	line = strstr(text, "eventfd-id:");
+	if (!line)
+		return -EINVAL;
+	*id = strtoul(line + strlen("eventfd-id:"), NULL, 10);
+	return 0;
+}
+
+int eventfd_take(int fd, u32 *id)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int ret;
+
+	if (own < 0)
+		return -errno;
+	ret = eventfd_identify(own, id);
+	if (ret < 0) {
+		close(own);
+		return ret;
+	}
+	return own;
+}
+
+void eventfd_fire(int fd)
+{
+	const u64 one = 1;
+	int err = errno;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		errno = err;	/* full: the reader has been told long since */
+	errno = err;
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors.  Each is a memfd, so it has a number, flags, copies and an
+ * inode that the kernel keeps true, and /proc shows its name.
+ *
+ * The end of a life is what inotify says about the inode:
+ *   - System and VM descriptors are never mapped by us.  When their inode goes
+ *     (IN_IGNORED), no descriptor or mapping is left in any process.
+ *   - We map a vCPU's pages ourselves, so its inode stays.  The VMM gets
+ *     another open file of the inode instead, made through /proc: the final
+ *     close of that file is reported (IN_CLOSE_WRITE); what we do with the
+ *     memfd as created is not (recent kernels), or happens before the watch.
+ *
+ * From number to object: table[fd] holds {generation, index} of the kfile.
+ * Structs are reused but never unmapped, so a reader may try to take a
+ * reference of one that has just died; the generation tells.  A number that
+ * is not in the table is identified by its inode.
+ *
+ * Without hints (anykvm_fd_closed) a number may have changed hands behind our
+ * back, and a hit is confirmed with fstat.
+ */
+#include "api/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/vm.h"
+#include "api/worker.h"
+#include "trace/trace.h"
+
+#define MAX_FDS		(1u << 20)
+#define MAX_KFILES	(1u << 18)
+#define NR_BUCKETS	1024
+#define PROC_PATH_MAX	40
+
+#define END_OF_INODE	(IN_IGNORED)
+#define END_OF_FILE	(IN_CLOSE_WRITE)
+
+static u64 *table;
+static struct kfile *pool;
+
+static pthread_mutex_t fd_lock = PTHREAD_MUTEX_INITIALIZER;
+static u32 pool_used;
+static struct kfile *free_list;			/* through next_ino */
+static struct kfile *by_ino[NR_BUCKETS];
+static struct kfile *by_watch[NR_BUCKETS];
+
+static int inotify_fd = -1;
+static struct worker_watch inotify_watch;
+static bool hinted;
+
+/* What belongs to another process: answers EIO, is never torn down. */
+static struct vm foreign_vm = { .refs = 1, .dead = true };
+
+static void *map_table(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int fd_init(void)
+{
+	table = map_table(MAX_FDS * sizeof(*table));
+	pool = map_table(MAX_KFILES * sizeof(*pool));
+	return table && pool ? 0 : -ENOMEM;
+}
+
+static void proc_path(char path[PROC_PATH_MAX], int fd)
+{
+	snprintf(path, PROC_PATH_MAX, "/proc/self/fd/%d", fd);
+}
+
+/* -- References ------------------------------------------------------------ */
+
+static u64 table_entry(const struct kfile *f)
+{
+	return (u64)f->gen << 32 | (u32)(f - pool + 1);
+}
+
+static bool try_ref(struct kfile *f)
+{
+	u32 refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+	while (refs) {
+		if (__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+static void chain_remove(struct kfile **head, struct kfile *f, size_t link)
+{
+	for (; *head; head = (struct kfile **)((char *)*head + link)) {
+		if (*head == f) {
+			*head = *(struct kfile **)((char *)f + link);
+			return;
+		}
+	}
+}
+
+static void unwatch_locked(struct kfile *f)
+{
+	if (f->watch < 0)
+		return;
+	chain_remove(&by_watch[f->watch % NR_BUCKETS], f,
+		     offsetof(struct kfile, next_watch));
+	f->watch = -1;
+}
+
+static void recycle(struct kfile *f)
+{
+	pthread_mutex_lock(&fd_lock);
+	unwatch_locked(f);
+	chain_remove(&by_ino[f->ino % NR_BUCKETS], f,
+		     offsetof(struct kfile, next_ino));
+	__atomic_store_n(&f->gen, f->gen + 1, __ATOMIC_RELEASE);
+	f->next_ino = free_list;
+	free_list = f;
+	pthread_mutex_unlock(&fd_lock);
+}
+
+void kfile_put(struct kfile *f)
+{
+	struct vm *vm = f->vm;
+
+	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (trace_on(TRACE_FD))
+		trace_printf("end of descriptor, scope %d, inode %lu",
+			     f->scope, (unsigned long)f->ino);
+	if (f->scope == SCOPE_VM && vm != &foreign_vm)
+		vm_fd_released(vm);
+	recycle(f);
+	if (vm && vm != &foreign_vm)
+		vm_put(vm);
+}
+
+/* -- Look-up --------------------------------------------------------------- */
+
+static struct kfile *find_inode_locked(ino_t ino)
+{
+	for (struct kfile *f = by_ino[ino % NR_BUCKETS]; f; f = f->next_ino) {
+		if (f->ino == ino && try_ref(f))
+			return f;
+	}
+	return NULL;
+}
+
+static bool is_memfd(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink == 0;
+}
+
+static void table_set(int fd, const struct kfile *f)
+{
+	if ((u32)fd < MAX_FDS)
+		__atomic_store_n(&table[fd], f ? table_entry(f) : 0, __ATOMIC_RELEASE);
+}
+
+static struct kfile *adopt(int fd, const struct stat *st);
+
+static struct kfile *get_by_inode(int fd)
+{
+	struct stat st;
+	struct kfile *f;
+
+	if (fstat(fd, &st) < 0 || !is_memfd(&st))
+		return NULL;
+	pthread_mutex_lock(&fd_lock);
+	f = find_inode_locked(st.st_ino);
+	pthread_mutex_unlock(&fd_lock);
+	if (!f)
+		f = adopt(fd, &st);
+	if (f)
+		table_set(fd, f);
+	return f;
+}
+
+static bool still_same(int fd, const struct kfile *f)
+{
+	struct stat st;
+
+	return __atomic_load_n(&hinted, __ATOMIC_RELAXED) ||
+	       (fstat(fd, &st) == 0 && is_memfd(&st) && st.st_ino == f->ino);
+}
+
+struct kfile *kfile_get(int fd)
+{
+	struct kfile *f;
+	u64 entry;
+
+	if (fd < 0 || !table)
+		return NULL;
+	entry = (u32)fd < MAX_FDS ? __atomic_load_n(&table[fd], __ATOMIC_ACQUIRE) : 0;
+	if (!entry)
+		return get_by_inode(fd);
+
+	f = &pool[(u32)entry - 1];
+	if (likely(try_ref(f))) {
+		if (likely(f->gen == entry >> 32 && still_same(fd, f)))
+			return f;
+		kfile_put(f);
+	}
+	__atomic_compare_exchange_n(&table[fd], &entry, 0, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return get_by_inode(fd);
+}
+
+void fd_hint_closed(int fd)
+{
+	__atomic_store_n(&hinted, true, __ATOMIC_RELAXED);
+	if (table && (u32)fd < MAX_FDS && __atomic_load_n(&table[fd], __ATOMIC_RELAXED))
+		table_set(fd, NULL);
+}
+
+void fd_hint_duped(int from, int to)
+{
+	__atomic_store_n(&hinted, true, __ATOMIC_RELAXED);
+	if (table && (u32)from < MAX_FDS && (u32)to < MAX_FDS)
+		__atomic_store_n(&table[to],
+				 __atomic_load_n(&table[from], __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+}
+
+/* -- Ends ------------------------------------------------------------------ */
+
+static struct kfile *take_ended(const struct inotify_event *ev)
+{
+	struct kfile *f;
+
+	pthread_mutex_lock(&fd_lock);
+	for (f = by_watch[(u32)ev->wd % NR_BUCKETS]; f; f = f->next_watch) {
+		if (f->watch == ev->wd)
+			break;
+	}
+	if (f && !(ev->mask & (f->scope == SCOPE_VCPU ? END_OF_FILE | END_OF_INODE :
+							END_OF_INODE)))
+		f = NULL;
+	if (f)
+		unwatch_locked(f);
+	pthread_mutex_unlock(&fd_lock);
+	return f;
+}
+
+static void on_inotify(struct worker_watch *w, u32 events)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	ssize_t n = read(w->fd, buf, sizeof(buf));
+
+	for (ssize_t pos = 0; pos < n;) {
+		const struct inotify_event *ev = (void *)(buf + pos);
+		struct kfile *f;
+
+		pos += sizeof(*ev) + ev->len;
+		if (ev->mask & IN_Q_OVERFLOW) {
+			log_warn("inotify queue overflow: some VMs stay until exit");
+			continue;
+		}
+		f = take_ended(ev);
+		if (f)
+			kfile_put(f);
+	}
+}
+
+static int inotify_start_locked(void)
+{
+	int fd, ret;
+
+	if (inotify_fd >= 0)
+		return 0;
+	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	inotify_watch = (struct worker_watch){ .fn = on_inotify, .fd = fd };
+	ret = worker_watch_add(&inotify_watch, EPOLLIN);
+	if (ret < 0) {
+		close(fd);
+		return ret;
+	}
+	inotify_fd = fd;
+	return 0;
+}
+
+/*
+ * Without inotify (its per-user limit, no /proc) an object stays until the
+ * process exits: a leak, but nothing is torn down too early.
+ */
+static void watch_locked(struct kfile *f, int fd)
+{
+	char path[PROC_PATH_MAX];
+	int ret = inotify_start_locked();
+
+	if (!ret) {
+		proc_path(path, fd);
+		f->watch = inotify_add_watch(inotify_fd, path,
+					     END_OF_FILE | IN_DELETE_SELF);
+		if (f->watch < 0)
+			ret = -errno;
+	}
+	if (ret < 0) {
+		log_warn("descriptors cannot be watched: %s", strerror(-ret));
+		return;
+	}
+	f->next_watch = by_watch[f->watch % NR_BUCKETS];
+	by_watch[f->watch % NR_BUCKETS] = f;
+}
+
+/* -- Births ---------------------------------------------------------------- */
+
+int kfile_memfd(const char *name, size_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if ((size && ftruncate(fd, size) < 0) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static struct kfile *alloc_locked(void)
+{
+	struct kfile *f = free_list;
+
+	if (f)
+		free_list = f->next_ino;
+	else if (pool_used < MAX_KFILES)
+		f = &pool[pool_used++];
+	return f;
+}
+
+static struct kfile *create_kfile(enum scope scope, struct vm *vm,
+				  struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
+{
+	struct kfile *f;
+
+	pthread_mutex_lock(&fd_lock);
+	f = alloc_locked();
+	if (f) {
+		f->scope = scope;
+		f->vm = vm;
+		f->vcpu = vcpu;
+		f->private = NULL;
+		f->ino = ino;
+		f->watch = -1;
+		f->next_ino = by_ino[ino % NR_BUCKETS];
+		watch_locked(f, fd);
+		__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
+		by_ino[ino % NR_BUCKETS] = f;
+	}
+	pthread_mutex_unlock(&fd_lock);
+	return f;
+}
+
+/* The open file the VMM gets; see the head of this file. */
+static int reopen(int memfd, int flags)
+{
+	char path[PROC_PATH_MAX];
+	int fd;
+
+	proc_path(path, memfd);
+	fd = open(path, (flags & O_ACCMODE) | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)	/* no /proc here */
+		return memfd;
+	if (fd < 0)
+		fd = -errno;
+	close(memfd);
+	return fd;
+}
+
+int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+		  int memfd, int flags)
+{
+	struct kfile *f = NULL;
+	struct stat st;
+	int fd = memfd;
+
+	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
+		fd = reopen(memfd, flags);
+	if (fd < 0)
+		return fd;
+	if (!(flags & O_CLOEXEC))
+		fcntl(fd, F_SETFD, 0);
+	if (fstat(fd, &st) == 0)
+		f = create_kfile(scope, vm, vcpu, fd, st.st_ino, 1);
+	if (!f) {
+		close(fd);
+		return -ENFILE;
+	}
+	if (vm)
+		vm_get(vm);
+	table_set(fd, f);
+	if (trace_on(TRACE_FD))
+		trace_printf("descriptor %d, scope %d, inode %lu", fd, scope,
+			     (unsigned long)st.st_ino);
+	return fd;
+}
+
+/*
+ * A descriptor of ours that this process did not make: inherited through exec,
+ * or received.  System descriptors work as they would with the kernel, others
+ * belong to another address space.
+ */
+static struct kfile *adopt(int fd, const struct stat *st)
+{
+	static const char prefix[] = "/memfd:anon_inode:kvm";
+	char path[PROC_PATH_MAX], name[64] = "";
+	const char *rest = name + sizeof(prefix) - 1;
+
+	proc_path(path, fd);
+	if (readlink(path, name, sizeof(name) - 1) < 0 ||
+	    strncmp(name, prefix, sizeof(prefix) - 1))
+		return NULL;
+	if (!*rest || *rest == ' ')
+		return create_kfile(SCOPE_SYSTEM, NULL, NULL, fd, st->st_ino, 2);
+	if (!strncmp(rest, "-vm ", 4))
+		return create_kfile(SCOPE_VM, &foreign_vm, NULL, fd, st->st_ino, 2);
+	if (!strncmp(rest, "-vcpu:", 6))
+		return create_kfile(SCOPE_VCPU, &foreign_vm, NULL, fd, st->st_ino, 2);
+	return NULL;
+}
+
+/* -- Fork ------------------------------------------------------------------ */
+
+void fd_reinit_child(void)
+{
+	pthread_mutex_init(&fd_lock, NULL);
+	/* Shared with the parent: reading it would steal the parent's events. */
+	inotify_fd = -1;
+	memset(by_watch, 0, sizeof(by_watch));
+	for (u32 i = 0; i < pool_used; i++) {
+		struct kfile *f = &pool[i];
+
+		f->watch = -1;
+		if (f->refs && f->vm)
+			f->vm->dead = true;
+	}
+}

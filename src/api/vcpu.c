@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How threads talk to a running vCPU: requests, sleep, and the agreement on
+ * when it may use what it knows about memory slots.
+ *
+ * Two pairs of store-then-load keep wake-ups from being lost; all four
+ * accesses of each are sequentially consistent:
+ *   vcpu_request:  requests |= bits;  reads sleeping
+ *   vcpu_block:    sleeping = 1;      reads requests
+ *   vm_sync_vcpus: sync_gen += 1;     reads in_guest
+ *   enter_guest:   in_guest = 1;      reads sync_gen
+ * Whoever comes second in a pair sees what the other has stored.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/kvm.h"
+#include "api/run.h"
+
+/* Polls of a vCPU in guest before each way of giving way to it. */
+#define SYNC_SPINS	1000
+#define SYNC_YIELDS	100
+#define SYNC_SLEEP_NS	20000
+
+static long futex(u32 *word, int op, u32 val)
+{
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, NULL, NULL, 0);
+}
+
+/* Also called in signal handlers: keeps errno. */
+void vcpu_request(struct vcpu *vcpu, u32 bits)
+{
+	int err;
+
+	__atomic_fetch_or(vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&vcpu->sleeping, __ATOMIC_SEQ_CST)))
+		return;
+	if (__atomic_exchange_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST)) {
+		err = errno;
+		futex(&vcpu->sleeping, FUTEX_WAKE, 1);
+		errno = err;
+	}
+}
+
+static bool has_requests(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(vcpu->requests, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Sleeps once.  A signal handler that ran ends the sleep as a request would,
+ * also where nobody tells us of handlers (anykvm_signalled).
+ */
+static void sleep_once(struct vcpu *vcpu)
+{
+	int err = errno;
+
+	__atomic_store_n(&vcpu->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (!has_requests(vcpu) &&
+	    futex(&vcpu->sleeping, FUTEX_WAIT, 1) < 0 && errno == EINTR)
+		run_signalled(0);
+	__atomic_store_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST);
+	errno = err;
+}
+
+void vcpu_block(struct vcpu *vcpu)
+{
+	if (has_requests(vcpu))
+		return;
+	vcpu_leave_guest(vcpu);
+	while (!has_requests(vcpu))
+		sleep_once(vcpu);
+	/* Not acknowledged here: the loop does that when it has flushed. */
+	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) != vcpu->acked_gen)
+		__atomic_fetch_or(vcpu->requests, REQ_SYNC, __ATOMIC_SEQ_CST);
+}
+
+bool vcpu_enter_guest(struct vcpu *vcpu)
+{
+	u64 gen;
+
+	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	gen = __atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST);
+	if (likely(gen == vcpu->acked_gen))
+		return false;
+	__atomic_store_n(&vcpu->acked_gen, gen, __ATOMIC_RELEASE);
+	return true;
+}
+
+void vcpu_leave_guest(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->in_guest, 0, __ATOMIC_RELEASE);
+}
+
+void vcpu_ack_sync(struct vcpu *vcpu)
+{
+	/*
+	 * A generation that began after the flush may be acknowledged too: the
+	 * TLB is still empty, and what fills it from here on sees its slots.
+	 */
+	u64 gen = __atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST);
+
+	__atomic_store_n(&vcpu->acked_gen, gen, __ATOMIC_RELEASE);
+}
+
+static bool is_synced(const struct vcpu *vcpu, u64 gen)
+{
+	return !__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&vcpu->acked_gen, __ATOMIC_ACQUIRE) >= gen;
+}
+
+static void wait_synced(const struct vcpu *vcpu, u64 gen)
+{
+	const struct timespec nap = { .tv_nsec = SYNC_SLEEP_NS };
+
+	for (u32 i = 0; !is_synced(vcpu, gen); i++) {
+		if (i < SYNC_SPINS)
+			__builtin_ia32_pause();
+		else if (i < SYNC_SPINS + SYNC_YIELDS)
+			sched_yield();
+		else
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	}
+}
+
+void vm_sync_vcpus(struct vm *vm)
+{
+	u64 gen = __atomic_add_fetch(&vm->sync_gen, 1, __ATOMIC_SEQ_CST);
+	struct vcpu *v;
+	u32 i;
+
+	/* All are asked before any is waited for. */
+	vm_for_each_vcpu(vm, i, v) {
+		if (!is_synced(v, gen))
+			vcpu_request(v, REQ_SYNC);
+	}
+	/* A handler on top of KVM_RUN cannot wait for what it interrupted. */
+	vm_for_each_vcpu(vm, i, v) {
+		if (v != current_vcpu)
+			wait_synced(v, gen);
+	}
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Far RET and IRET (SDM vol. 3A 5.8.6, 6.12.1; vol. 2A IRET; vol. 2B RET). */
+#include "x86/cpu/protect.h"
+#include "x86/cpu/vm86.h"
+#include "x86/mmu/access.h"
+
+static enum step bad_cs(struct cpu *c, u8 vec, u16 sel)
+{
+	return cpu_raise_error(c, vec, sel_error(sel, 0));
+}
+
+/* The code segment returned to; its RPL is the new CPL. */
+static enum step return_target(struct cpu *c, u16 sel, u64 off, struct target *t)
+{
+	u8 rpl = sel_rpl(sel), dpl;
+	const u32 both = SEG_ATTR_L | SEG_ATTR_DB;
+
+	if (sel_is_null(sel))
+		return cpu_raise_gp0(c);
+	TRY(desc_read(c, sel, EXC_GP, 0, &t->d));
+	dpl = attr_dpl(t->d.attr);
+	if (!attr_is_code(t->d.attr) || rpl < c->cpl)
+		return bad_cs(c, EXC_GP, sel);
+	if (attr_is_conforming(t->d.attr) ? dpl > rpl : dpl != rpl)
+		return bad_cs(c, EXC_GP, sel);
+	if (cpu_long_mode(c) && (t->d.attr & both) == both)
+		return bad_cs(c, EXC_GP, sel);
+	if (!(t->d.attr & SEG_ATTR_P))
+		return bad_cs(c, EXC_NP, sel);
+	TRY(desc_set_accessed(c, &t->d));
+	t->sel = sel;
+	t->off = off;
+	t->cpl = rpl;
+	return STEP_NEXT;
+}
+
+static bool target_is_64(const struct cpu *c, const struct target *t)
+{
+	return cpu_long_mode(c) && (t->d.attr & SEG_ATTR_L);
+}
+
+/* SS:SP returned to.  Null is fine in 64-bit mode below CPL 3. */
+static enum step return_stack(struct cpu *c, const struct target *t, u16 sel, u64 sp,
+			      struct stack *s)
+{
+	bool to64 = target_is_64(c, t);
+	struct segment ss;
+
+	if (sel_is_null(sel) && to64 && t->cpl < 3 && sel_rpl(sel) == t->cpl)
+		seg_set_null(&ss, sel, t->cpl);
+	else
+		TRY(seg_check_stack(c, sel, t->cpl, EXC_GP, 0, &ss));
+	stack_new(s, &ss, sp, t->cpl, 0);
+	if (to64)
+		s->width = 8;
+	else if (s->width == 4)
+		s->sp = (u32)sp;
+	else	/* a 16-bit stack leaves the upper bits as they were */
+		s->sp = (c->gpr[RSP] & ~0xffffull) | (u16)sp;
+	return STEP_NEXT;
+}
+
+/* Everything has been checked: load it. */
+static void return_commit(struct cpu *c, const struct target *t, const struct stack *s)
+{
+	bool outer = t->cpl > c->cpl;
+
+	c->seg[SS] = s->ss;
+	c->gpr[RSP] = s->sp;
+	target_commit(c, t);
+	cpu_mode_changed(c);
+	if (outer)
+		seg_drop_privileged(c);
+}
+
+/* -- RET ----------------------------------------------------------------------------- */
+
+static enum step far_return_real(struct cpu *c, struct stack *s, u64 off, u16 sel)
+{
+	if (off > c->seg[CS].limit)
+		return cpu_raise_gp0(c);
+	c->gpr[RSP] = s->sp;
+	cpu_load_seg_real(c, CS, sel);
+	c->rip = off;
+	cpu_mode_changed(c);
+	return STEP_JUMP;
+}
+
+enum step cpu_far_return(struct cpu *c, u16 pop_bytes, u8 osz)
+{
+	struct stack s, outer;
+	struct target t;
+	u64 off, cs, sp, ss;
+
+	stack_current(c, &s, 0);
+	TRY(stack_take(c, &s, &off, osz));
+	TRY(stack_take(c, &s, &cs, osz));
+	stack_add(&s, pop_bytes);
+	if (!cpu_protected(c) || cpu_vm86(c))
+		return far_return_real(c, &s, off, (u16)cs);
+
+	TRY(return_target(c, (u16)cs, off, &t));
+	if (t.cpl > c->cpl) {
+		TRY(stack_take(c, &s, &sp, osz));
+		TRY(stack_take(c, &s, &ss, osz));
+		TRY(return_stack(c, &t, (u16)ss, sp, &outer));
+		stack_add(&outer, pop_bytes);
+		s = outer;
+	}
+	TRY(target_check_offset(c, &t, 0));
+	return_commit(c, &t, &s);
+	return STEP_JUMP;
+}
+
+/* -- IRET ------------------------------------------------------------------------------- */
+
+/* RFLAGS of the frame as far as this CPL may change them. */
+static void iret_flags(struct cpu *c, u64 image, u8 osz)
+{
+	u64 old = cpu_rflags(c), mask = X86_EFLAGS_STATUS | X86_EFLAGS_TF |
+					X86_EFLAGS_DF | X86_EFLAGS_NT;
+
+	if (osz > 2)
+		mask |= X86_EFLAGS_RF | X86_EFLAGS_AC | X86_EFLAGS_ID;
+	if (c->cpl <= cpu_iopl(c))
+		mask |= X86_EFLAGS_IF;
+	if (c->cpl == 0) {
+		mask |= X86_EFLAGS_IOPL;
+		if (osz > 2 && cpu_protected(c))
+			mask |= X86_EFLAGS_VIF | X86_EFLAGS_VIP;
+	}
+	cpu_set_rflags(c, (old & ~mask) | (image & mask));
+}
+
+/* Real mode, and virtual-8086 mode at IOPL 3. */
+static enum step iret_real(struct cpu *c, u8 osz)
+{
+	u64 off, cs, flags;
+	struct stack s;
+
+	stack_current(c, &s, 0);
+	TRY(stack_take(c, &s, &off, osz));
+	TRY(stack_take(c, &s, &cs, osz));
+	TRY(stack_take(c, &s, &flags, osz));
+	TRY(far_return_real(c, &s, off, (u16)cs) == STEP_JUMP ? STEP_NEXT : STEP_FAULT);
+	iret_flags(c, flags, osz);
+	cpu_mode_changed(c);
+	return STEP_JUMP;
+}
+
+static enum step iret_to_vm86(struct cpu *c, struct stack *s, u64 off, u16 cs, u64 flags)
+{
+	static const u8 order[] = { SS, ES, DS, FS, GS };
+	u64 sp, sel[ARRAY_SIZE(order)];
+
+	TRY(stack_take(c, s, &sp, 4));
+	for (u32 i = 0; i < ARRAY_SIZE(order); i++)
+		TRY(stack_take(c, s, &sel[i], 4));
+	if (off > 0xffff)
+		return cpu_raise_gp0(c);
+
+	cpu_set_rflags(c, flags & X86_EFLAGS_ALL);
+	for (u32 i = 0; i < ARRAY_SIZE(order); i++)
+		seg_set_vm86(&c->seg[order[i]], (u16)sel[i]);
+	seg_set_vm86(&c->seg[CS], cs);
+	c->gpr[RSP] = sp;
+	c->rip = off;
+	cpu_mode_changed(c);
+	return STEP_JUMP;
+}
+
+static enum step iret_task(struct cpu *c, u64 rip_next)
+{
+	u16 link;
+	const struct segment *tr = &c->seg[TR];
+
+	if (cpu_long_mode(c))
+		return cpu_raise_gp0(c);
+	TRY(mem_sys_read(c, (u32)tr->base, &link, sizeof(link)));
+	return cpu_task_switch(c, link, TASK_IRET, false, 0, rip_next);
+}
+
+static enum step iret_protected(struct cpu *c, u8 osz)
+{
+	u64 off, cs, flags, sp, ss;
+	struct stack s, to;
+	struct target t;
+
+	stack_current(c, &s, 0);
+	TRY(stack_take(c, &s, &off, osz));
+	TRY(stack_take(c, &s, &cs, osz));
+	TRY(stack_take(c, &s, &flags, osz));
+	if (!cpu_long_mode(c) && osz == 4 && (flags & X86_EFLAGS_VM) && c->cpl == 0)
+		return iret_to_vm86(c, &s, off, (u16)cs, flags);
+
+	TRY(return_target(c, (u16)cs, off, &t));
+	to = s;
+	if (cpu_code64(c) || t.cpl > c->cpl) {
+		TRY(stack_take(c, &s, &sp, osz));
+		TRY(stack_take(c, &s, &ss, osz));
+		TRY(return_stack(c, &t, (u16)ss, sp, &to));
+	}
+	TRY(target_check_offset(c, &t, 0));
+	iret_flags(c, flags, osz);
+	return_commit(c, &t, &to);
+	return STEP_JUMP;
+}
+
+static enum step iret_any(struct cpu *c, u8 osz, u64 rip_next)
+{
+	if (!cpu_protected(c))
+		return iret_real(c, osz);
+	if (cpu_vm86(c))
+		return cpu_iopl(c) == 3 ? iret_real(c, osz) : vme_iret(c, osz);
+	if (c->rflags & X86_EFLAGS_NT)
+		return iret_task(c, rip_next);
+	return iret_protected(c, osz);
+}
+
+enum step cpu_iret(struct cpu *c, u8 osz, u64 rip_next)
+{
+	enum step st = iret_any(c, osz, rip_next);
+
+	if (st == STEP_JUMP)
+		c->ev.nmi_masked = false;	/* SDM vol. 3A 6.7.1 */
+	return st;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* HLT, CPUID, MSRs, TSC, caches, TLB and other instructions of the system. */
+#include "x86/cpu/protect.h"
+#include "x86/interp/ops.h"
+#include "x86/interp/system.h"
+#include "x86/mmu/access.h"
+#include "x86/x86.h"
+
+enum step op_hlt(struct cpu *c, const struct insn *in)
+{
+	TRY(need_cpl0(c));
+	c->rip = insn_next(c, in);
+	return cpu_halt(c);
+}
+
+enum step op_cpuid(struct cpu *c, const struct insn *in)
+{
+	struct cpuid_regs r;
+
+	cpu_cpuid(c, (u32)c->gpr[RAX], (u32)c->gpr[RCX], &r);
+	c->gpr[RAX] = r.eax;
+	c->gpr[RBX] = r.ebx;
+	c->gpr[RCX] = r.ecx;
+	c->gpr[RDX] = r.edx;
+	return STEP_NEXT;
+}
+
+/* -- MSRs and counters -------------------------------------------------------------- */
+
+static void set_edx_eax(struct cpu *c, u64 v)
+{
+	c->gpr[RAX] = (u32)v;
+	c->gpr[RDX] = v >> 32;
+}
+
+static u64 edx_eax(const struct cpu *c)
+{
+	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
+}
+
+enum step op_rdmsr(struct cpu *c, const struct insn *in)
+{
+	u64 v = 0;
+
+	TRY(need_cpl0(c));
+	TRY(cpu_rdmsr(c, (u32)c->gpr[RCX], &v));
+	set_edx_eax(c, v);
+	return STEP_NEXT;
+}
+
+enum step op_wrmsr(struct cpu *c, const struct insn *in)
+{
+	TRY(need_cpl0(c));
+	TRY(cpu_wrmsr(c, (u32)c->gpr[RCX], edx_eax(c)));
+	return STEP_END;
+}
+
+static enum step need_tsc(struct cpu *c)
+{
+	return (c->cr4 & X86_CR4_TSD) && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
+}
+
+enum step op_rdtsc(struct cpu *c, const struct insn *in)
+{
+	TRY(need_tsc(c));
+	set_edx_eax(c, cpu_read_tsc(c));
+	return STEP_NEXT;
+}
+
+enum step op_rdtscp(struct cpu *c, const struct insn *in)
+{
+	TRY(need_feature(c, FEATURE_RDTSCP));
+	TRY(need_tsc(c));
+	set_edx_eax(c, cpu_read_tsc(c));
+	c->gpr[RCX] = (u32)c->tsc_aux;
+	return STEP_NEXT;
+}
+
+enum step op_rdpid(struct cpu *c, const struct insn *in)
+{
+	TRY(need_feature(c, FEATURE_RDPID));
+	*gpr64(c, in->rm) = (u32)c->tsc_aux;
+	return STEP_NEXT;
+}
+
+/* No PMU is offered: no counter exists. */
+enum step op_rdpmc(struct cpu *c, const struct insn *in)
+{
+	return cpu_raise_gp0(c);
+}
+
+enum step op_xsetbv(struct cpu *c, const struct insn *in)
+{
+	if (!(c->cr4 & X86_CR4_OSXSAVE))
+		return cpu_raise_ud(c);
+	TRY(need_cpl0(c));
+	TRY(cpu_write_xcr(c, (u32)c->gpr[RCX], edx_eax(c)));
+	return STEP_END;
+}
+
+/* -- Random numbers ------------------------------------------------------------------ */
+
+/* All flags but CF are cleared, and the destination is 0 if CF is. */
+static void set_random(struct cpu *c, const struct insn *in, u64 v, bool ok)
+{
+	reg_set(c, in->rm, in->osz, ok ? v : 0);
+	c->status = ok ? X86_EFLAGS_CF : 0;
+}
+
+enum step op_rdrand(struct cpu *c, const struct insn *in)
+{
+	bool ok;
+	u64 v;
+
+	TRY(need_feature(c, FEATURE_RDRAND));
+	__asm__ volatile("rdrand %0" : "=r"(v), "=@ccc"(ok));
+	set_random(c, in, v, ok);
+	return STEP_NEXT;
+}
+
+enum step op_rdseed(struct cpu *c, const struct insn *in)
+{
+	bool ok;
+	u64 v;
+
+	TRY(need_feature(c, FEATURE_RDSEED));
+	__asm__ volatile("rdseed %0" : "=r"(v), "=@ccc"(ok));
+	set_random(c, in, v, ok);
+	return STEP_NEXT;
+}
+
+/* -- TLB --------------------------------------------------------------------------------- */
+
+/* INVLPG looks at no limit and no rights, only at the address. */
+static u64 invlpg_linear(struct cpu *c, const struct insn *in)
+{
+	u64 off = insn_offset(c, in);
+
+	if (!cpu_code64(c))
+		return (u32)(c->seg[in->seg].base + off);
+	return off + (in->seg == FS || in->seg == GS ? c->seg[in->seg].base : 0);
+}
+
+enum step op_invlpg(struct cpu *c, const struct insn *in)
+{
+	u64 lin = invlpg_linear(c, in);
+
+	TRY(need_cpl0(c));
+	if (is_canonical(lin))
+		mmu_flush_page(c, lin);
+	return STEP_END;
+}
+
+enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL_GLOBAL, INVPCID_ALL };
+
+static enum step invpcid_check(struct cpu *c, u64 type, const u64 *d)
+{
+	if (type > INVPCID_ALL || d[0] >> 12)
+		return cpu_raise_gp0(c);
+	if (type == INVPCID_ADDRESS && !is_canonical(d[1]))
+		return cpu_raise_gp0(c);
+	if (type <= INVPCID_CONTEXT && d[0] && !(c->cr4 & X86_CR4_PCIDE))
+		return cpu_raise_gp0(c);
+	return STEP_NEXT;
+}
+
+/* The TLB holds the current PCID only: others have nothing to flush. */
+enum step op_invpcid(struct cpu *c, const struct insn *in)
+{
+	u64 type = reg_get(c, in->reg, cpu_code64(c) ? 8 : 4), lin, d[2];
+
+	TRY(need_feature(c, FEATURE_INVPCID));
+	if (cpu_vm86(c))
+		return cpu_raise_gp0(c);
+	TRY(need_cpl0(c));
+	TRY(insn_linear(c, in, sizeof(d), false, &lin));
+	TRY(mem_read(c, lin, d, sizeof(d)));
+	TRY(invpcid_check(c, type, d));
+	if (type == INVPCID_ADDRESS)
+		mmu_flush_page(c, d[1]);
+	else if (type == INVPCID_ALL_GLOBAL)
+		mmu_flush_all(c);
+	else
+		mmu_flush_nonglobal(c);
+	return STEP_END;
+}
+
+/* -- Caches: coherent always, so nothing to do but the checks ------------------------------- */
+
+enum step op_wbinvd(struct cpu *c, const struct insn *in)
+{
+	return need_cpl0(c);
+}
+
+static enum step touch_line(struct cpu *c, const struct insn *in)
+{
+	u64 lin;
+
+	TRY(insn_linear(c, in, 1, false, &lin));
+	return mem_probe(c, lin, 1, false);
+}
+
+enum step op_clflush(struct cpu *c, const struct insn *in)
+{
+	return touch_line(c, in);
+}
+
+enum step op_clflushopt(struct cpu *c, const struct insn *in)
+{
+	TRY(need_feature(c, FEATURE_CLFLUSHOPT));
+	return touch_line(c, in);
+}
+
+enum step op_clwb(struct cpu *c, const struct insn *in)
+{
+	TRY(need_feature(c, FEATURE_CLWB));
+	return touch_line(c, in);
+}
+
+/* Zeroes the line of rAX (APM vol. 3, CLZERO). */
+enum step op_clzero(struct cpu *c, const struct insn *in)
+{
+	static const u8 zero[64];
+	u64 off = reg_get(c, GPR_OFF(RAX), in->asz) & ~63ull, lin;
+
+	TRY(need_feature(c, FEATURE_CLZERO));
+	TRY(cpu_seg_linear(c, in->seg, off, sizeof(zero), true, &lin));
+	return mem_write(c, lin, zero, sizeof(zero));
+}
+
+/* -- What belongs to virtualization ------------------------------------------------------------ */
+
+/*
+ * KVM: either vendor's instruction is a hypercall while the quirk that patches
+ * it stands; otherwise only the guest's own one.
+ */
+static enum step hypercall(struct cpu *c, bool own)
+{
+	if (!own && (c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN))
+		return cpu_raise_ud(c);
+	return cpu_hypercall(c);
+}
+
+enum step op_vmcall(struct cpu *c, const struct insn *in)
+{
+	return hypercall(c, !cpu_amd_like(c));
+}
+
+enum step op_vmmcall(struct cpu *c, const struct insn *in)
+{
+	return hypercall(c, cpu_amd_like(c));
+}
+
+/* KVM: MONITOR and MWAIT do nothing, or are invalid without the quirk. */
+enum step op_mwait(struct cpu *c, const struct insn *in)
+{
+	const u64 quirk = 1 << 6;	/* KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS */
+
+	if (c->cpl || ((c->vcpu->vm->arch->disabled_quirks & quirk) &&
+		       !cpu_has(c, FEATURE_MONITOR)))
+		return cpu_raise_ud(c);
+	return STEP_NEXT;
+}
+
+enum step op_rsm(struct cpu *c, const struct insn *in)
+{
+	return c->smm ? cpu_rsm(c) : cpu_raise_ud(c);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* FXSAVE and the XSAVE family (SDM vol. 1 10.5 and 13.7 to 13.12). */
+#include <string.h>
+
+#include <Zydis/Zydis.h>
+
+#include "x86/cpu/xsave.h"
+#include "x86/interp/ops.h"
+#include "x86/mmu/access.h"
+#include "x86/native/check.h"
+
+enum { XSAVE_MAX = XSAVE_YMM + 256, ACCESS_MAX = 64 };
+
+#define VECTORS	((u64)(XFEATURE_SSE | XFEATURE_YMM))
+
+static enum step write_bytes(struct cpu *c, u64 lin, const u8 *image, u32 from,
+			     u32 to)
+{
+	for (u32 n; from < to; from += n) {
+		n = MIN(to - from, (u32)ACCESS_MAX);
+		TRY(mem_write(c, lin + from, image + from, n));
+	}
+	return STEP_NEXT;
+}
+
+static enum step read_bytes(struct cpu *c, u64 lin, u8 *image, u32 from, u32 to)
+{
+	for (u32 n; from < to; from += n) {
+		n = MIN(to - from, (u32)ACCESS_MAX);
+		TRY(mem_read(c, lin + from, image + from, n));
+	}
+	return STEP_NEXT;
+}
+
+/* XMM8-15 and their upper halves exist in 64-bit code only. */
+static u32 vec_regs(const struct cpu *c)
+{
+	return cpu_code64(c) ? 16 : 8;
+}
+
+static bool wide_pointers(const struct insn *in)
+{
+	switch (in->mnemonic) {
+	case ZYDIS_MNEMONIC_FXSAVE64:
+	case ZYDIS_MNEMONIC_FXRSTOR64:
+	case ZYDIS_MNEMONIC_XSAVE64:
+	case ZYDIS_MNEMONIC_XSAVEOPT64:
+	case ZYDIS_MNEMONIC_XSAVEC64:
+	case ZYDIS_MNEMONIC_XSAVES64:
+	case ZYDIS_MNEMONIC_XRSTOR64:
+	case ZYDIS_MNEMONIC_XRSTORS64:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Without REX.W the pointers are 32 bits and a selector (SDM vol. 1 table
+ * 10-2); selectors are deprecated and read as 0 (CPUID.7.EBX[13]).
+ */
+static void narrow_pointers(const struct insn *in, u8 *image)
+{
+	if (wide_pointers(in))
+		return;
+	memset(image + FXSAVE_FIP + 4, 0, 4);
+	memset(image + FXSAVE_FDP + 4, 0, 4);
+}
+
+/* -- FXSAVE and FXRSTOR -------------------------------------------------------------- */
+
+static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
+			   u64 *lin)
+{
+	if (c->cr0 & (X86_CR0_EM | X86_CR0_TS))
+		return cpu_raise(c, EXC_NM);
+	TRY(insn_linear(c, in, 512, write, lin));
+	if (*lin & 15)
+		return cpu_raise_gp0(c);
+	return mem_probe(c, *lin, 512, write);
+}
+
+enum step op_fxsave(struct cpu *c, const struct insn *in)
+{
+	u8 image[512] = { 0 };
+	u64 lin;
+
+	TRY(fx_linear(c, in, true, &lin));
+	fpu_put_fxsave(&c->fpu, image);
+	narrow_pointers(in, image);
+	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * vec_regs(c));
+}
+
+enum step op_fxrstor(struct cpu *c, const struct insn *in)
+{
+	u8 image[512];
+	u32 mxcsr;
+	u64 lin;
+
+	TRY(fx_linear(c, in, false, &lin));
+	TRY(read_bytes(c, lin, image, 0, sizeof(image)));
+	memcpy(&mxcsr, image + FXSAVE_MXCSR, 4);
+	if (mxcsr & ~fpu_mxcsr_mask())
+		return cpu_raise_gp0(c);
+	narrow_pointers(in, image);
+	c->fpu.mxcsr = mxcsr;
+	fpu_get_x87(&c->fpu, image);
+	fpu_get_sse(&c->fpu, image, vec_regs(c));
+	return STEP_NEXT;
+}
+
+/* -- XSAVE ------------------------------------------------------------------------------ */
+
+static u64 requested(const struct cpu *c)
+{
+	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
+}
+
+static enum step xsave_enabled(struct cpu *c, bool supervisor)
+{
+	if (!(c->cr4 & X86_CR4_OSXSAVE))
+		return cpu_raise_ud(c);
+	if (c->cr0 & X86_CR0_TS)
+		return cpu_raise(c, EXC_NM);
+	return supervisor && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
+}
+
+static enum step xsave_linear(struct cpu *c, const struct insn *in, u32 size,
+			      bool write, u64 *lin)
+{
+	TRY(insn_linear(c, in, size, write, lin));
+	return *lin & 63 ? cpu_raise_gp0(c) : STEP_NEXT;
+}
+
+static u32 xsave_size(u64 components)
+{
+	return components & XFEATURE_YMM ? XSAVE_MAX : XSAVE_MIN;
+}
+
+/*
+ * Writes the components of @save, MXCSR if @mxcsr, and the header up to @bv or
+ * up to XCOMP_BV: other bytes of the area stay.
+ */
+static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
+			    u8 *image, u64 save, bool mxcsr, u32 header)
+{
+	u32 regs = vec_regs(c);
+
+	fpu_put_fxsave(&c->fpu, image);
+	fpu_put_ymm(&c->fpu, image + XSAVE_YMM);
+	narrow_pointers(in, image);
+	if (save & XFEATURE_X87) {
+		TRY(write_bytes(c, lin, image, 0, FXSAVE_MXCSR));
+		TRY(write_bytes(c, lin, image, FXSAVE_ST, FXSAVE_XMM));
+	}
+	if (mxcsr)
+		TRY(write_bytes(c, lin, image, FXSAVE_MXCSR, FXSAVE_ST));
+	if (save & XFEATURE_SSE)
+		TRY(write_bytes(c, lin, image, FXSAVE_XMM, FXSAVE_XMM + 16 * regs));
+	if (save & XFEATURE_YMM)
+		TRY(write_bytes(c, lin, image, XSAVE_YMM, XSAVE_YMM + 16 * regs));
+	return write_bytes(c, lin, image, XSAVE_XSTATE_BV, XSAVE_XSTATE_BV + header);
+}
+
+/* XSAVE and XSAVEOPT: the standard format, bits outside RFBM kept. */
+static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optimise)
+{
+	u64 use = fpu_xinuse(&c->fpu), rfbm, bv, lin;
+	u8 image[XSAVE_MAX] = { 0 };
+	u32 size;
+
+	TRY(xsave_enabled(c, false));
+	rfbm = requested(c) & c->xcr0;
+	size = xsave_size(rfbm);
+	TRY(xsave_linear(c, in, size, true, &lin));
+	TRY(mem_probe(c, lin, size, true));
+	TRY(mem_read64(c, lin + XSAVE_XSTATE_BV, &bv));
+	bv = (bv & ~rfbm) | (use & rfbm);
+	memcpy(image + XSAVE_XSTATE_BV, &bv, 8);
+	return write_area(c, in, lin, image, optimise ? rfbm & use : rfbm,
+			  rfbm & VECTORS, 8);
+}
+
+enum step op_xsave(struct cpu *c, const struct insn *in)
+{
+	return xsave_standard(c, in, false);
+}
+
+enum step op_xsaveopt(struct cpu *c, const struct insn *in)
+{
+	return xsave_standard(c, in, true);
+}
+
+/* XSAVEC and XSAVES: compacted, init-optimised. */
+static enum step xsave_compacted(struct cpu *c, const struct insn *in,
+				 bool supervisor)
+{
+	u64 rfbm, bv, comp, lin;
+	u8 image[XSAVE_MAX] = { 0 };
+	u32 size;
+
+	TRY(xsave_enabled(c, supervisor));
+	rfbm = requested(c) & (c->xcr0 | (supervisor ? c->xss : 0));
+	size = xsave_size(rfbm);
+	TRY(xsave_linear(c, in, size, true, &lin));
+	TRY(mem_probe(c, lin, size, true));
+	bv = fpu_xinuse(&c->fpu) & rfbm;
+	comp = rfbm | XCOMP_COMPACTED;
+	memcpy(image + XSAVE_XSTATE_BV, &bv, 8);
+	memcpy(image + XSAVE_XCOMP_BV, &comp, 8);
+	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, 16);
+}
+
+enum step op_xsavec(struct cpu *c, const struct insn *in)
+{
+	return xsave_compacted(c, in, false);
+}
+
+enum step op_xsaves(struct cpu *c, const struct insn *in)
+{
+	return xsave_compacted(c, in, true);
+}
+
+/* -- XRSTOR ---------------------------------------------------------------------------- */
+
+struct xrstor {
+	u64 rfbm, bv, comp;
+	bool compacted;
+	u8 image[XSAVE_MAX];
+};
+
+static bool zero(const u8 *b, u32 from, u32 to)
+{
+	while (from < to)
+		if (b[from++])
+			return false;
+	return true;
+}
+
+/* SDM vol. 1 13.8: all causes of #GP(0) in the header. */
+static bool header_ok(const struct cpu *c, struct xrstor *x, u64 allowed,
+		      bool supervisor)
+{
+	memcpy(&x->bv, x->image + XSAVE_XSTATE_BV, 8);
+	memcpy(&x->comp, x->image + XSAVE_XCOMP_BV, 8);
+	x->compacted = x->comp & XCOMP_COMPACTED;
+	if (!x->compacted)
+		return !supervisor && !(x->bv & ~c->xcr0) &&
+		       zero(x->image, XSAVE_XCOMP_BV, XSAVE_XCOMP_BV + 16);
+	return !(x->comp & ~XCOMP_COMPACTED & ~allowed) &&
+	       !(x->bv & ~x->comp) && !(x->bv & XCOMP_COMPACTED) &&
+	       zero(x->image, XSAVE_XCOMP_BV + 8, XSAVE_MIN);
+}
+
+/* MXCSR to be; false if reserved bits are set (SDM vol. 1 13.8.1, 13.8.2). */
+static bool new_mxcsr(const struct cpu *c, const struct xrstor *x, u32 *mxcsr)
+{
+	*mxcsr = c->fpu.mxcsr;
+	if (x->compacted ? x->rfbm & x->bv & XFEATURE_SSE : x->rfbm & VECTORS) {
+		memcpy(mxcsr, x->image + FXSAVE_MXCSR, 4);
+		return !(*mxcsr & ~fpu_mxcsr_mask());
+	}
+	if (x->compacted && (x->rfbm & XFEATURE_SSE))
+		*mxcsr = MXCSR_INIT;
+	return true;
+}
+
+static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
+{
+	u64 load = x->rfbm & x->bv;
+	u32 regs = vec_regs(c);
+
+	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
+	if (load & XFEATURE_X87) {
+		narrow_pointers(in, x->image);
+		fpu_get_x87(&c->fpu, x->image);
+	}
+	if (load & XFEATURE_SSE)
+		fpu_get_sse(&c->fpu, x->image, regs);
+	if (load & XFEATURE_YMM)
+		fpu_get_ymm(&c->fpu, x->image + XSAVE_YMM, regs);
+}
+
+static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
+{
+	struct xrstor x;
+	u64 allowed, lin;
+	u32 mxcsr;
+
+	TRY(xsave_enabled(c, supervisor));
+	allowed = c->xcr0 | (supervisor ? c->xss : 0);
+	x.rfbm = requested(c) & allowed;
+	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
+	TRY(read_bytes(c, lin, x.image, 0, XSAVE_MIN));
+	if (!header_ok(c, &x, allowed, supervisor) || !new_mxcsr(c, &x, &mxcsr))
+		return cpu_raise_gp0(c);
+	if (x.rfbm & x.bv & XFEATURE_YMM)
+		TRY(read_bytes(c, lin, x.image, XSAVE_YMM, XSAVE_MAX));
+	c->fpu.mxcsr = mxcsr;
+	restore(c, in, &x);
+	return STEP_NEXT;
+}
+
+enum step op_xrstor(struct cpu *c, const struct insn *in)
+{
+	return xrstor(c, in, false);
+}
+
+enum step op_xrstors(struct cpu *c, const struct insn *in)
+{
+	return xrstor(c, in, true);
+}
+
+/* XGETBV: XCR0, or with ECX = 1 the components in use. */
+enum step op_xgetbv(struct cpu *c, const struct insn *in)
+{
+	u32 index = (u32)c->gpr[RCX];
+	u64 v;
+
+	if (!(c->cr4 & X86_CR4_OSXSAVE))
+		return cpu_raise_ud(c);
+	if (index > 1)
+		return cpu_raise_gp0(c);
+	v = index ? c->xcr0 & fpu_xinuse(&c->fpu) : c->xcr0;
+	c->gpr[RAX] = (u32)v;
+	c->gpr[RDX] = v >> 32;
+	return STEP_NEXT;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instructions whose memory elements are selected by a mask: gathers, masked
+ * moves.  Elements that are not selected may not fault, so each is accessed
+ * by itself, in C.
+ */
+#include "x86/native/thunk.h"
+
+#include <string.h>
+
+#include "x86/mmu/access.h"
+#include "x86/native/check.h"
+
+/* insn.sub: bytes of an element and of an index; src_size: of the vector. */
+#define SUB_ELEM(in)	((in)->sub & 15)
+#define SUB_INDEX(in)	((in)->sub >> 4)
+
+static inline u8 *operand(struct cpu *c, u16 off)
+{
+	return (u8 *)c + off;
+}
+
+static inline bool selected(const u8 *mask, u32 i, u32 elem)
+{
+	return mask[i * elem + elem - 1] & 0x80;
+}
+
+/* Linear address of @n bytes at @delta from the memory operand's start. */
+static enum step linear_at(struct cpu *c, const struct insn *in, u64 delta,
+			   u32 n, bool write, u64 *lin)
+{
+	u64 off = insn_offset(c, in) + delta;
+
+	if (in->flags & INSN_EA64) {
+		*lin = off;
+		return STEP_NEXT;
+	}
+	if (in->asz != 8)
+		off = in->asz == 4 ? (u32)off : (u16)off;
+	return cpu_seg_linear(c, in->seg, off, n, write, lin);
+}
+
+/* -- Gathers ------------------------------------------------------------------------ */
+
+/*
+ * All elements are read before any is written, so a fault or an MMIO exit
+ * starts the instruction over; the mask then still has all its bits.
+ */
+static enum step op_gather(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+	u32 elem = SUB_ELEM(in), isize = SUB_INDEX(in), n;
+	const u8 *index = operand(c, o->rm);
+	u8 *mask = operand(c, o->vvvv), dst[32];
+	u64 lin;
+
+	TRY(native_check(c, CHECK_AVX));
+	if (o->reg == o->rm || o->reg == o->vvvv || o->rm == o->vvvv)
+		return cpu_raise_ud(c);
+	n = in->src_size / MAX(elem, isize);
+	memcpy(dst, operand(c, o->reg), sizeof(dst));
+	for (u32 i = 0; i < n; i++) {
+		s64 v = 0;
+
+		if (!selected(mask, i, elem))
+			continue;
+		memcpy(&v, index + i * isize, isize);
+		if (isize == 4)
+			v = (s32)v;
+		TRY(linear_at(c, in, (u64)v << in->shift, elem, false, &lin));
+		TRY(mem_read(c, lin, dst + i * elem, elem));
+	}
+	memset(dst + n * elem, 0, sizeof(dst) - n * elem);
+	memcpy(operand(c, o->reg), dst, sizeof(dst));
+	memset(mask, 0, 32);
+	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
+	return STEP_NEXT;
+}
+
+/* -- Masked moves --------------------------------------------------------------------- */
+
+/* VMASKMOVPS/PD, VPMASKMOVD/Q reg, mask, m: the others become zero. */
+static enum step op_maskmov_load(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+	const u8 *mask = operand(c, o->vvvv);
+	u32 elem = SUB_ELEM(in);
+	u8 dst[32] = { 0 };
+	u64 lin;
+
+	TRY(native_check(c, CHECK_AVX));
+	for (u32 i = 0; i < in->src_size / elem; i++) {
+		if (!selected(mask, i, elem))
+			continue;
+		TRY(linear_at(c, in, i * elem, elem, false, &lin));
+		TRY(mem_read(c, lin, dst + i * elem, elem));
+	}
+	memcpy(operand(c, o->reg), dst, sizeof(dst));
+	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
+	return STEP_NEXT;
+}
+
+/* Stores the elements of @src that @mask selects; probes all of them first. */
+static enum step store_selected(struct cpu *c, const struct insn *in,
+				const u8 *src, const u8 *mask, u32 elem)
+{
+	u32 n = in->src_size / elem;
+	u64 lin[16];
+
+	for (u32 i = 0; i < n; i++) {
+		if (!selected(mask, i, elem))
+			continue;
+		TRY(linear_at(c, in, i * elem, elem, true, &lin[i]));
+		TRY(mem_probe(c, lin[i], elem, true));
+	}
+	for (u32 i = 0; i < n; i++)
+		if (selected(mask, i, elem))
+			TRY(mem_write(c, lin[i], src + i * elem, elem));
+	return STEP_NEXT;
+}
+
+static enum step op_maskmov_store(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+
+	TRY(native_check(c, CHECK_AVX));
+	return store_selected(c, in, operand(c, o->reg), operand(c, o->vvvv),
+			      SUB_ELEM(in));
+}
+
+/* MASKMOVDQU xmm, mask and MASKMOVQ mm, mask: bytes at DS:rDI. */
+static enum step op_maskmovdqu(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+
+	TRY(native_check(c, CHECK_SSE));
+	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+}
+
+static enum step op_vmaskmovdqu(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+
+	TRY(native_check(c, CHECK_AVX));
+	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+}
+
+static enum step op_maskmovq(struct cpu *c, const struct insn *in)
+{
+	const struct native_operands *o = native_operands(in);
+	struct fpu before;
+
+	TRY(native_check(c, CHECK_MMX));
+	before = c->fpu;
+	mmx_enter(&c->fpu);
+	enum step s = store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+	if (s != STEP_NEXT)
+		c->fpu = before;
+	return s;
+}
+
+/* -- Which one ------------------------------------------------------------------------- */
+
+struct masked_op {
+	op_fn op;
+	u8 elem, index;
+};
+
+static struct masked_op gather_op(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_VPGATHERDD:
+	case ZYDIS_MNEMONIC_VGATHERDPS:
+		return (struct masked_op){ op_gather, 4, 4 };
+	case ZYDIS_MNEMONIC_VPGATHERQD:
+	case ZYDIS_MNEMONIC_VGATHERQPS:
+		return (struct masked_op){ op_gather, 4, 8 };
+	case ZYDIS_MNEMONIC_VPGATHERDQ:
+	case ZYDIS_MNEMONIC_VGATHERDPD:
+		return (struct masked_op){ op_gather, 8, 4 };
+	case ZYDIS_MNEMONIC_VPGATHERQQ:
+	case ZYDIS_MNEMONIC_VGATHERQPD:
+		return (struct masked_op){ op_gather, 8, 8 };
+	default:
+		return (struct masked_op){ 0 };
+	}
+}
+
+static struct masked_op masked_op(const struct native_form *f)
+{
+	bool store = op_writes(f->mem);
+
+	switch (f->zi->mnemonic) {
+	case ZYDIS_MNEMONIC_VMASKMOVPS:
+	case ZYDIS_MNEMONIC_VPMASKMOVD:
+		return (struct masked_op){ store ? op_maskmov_store : op_maskmov_load, 4, 0 };
+	case ZYDIS_MNEMONIC_VMASKMOVPD:
+	case ZYDIS_MNEMONIC_VPMASKMOVQ:
+		return (struct masked_op){ store ? op_maskmov_store : op_maskmov_load, 8, 0 };
+	case ZYDIS_MNEMONIC_MASKMOVDQU:
+		return (struct masked_op){ op_maskmovdqu, 1, 0 };
+	case ZYDIS_MNEMONIC_VMASKMOVDQU:
+		return (struct masked_op){ op_vmaskmovdqu, 1, 0 };
+	case ZYDIS_MNEMONIC_MASKMOVQ:
+		return (struct masked_op){ op_maskmovq, 1, 0 };
+	default:
+		return gather_op(f->zi->mnemonic);
+	}
+}
+
+static u8 segment_of(ZydisRegister r)
+{
+	return r >= ZYDIS_REGISTER_ES && r <= ZYDIS_REGISTER_GS ?
+		r - ZYDIS_REGISTER_ES : DS;
+}
+
+/* Base without the vector index; DS:rDI where the operand is implicit. */
+static void set_address(const struct native_form *f, struct insn *in)
+{
+	const ZydisDecodedOperandMem *m = &f->mem->mem;
+
+	in->asz = f->zi->address_width / 8;
+	in->seg = segment_of(m->segment);
+	in->base = m->base ? GPR_OFF(ZydisRegisterGetId(m->base)) : GPR_OFF_NONE;
+	in->index = GPR_OFF_NONE;
+	in->shift = m->scale > 1 ? __builtin_ctz(m->scale) : 0;
+	in->disp = m->disp.has_displacement ? (s32)m->disp.value : 0;
+	in->flags |= INSN_MEM;
+	in->flags &= ~INSN_EA64;
+	if (in->asz == 8 && in->seg != FS && in->seg != GS)
+		in->flags |= INSN_EA64;
+}
+
+/*
+ * @operands, the register offsets, are in insn.imm.  False if it is none of
+ * these.  The plain memory forms keep the address that the decoder made.
+ */
+bool native_masked(const struct native_form *f, struct insn *in)
+{
+	struct native_operands *o = (struct native_operands *)&in->imm;
+	struct masked_op m = masked_op(f);
+
+	if (!m.op || !f->mem)
+		return false;
+	if (m.op == op_gather) {
+		o->rm = VEC_OFF(ZydisRegisterGetId(f->mem->mem.index));
+		in->src_size = f->zi->avx.vector_length / 8;
+	}
+	if (m.op == op_gather || m.elem == 1)
+		set_address(f, in);
+	in->op = m.op;
+	in->sub = m.elem | m.index << 4;
+	return true;
+}

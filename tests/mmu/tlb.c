@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* What the TLB keeps, what it must not, and what flushes drop. */
+#include "machine.h"
+
+#define RW	(P | W | U)
+
+static u8 *reads(u64 lin)	{ return tlb_host_read(&m->cpu, lin, 1); }
+static u8 *writes(u64 lin)	{ return tlb_host_write(&m->cpu, lin, 1); }
+
+static void touch(u64 lin)
+{
+	u8 v;
+
+	assert_int_equal(mem_read8(&m->cpu, lin, &v), STEP_NEXT);
+}
+
+static void store(u64 lin)
+{
+	assert_int_equal(mem_write8(&m->cpu, lin, 0x5a), STEP_NEXT);
+}
+
+static void empty_tlb_matches_no_address(void **state)
+{
+	for (u64 page = 0; page < 2 * TLB_ENTRIES; page++) {
+		assert_null(reads(page << PAGE_SHIFT));
+		assert_null(reads(-(page + 1) << PAGE_SHIFT));
+	}
+	assert_null(reads(~0ull));
+	touch(0);
+	mmu_flush_all(&m->cpu);
+	assert_null(reads(0));
+	assert_null(reads(PAGE_SIZE));
+}
+
+static void write_tag_waits_for_the_dirty_flag(void **state)
+{
+	window_map(0, 0x5000 | RW);
+	touch(WINDOW(0));
+	assert_ptr_equal(reads(WINDOW(0)), m->ram + 0x5000);
+	assert_null(writes(WINDOW(0)));
+	store(WINDOW(0));
+	assert_ptr_equal(writes(WINDOW(0)), m->ram + 0x5000);
+	assert_int_equal(pte64(LONG_PT) & D, D);
+}
+
+static void dirty_page_is_writable_after_a_read(void **state)
+{
+	window_map(0, 0x5000 | RW | A | D);
+	touch(WINDOW(0));
+	assert_non_null(writes(WINDOW(0)));
+}
+
+static void read_only_page_has_no_write_tag(void **state)
+{
+	window_map(0, 0x5000 | P | U | D);
+	touch(WINDOW(0));
+	assert_null(writes(WINDOW(0)));
+	m->cpu.cr0 &= ~X86_CR0_WP;
+	mode_changed();
+	touch(WINDOW(0));
+	assert_non_null(writes(WINDOW(0)));
+}
+
+static void rom_has_no_write_tag(void **state)
+{
+	window_map(0, ROM_GPA | RW | D);
+	touch(WINDOW(0));
+	assert_ptr_equal(reads(WINDOW(0)), m->rom);
+	assert_null(writes(WINDOW(0)));
+}
+
+static void logged_page_gets_its_write_tag_when_dirty(void **state)
+{
+	window_map(0, LOGGED_GPA | RW | D);
+	touch(WINDOW(0));
+	assert_null(writes(WINDOW(0)));
+	assert_int_equal(m->dirty, 0);
+	store(WINDOW(0));
+	assert_int_equal(m->dirty, 1);
+	assert_non_null(writes(WINDOW(0)));
+}
+
+static void fetch_has_its_own_tag(void **state)
+{
+	const u8 *host;
+
+	window_map(0, 0x5000 | P | W);
+	assert_int_equal(mmu_fetch(&m->cpu, WINDOW(0) + 5, &host), STEP_NEXT);
+	assert_ptr_equal(host, m->ram + 0x5005);
+	assert_null(reads(WINDOW(0)));
+	touch(WINDOW(0));
+	/* Both now: the second fill has kept the first one's tag. */
+	window_map(0, 0);
+	assert_int_equal(mmu_fetch(&m->cpu, WINDOW(0), &host), STEP_NEXT);
+	mmu_flush_page(&m->cpu, WINDOW(0));
+	assert_page_fault(mmu_fetch(&m->cpu, WINDOW(0), &host), WINDOW(0), PF_I);
+}
+
+static void fetch_outside_memory_stops(void **state)
+{
+	const u8 *host;
+
+	window_map(0, MMIO_GPA | RW);
+	assert_int_equal(mmu_fetch(&m->cpu, WINDOW(0), &host), STEP_EXIT);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
+	assert_exception(mmu_fetch(&m->cpu, 1ull << 47, &host), EXC_GP, 0);
+}
+
+static void global_pages_survive_cr3(void **state)
+{
+	window_map(0, 0x5000 | RW | G);
+	window_map(1, 0x6000 | RW);
+	touch(WINDOW(0));
+	touch(WINDOW(1));
+	mmu_flush_nonglobal(&m->cpu);
+	assert_non_null(reads(WINDOW(0)));
+	assert_null(reads(WINDOW(1)));
+	mmu_flush_all(&m->cpu);
+	assert_null(reads(WINDOW(0)));
+}
+
+static void global_needs_pge(void **state)
+{
+	m->cpu.cr4 &= ~X86_CR4_PGE;
+	mode_changed();
+	window_map(0, 0x5000 | RW | G);
+	touch(WINDOW(0));
+	mmu_flush_nonglobal(&m->cpu);
+	assert_null(reads(WINDOW(0)));
+}
+
+/* One entry filled in turn by global and other pages of the same index. */
+static void entry_changes_between_global_and_not(void **state)
+{
+	u64 other = (WINDOW(0) >> PAGE_SHIFT & (TLB_ENTRIES - 1)) << PAGE_SHIFT;
+
+	window_map(0, 0x5000 | RW | G);
+	touch(WINDOW(0));
+	touch(other);
+	mmu_flush_nonglobal(&m->cpu);
+	assert_null(reads(other));
+	touch(other);
+	touch(WINDOW(0));
+	mmu_flush_nonglobal(&m->cpu);
+	assert_non_null(reads(WINDOW(0)));
+	mmu_flush_all(&m->cpu);
+	assert_null(reads(WINDOW(0)));
+}
+
+static void full_fill_log_flushes_everything(void **state)
+{
+	window_map(3, 0x5000 | RW | G);
+	for (int round = 0; round < 3; round++) {
+		for (u64 page = 0; page < 1024; page++)
+			touch(page << PAGE_SHIFT);
+		touch(WINDOW(3));
+		mmu_flush_nonglobal(&m->cpu);
+		for (u64 page = 0; page < 1024; page++)
+			assert_null(reads(page << PAGE_SHIFT));
+		assert_non_null(reads(WINDOW(3)));
+	}
+}
+
+static void invlpg_drops_one_page_in_all_classes(void **state)
+{
+	window_map(0, 0x5000 | RW);
+	window_map(1, 0x6000 | RW);
+	touch(WINDOW(0));
+	touch(WINDOW(1));
+	m->cpu.cpl = 3;
+	mmu_class_changed(&m->cpu);
+	touch(WINDOW(0));
+	mmu_flush_page(&m->cpu, WINDOW(0) + 0x123);
+	assert_null(reads(WINDOW(0)));
+	m->cpu.cpl = 0;
+	mmu_class_changed(&m->cpu);
+	assert_null(reads(WINDOW(0)));
+	assert_non_null(reads(WINDOW(1)));
+}
+
+static void invlpg_drops_all_of_a_large_page(void **state)
+{
+	set64(0x15000 + 8, 0x400000 | RW | PS);	/* 2 MiB after the window */
+	touch(LONG_WINDOW + 0x200000);
+	touch(LONG_WINDOW + 0x3ff000);
+	mmu_flush_page(&m->cpu, LONG_WINDOW + 0x300000);
+	assert_null(reads(LONG_WINDOW + 0x200000));
+	assert_null(reads(LONG_WINDOW + 0x3ff000));
+
+	set64(0x11000 + 16, 0 | RW | PS);	/* a gigabyte */
+	touch(0x80000000);
+	mmu_flush_page(&m->cpu, 0x80000000 + (900ul << 20));
+	assert_null(reads(0x80000000));
+}
+
+static void classes_do_not_share(void **state)
+{
+	struct cpu *c = &m->cpu;
+	u8 v;
+
+	c->cr4 |= X86_CR4_SMAP;
+	mode_changed();
+	window_map(0, 0x5000 | RW);
+	c->rflags |= X86_EFLAGS_AC;
+	mmu_class_changed(c);
+	touch(WINDOW(0));
+	c->rflags &= ~X86_EFLAGS_AC;
+	mmu_class_changed(c);
+	assert_page_fault(mem_read8(c, WINDOW(0), &v), WINDOW(0), PF_P);
+	c->cpl = 3;
+	mmu_class_changed(c);
+	touch(WINDOW(0));
+	/* Implicit accesses are the supervisor's, AC or not. */
+	c->rflags |= X86_EFLAGS_AC;
+	mmu_class_changed(c);
+	assert_page_fault(mem_sys_read(c, WINDOW(0), &v, 1), WINDOW(0), PF_P);
+}
+
+static void mode_change_flushes(void **state)
+{
+	window_map(0, 0x5000 | RW | G);
+	touch(WINDOW(0));
+	m->cpu.cr4 |= X86_CR4_SMEP;
+	mmu_class_changed(&m->cpu);
+	assert_null(reads(WINDOW(0)));
+	touch(WINDOW(0));
+	mmu_class_changed(&m->cpu);
+	assert_non_null(reads(WINDOW(0)));
+}
+
+static void checked_class_is_never_filled(void **state)
+{
+	m->cpu.dr7 = 1 | 1 << 16;	/* breakpoint 0 on writes */
+	mmu_class_changed(&m->cpu);
+	assert_int_equal(m->cpu.tlb->class, TLB_CHECKED);
+	touch(0x5000);
+	assert_null(reads(0x5000));
+	m->cpu.dr7 = 1;			/* on execution: not ours */
+	mmu_class_changed(&m->cpu);
+	assert_int_equal(m->cpu.tlb->class, TLB_KERNEL);
+}
+
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, machine_setup, machine_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(empty_tlb_matches_no_address),
+		TEST(write_tag_waits_for_the_dirty_flag),
+		TEST(dirty_page_is_writable_after_a_read),
+		TEST(read_only_page_has_no_write_tag),
+		TEST(rom_has_no_write_tag),
+		TEST(logged_page_gets_its_write_tag_when_dirty),
+		TEST(fetch_has_its_own_tag),
+		TEST(fetch_outside_memory_stops),
+		TEST(global_pages_survive_cr3),
+		TEST(global_needs_pge),
+		TEST(entry_changes_between_global_and_not),
+		TEST(full_fill_log_flushes_everything),
+		TEST(invlpg_drops_one_page_in_all_classes),
+		TEST(invlpg_drops_all_of_a_large_page),
+		TEST(classes_do_not_share),
+		TEST(mode_change_flushes),
+		TEST(checked_class_is_never_filled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
