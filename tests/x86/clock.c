@@ -11,7 +11,7 @@
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static s64 difference(u64 a, u64 b)
@@ -177,7 +177,7 @@ static void page_agrees_with_get_clock(void **state)
 	assert_int_equal(cpu_wrmsr(c, MSR_KVM_SYSTEM_TIME_NEW, 0x1041), STEP_NEXT);
 	assert_true(p->version && !(p->version & 1));
 	for (int scaled = 0; scaled < 2; scaled++) {
-		assert_int_equal(call(&m->vm_file, KVM_GET_CLOCK, &d), 0);
+		assert_int_equal(call(m->vm_file, KVM_GET_CLOCK, &d), 0);
 		assert_true(difference(guest_clock(m, (void *)p), d.clock) < SECOND / 1000);
 		call(vcpu(state), KVM_SET_TSC_KHZ, (void *)(uintptr_t)(host_tsc_khz() / 2));
 		clock_update(c);
@@ -195,13 +195,13 @@ static void set_clock_moves_the_page(void **state)
 	cpu_wrmsr(c, MSR_KVM_SYSTEM_TIME, 0x1001);
 	version = p->version;
 	c->requests = 0;
-	assert_int_equal(call(&m->vm_file, KVM_SET_CLOCK, &d), 0);
+	assert_int_equal(call(m->vm_file, KVM_SET_CLOCK, &d), 0);
 	assert_true(c->requests & REQ_CLOCK);
 	clock_update(c);
 	assert_int_equal(p->version, version + 2);
 	assert_true(difference(guest_clock(m, p), 1000 * SECOND) < SECOND / 10);
 	d.flags = 1;
-	assert_int_equal(call(&m->vm_file, KVM_SET_CLOCK, &d), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_SET_CLOCK, &d), -EINVAL);
 }
 
 static void set_clock_adds_time_passed(void **state)
@@ -209,14 +209,14 @@ static void set_clock_adds_time_passed(void **state)
 	struct machine *m = *state;
 	struct kvm_clock_data d;
 
-	call(&m->vm_file, KVM_GET_CLOCK, &d);
+	call(m->vm_file, KVM_GET_CLOCK, &d);
 	if (!(d.flags & KVM_CLOCK_REALTIME))
 		skip();
 	d.clock = 500 * SECOND;
 	d.realtime -= 7 * SECOND;
 	d.flags = KVM_CLOCK_REALTIME;
-	assert_int_equal(call(&m->vm_file, KVM_SET_CLOCK, &d), 0);
-	call(&m->vm_file, KVM_GET_CLOCK, &d);
+	assert_int_equal(call(m->vm_file, KVM_SET_CLOCK, &d), 0);
+	call(m->vm_file, KVM_GET_CLOCK, &d);
 	assert_true(difference(d.clock, 507 * SECOND) < SECOND / 10);
 }
 

@@ -13,7 +13,7 @@ struct list {
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static void get_supported(void **state, struct list *l)
@@ -21,7 +21,7 @@ static void get_supported(void **state, struct list *l)
 	struct machine *m = *state;
 
 	l->nent = KVM_MAX_CPUID_ENTRIES;
-	assert_int_equal(call(&m->system, KVM_GET_SUPPORTED_CPUID, l), 0);
+	assert_int_equal(call(m->system, KVM_GET_SUPPORTED_CPUID, l), 0);
 }
 
 static void supported_grows_until_it_fits(void **state)
@@ -31,16 +31,16 @@ static void supported_grows_until_it_fits(void **state)
 	u32 nent;
 
 	l.nent = 0;
-	assert_int_equal(call(&m->system, KVM_GET_SUPPORTED_CPUID, &l), -E2BIG);
+	assert_int_equal(call(m->system, KVM_GET_SUPPORTED_CPUID, &l), -E2BIG);
 	for (nent = 1; ; nent *= 2) {
 		l.nent = nent;
-		if (!call(&m->system, KVM_GET_SUPPORTED_CPUID, &l))
+		if (!call(m->system, KVM_GET_SUPPORTED_CPUID, &l))
 			break;
 		assert_int_equal(l.nent, nent);
 		assert_true(nent < KVM_MAX_CPUID_ENTRIES);
 	}
 	assert_true(l.nent <= nent && l.nent > 30);
-	assert_int_equal(call(&m->system, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), -EFAULT);
+	assert_int_equal(call(m->system, KVM_GET_SUPPORTED_CPUID, BAD_POINTER), -EFAULT);
 }
 
 static struct kvm_cpuid_entry2 *find(struct list *l, u32 leaf, u32 index)
@@ -230,12 +230,12 @@ static void emulated_checks_padding(void **state)
 
 	memset(&l, 0, sizeof(l));
 	l.nent = 2;
-	assert_int_equal(call(&m->system, KVM_GET_EMULATED_CPUID, &l), -E2BIG);
+	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), -E2BIG);
 	l.nent = 3;
 	l.e[1].padding[2] = 1;
-	assert_int_equal(call(&m->system, KVM_GET_EMULATED_CPUID, &l), -EINVAL);
+	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), -EINVAL);
 	l.e[1].padding[2] = 0;
-	assert_int_equal(call(&m->system, KVM_GET_EMULATED_CPUID, &l), 0);
+	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), 0);
 	assert_int_equal(l.nent, 3);
 	assert_int_equal(l.e[1].ecx, BIT(22));
 }

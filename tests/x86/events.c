@@ -6,7 +6,7 @@
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static struct arch_vm *vm(void **state)
@@ -172,7 +172,7 @@ static void mce_setup_checks(void **state)
 	struct machine *m = *state;
 	u64 cap;
 
-	assert_int_equal(call(&m->system, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap), 0);
+	assert_int_equal(call(m->system, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap), 0);
 	assert_int_equal(cap, 0x1000100);
 	cap = 0x1000100;
 	assert_int_equal(call(vcpu(state), KVM_X86_SETUP_MCE, &cap), -EINVAL);

@@ -12,7 +12,7 @@ struct one { struct kvm_msrs head; struct kvm_msr_entry e; };
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static bool get(struct kfile *f, u32 index, u64 *data)
@@ -47,10 +47,10 @@ static void lists_report_their_size(void **state)
 
 	for (u32 i = 0; i < 2; i++) {
 		l.nmsrs = 0;
-		assert_int_equal(call(&m->system, cmds[i], &l), -E2BIG);
+		assert_int_equal(call(m->system, cmds[i], &l), -E2BIG);
 		assert_true(l.nmsrs > 3 && l.nmsrs < 200);
-		assert_int_equal(call(&m->system, cmds[i], &l), 0);
-		assert_int_equal(call(&m->system, cmds[i], BAD_POINTER), -EFAULT);
+		assert_int_equal(call(m->system, cmds[i], &l), 0);
+		assert_int_equal(call(m->system, cmds[i], BAD_POINTER), -EFAULT);
 	}
 }
 
@@ -79,8 +79,8 @@ static void each_feature_msr_is_readable(void **state)
 	u64 data;
 
 	for (u32 i = 0; i < n; i++)
-		assert_true(get(&m->system, index[i], &data));
-	assert_false(get(&m->system, 0x174, &data));
+		assert_true(get(m->system, index[i], &data));
+	assert_false(get(m->system, 0x174, &data));
 }
 
 static void rows_are_found_by_every_index(void **state)
@@ -219,19 +219,19 @@ static void filter_is_checked(void **state)
 	struct kvm_msr_filter f = { .flags = 2 };
 	u8 bits[8] = { 0 };
 
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
 	f.flags = KVM_MSR_FILTER_DEFAULT_DENY;
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
 	f.ranges[0] = (struct kvm_msr_filter_range){ .flags = 0, .nmsrs = 1, .bitmap = bits };
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
 	f.ranges[0].flags = 4;
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
 	f.ranges[0].flags = KVM_MSR_FILTER_READ;
 	f.ranges[0].nmsrs = 0x600 * 8 + 1;
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
 	f.ranges[0].nmsrs = 1;
 	f.ranges[0].bitmap = BAD_POINTER;
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EFAULT);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EFAULT);
 	assert_null(m->vm->arch->msr_filter);
 }
 
@@ -245,7 +245,7 @@ static void filtered_access_asks_userspace(void **state)
 		.base = 0x174, .nmsrs = 1, .bitmap = bits } };
 	u64 v;
 
-	assert_int_equal(call(&m->vm_file, KVM_X86_SET_MSR_FILTER, &f), 0);
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), 0);
 	assert_int_equal(cpu_rdmsr(c, 0x174, &v), STEP_FAULT);
 	assert_int_equal(cpu_rdmsr(c, 0x175, &v), STEP_NEXT);
 	assert_true(get(vcpu(state), 0x174, &v));		/* hosts bypass it */

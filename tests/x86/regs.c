@@ -7,7 +7,7 @@
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static void regs_round_trip(void **state)

@@ -6,12 +6,12 @@
 
 static struct kfile *vcpu(void **state)
 {
-	return &((struct machine *)*state)->vcpu_file[0];
+	return ((struct machine *)*state)->vcpu_file[0];
 }
 
 static struct kfile *vm(void **state)
 {
-	return &((struct machine *)*state)->vm_file;
+	return ((struct machine *)*state)->vm_file;
 }
 
 static void *value(u64 v)
@@ -34,6 +34,7 @@ static void addresses_and_orders(void **state)
 	assert_int_equal(call(vm(state), KVM_SET_IDENTITY_MAP_ADDR, &addr), 0);
 	assert_int_equal(call(vm(state), KVM_SET_BOOT_CPU_ID, value(1)), 0);
 	assert_int_equal(call(vm(state), KVM_SET_NR_MMU_PAGES, value(63)), -EINVAL);
+	m->vm->nr_vcpus = 1;
 	assert_int_equal(call(vm(state), KVM_SET_NR_MMU_PAGES, value(64)), 0);
 	assert_int_equal(call(vm(state), KVM_GET_NR_MMU_PAGES, BAD_POINTER), 64);
 	assert_int_equal(call(vm(state), KVM_MEMORY_ENCRYPT_OP, BAD_POINTER), -ENOTTY);
@@ -139,13 +140,13 @@ static void system_attributes(void **state)
 	u64 xcr0 = 0;
 	struct kvm_device_attr a = { .addr = (uintptr_t)&xcr0 };
 
-	assert_int_equal(call(&m->system, KVM_HAS_DEVICE_ATTR, &a), 0);
-	assert_int_equal(call(&m->system, KVM_GET_DEVICE_ATTR, &a), 0);
+	assert_int_equal(call(m->system, KVM_HAS_DEVICE_ATTR, &a), 0);
+	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), 0);
 	assert_true(xcr0 == fpu_supported_xcr0());
 	a.addr = 8;
-	assert_int_equal(call(&m->system, KVM_GET_DEVICE_ATTR, &a), -EFAULT);
+	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), -EFAULT);
 	a.group = 1;
-	assert_int_equal(call(&m->system, KVM_GET_DEVICE_ATTR, &a), -ENXIO);
+	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), -ENXIO);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, machine_up, machine_down)
