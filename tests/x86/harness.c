@@ -7,6 +7,7 @@
 
 #include "anykvm.h"
 #include "api/fd.h"
+#include "api/vm.h"
 #include "util/guard.h"
 
 /* cmocka takes these signals for itself in every test. */
@@ -96,5 +97,8 @@ int machine_down(void **state)
 		close(m->fd[i]);
 	munmap(m->ram, GUEST_PAGES * PAGE_SIZE);
 	free(m);
-	return 0;
+	/* The worker hears of the last close() and frees the VM. */
+	for (u32 ms = 0; vm_count() && ms < 2000; ms++)
+		usleep(1000);
+	return vm_count() != 0;
 }
