@@ -142,6 +142,7 @@ enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
 	MSR_VALUE(c, KVM_STEAL_TIME) = a->data;
 	c->pvclock->steal_time = a->data;
 	c->pvclock->steal_running = false;
-	__atomic_fetch_or(&c->requests, REQ_STEAL, __ATOMIC_RELEASE);
+	if (enabled(c))
+		vcpu_request(c->vcpu, REQ_STEAL);
 	return MSR_DONE;
 }
