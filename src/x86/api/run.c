@@ -23,12 +23,23 @@ static int wait_for_sipi(struct cpu *c)
 	return -EAGAIN;
 }
 
-/* What userspace has done meanwhile: completes the I/O of the last exit. */
-static int complete_io(struct cpu *c)
+/*
+ * What userspace has done meanwhile: the I/O of the last exit is completed
+ * before immediate_exit counts (item 15).  True if it exits again at once.
+ */
+static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
-	c->mmio.cursor = 0;
-	return c->pio.waiting && pio_complete(c) == STEP_EXIT;
+	if (c->mmio.count)
+		return cpu_finish_insn(c);
+	switch (pio_complete(c)) {
+	case STEP_EXIT:
+		return true;
+	case STEP_FAULT:
+		return event_exception(c);
+	default:
+		return false;
+	}
 }
 
 static int run_in_guest(struct cpu *c, bool immediate_exit)

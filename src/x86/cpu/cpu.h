@@ -134,6 +134,12 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val);
 /* Runs the guest until an exit: 0, -EINTR, -EFAULT.  kvm_run is filled in. */
 int cpu_loop(struct cpu *c);
 
+/*
+ * Executes the instruction whose MMIO userspace has just completed, to its
+ * end.  True if it exits again (its next fragment).
+ */
+bool cpu_finish_insn(struct cpu *c);
+
 /* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
 enum step cpu_halt(struct cpu *c);
 

@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 
+#include <Zydis/Zydis.h>
+
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
 #include "x86/decode/block.h"
@@ -90,8 +92,25 @@ static bool trap_after(struct cpu *c, bool tf)
 
 enum one_result { ONE_DONE, ONE_EXIT };
 
+/* These clear TF on their way into a handler: it is not stepped (17.3.1.4). */
+static bool enters_handler(const struct insn *in)
+{
+	switch (in->mnemonic) {
+	case ZYDIS_MNEMONIC_INT:
+	case ZYDIS_MNEMONIC_INT1:
+	case ZYDIS_MNEMONIC_INT3:
+	case ZYDIS_MNEMONIC_INTO:
+	case ZYDIS_MNEMONIC_SYSCALL:
+	case ZYDIS_MNEMONIC_SYSENTER:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum one_result step_one(struct cpu *c)
 {
+	u64 rf = c->rflags & X86_EFLAGS_RF;
 	bool tf = c->rflags & X86_EFLAGS_TF;
 	u8 shadow = c->ev.shadow;
 	const struct block *b;
@@ -103,8 +122,12 @@ static enum one_result step_one(struct cpu *c)
 	st = block_get(c, &b);
 	if (st == STEP_NEXT)
 		st = run_insns(c, b, 1);
-	if (st == STEP_EXIT)
+	if (st == STEP_EXIT) {
+		c->rflags |= rf;	/* for its second execution */
 		return ONE_EXIT;
+	}
+	if (st == STEP_JUMP && enters_handler(c->insn))
+		tf = c->rflags & X86_EFLAGS_TF;
 
 	/* The shadow covers one instruction, and one that asks anew is ignored. */
 	c->ev.shadow &= ~shadow;
@@ -118,6 +141,15 @@ static enum one_result step_one(struct cpu *c)
 	if (st == STEP_EXIT_DONE)
 		return ONE_EXIT;
 	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
+}
+
+bool cpu_finish_insn(struct cpu *c)
+{
+	while (c->mmio.count && !c->ev.exc_injected && !c->ev.irq_injected &&
+	       !c->ev.nmi_injected)
+		if (step_one(c) == ONE_EXIT)
+			return true;
+	return false;
 }
 
 /* -- The loop ----------------------------------------------------------------- */
