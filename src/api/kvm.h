@@ -129,7 +129,8 @@ static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
 
 /*
  * Sleeps until a request is posted.  The caller is the vCPU's own thread, in
- * KVM_RUN; in_guest is dropped meanwhile.  Returns at once if any is posted.
+ * KVM_RUN; in_guest, if it was set, is dropped meanwhile.  Returns at once if
+ * any is posted.
  */
 void vcpu_block(struct vcpu *vcpu);
 

@@ -32,6 +32,7 @@
 #define KERNEL_SIGSET_SIZE	8
 #define NR_SIGNALS		64
 #define POLL_NS			1000000
+#define STALE			(REQ_SIGNAL | REQ_SYNC)
 #define SIGBIT(sig)		(1ull << ((sig) - 1))
 
 /* A guarded access raises these; they are never blocked here. */
@@ -188,9 +189,12 @@ long vcpu_run(struct kfile *f, void *arg)
 	const bool immediate_exit = READ_ONCE(vcpu->run->immediate_exit);
 	int ret;
 
-	/* Left over from a handler that ran after the last exit was decided. */
-	if (unlikely(__atomic_load_n(vcpu->requests, __ATOMIC_RELAXED) & REQ_SIGNAL))
-		vcpu_take_requests(vcpu, REQ_SIGNAL);
+	/*
+	 * Left over: a handler that ran after the last exit was decided, a sync
+	 * that found the vCPU leaving (vcpu_enter_guest() makes up for it).
+	 */
+	if (unlikely(__atomic_load_n(vcpu->requests, __ATOMIC_RELAXED) & STALE))
+		vcpu_take_requests(vcpu, STALE);
 	handler_ran = false;
 	WRITE_ONCE(current_vcpu, vcpu);
 	vcpu->run->flags = 0;

@@ -69,11 +69,15 @@ static void sleep_once(struct vcpu *vcpu)
 
 void vcpu_block(struct vcpu *vcpu)
 {
+	const bool in_guest = vcpu->in_guest;
+
 	if (has_requests(vcpu))
 		return;
 	vcpu_leave_guest(vcpu);
 	while (!has_requests(vcpu))
 		sleep_once(vcpu);
+	if (!in_guest)
+		return;
 	/* Not acknowledged here: the loop does that when it has flushed. */
 	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) != vcpu->acked_gen)

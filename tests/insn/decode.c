@@ -211,9 +211,11 @@ static void fills_in_addresses(void **state)
 	in = DECODE(8, 0x48, 0xa1, 1, 2, 3, 4, 5, 6, 7, 8);	/* MOV RAX, moffs */
 	assert_int_equal(in.imm, 0x0807060504030201ull);
 	in = DECODE(4, 0x64, 0x66, 0xa3, 1, 2, 3, 0x84);	/* MOV FS:moffs, AX */
-	assert_int_equal(in.imm & 0xffffffff, 0x84030201);
+	assert_int_equal(in.imm, 0x84030201);
 	assert_int_equal(in.seg, FS);
 	assert_int_equal(in.osz, 2);
+	assert_int_equal(DECODE(2, 0xa0, 0xd0, 0xf4).imm, 0xf4d0);
+	assert_int_equal(DECODE(2, 0x67, 0xa0, 0xd0, 0xf4, 0, 0x80).imm, 0x8000f4d0);
 }
 
 static void extends_immediates(void **state)

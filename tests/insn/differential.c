@@ -29,6 +29,18 @@ struct sample {
 static struct oracle oracle;
 static u8 memory[ORACLE_MEM_SIZE], native_memory[ORACLE_MEM_SIZE];
 static u64 seed = 1;
+static u8 code_size;
+
+/* Where the instruction under test stands. */
+static u64 insn_address(void)
+{
+	return (u64)(code_size == 8 ? oracle.insn : oracle.insn32);
+}
+
+static u32 nr_regs(void)
+{
+	return code_size == 8 ? 16 : 8;
+}
 
 static u64 rnd(void)
 {
@@ -78,12 +90,12 @@ struct encoding {
 static void choose_memory(struct sample *s, const struct spec *spec,
 			  struct encoding *e, u64 target)
 {
-	u8 base = below(16), index = below(16), scale = below(4);
+	u8 base = below(nr_regs()), index = below(nr_regs()), scale = below(4);
 	bool stack = spec->flags & STACK;
 	u64 offset = 0;
 
 	if (spec->flags & BIT_INDEX && base == e->reg)
-		base = (base + 1) & 15;
+		base = (base + 1) & (nr_regs() - 1);
 
 	e->is_mem = true;
 	e->target = target;
@@ -132,10 +144,10 @@ static u64 random_target(const struct spec *spec)
 static void choose_modrm(struct sample *s, const struct spec *spec, struct encoding *e)
 {
 	bool mem = !(spec->flags & REG_ONLY) && ((spec->flags & MEM_ONLY) || below(2));
-	u8 rm = below(16);
+	u8 rm = below(nr_regs());
 
 	e->has_modrm = true;
-	e->reg = spec->digit == R ? below(16) : spec->digit;
+	e->reg = spec->digit == R ? below(nr_regs()) : spec->digit;
 	e->modrm = (e->reg & 7) << 3;
 	if (spec->digit == R)
 		e->rex |= (e->reg >> 3) << 2;
@@ -158,12 +170,12 @@ static u8 choose_size(const struct spec *spec)
 	if (spec->flags & BYTE)
 		return 1;
 	if (spec->flags & D64)
-		return below(4) ? 8 : 2;
-	if (spec->flags & ONLY_32_64)
-		return below(2) ? 4 : 8;
+		return below(4) ? code_size : 2;
 	if (spec->flags & (BRANCH | NO_SIZE))
 		return 4;
-	return sizes[below(3)];
+	if (spec->flags & ONLY_32_64)
+		return code_size == 8 && below(2) ? 8 : 4;
+	return sizes[below(code_size == 8 ? 3 : 2)];
 }
 
 static u32 imm_size(const struct spec *spec, u8 size)
@@ -173,7 +185,7 @@ static u32 imm_size(const struct spec *spec, u8 size)
 	case 'w': return 2;
 	case 'z': return size == 8 ? 4 : size;
 	case 'v': return size;
-	case 'o': return 8;
+	case 'o': return code_size;
 	case 'd': return 4;
 	case 'e': return 3;
 	default: return 0;
@@ -214,15 +226,15 @@ static void encode(struct sample *s, const struct spec *spec, struct encoding *e
 
 	if (e->size == 2)
 		put(s, 0x66, 1);
-	if (e->is_mem && !(spec->flags & NO_67) && below(8) == 0)
+	if (e->is_mem && code_size == 8 && !(spec->flags & NO_67) && below(8) == 0)
 		put(s, 0x67, 1);
 	if (lock)
 		put(s, 0xf0, 1);
 	if (spec->prefix)
 		put(s, spec->prefix, 1);
-	if (e->size == 8 && !(spec->flags & D64))
+	if (code_size == 8 && e->size == 8 && !(spec->flags & D64))
 		e->rex |= 8;
-	if (e->rex || below(4) == 0)
+	if (code_size == 8 && (e->rex || below(4) == 0))
 		put(s, 0x40 | e->rex, 1);
 	for (i = 0; i < spec->len; i++)
 		put(s, spec->opcode[i] + (i + 1 == spec->len ? (spec->flags & PLUS_R ? e->reg & 7 : 0) : 0), 1);
@@ -233,8 +245,8 @@ static void encode(struct sample *s, const struct spec *spec, struct encoding *e
 	disp_at = s->len;
 	put(s, (u32)e->disp, e->disp_size);
 	put(s, imm_value(spec, n, s->len), n);
-	if (e->rip) {
-		s32 rel = e->disp - (s32)((u64)oracle.insn + s->len);
+	if (e->rip && code_size == 8) {
+		s32 rel = e->disp - (s32)(insn_address() + s->len);
 
 		memcpy(s->bytes + disp_at, &rel, 4);
 	}
@@ -243,17 +255,17 @@ static void encode(struct sample *s, const struct spec *spec, struct encoding *e
 static void generate(struct sample *s, const struct spec *spec)
 {
 	struct encoding e = { .size = choose_size(spec) };
-	u64 landing = (u64)oracle.insn + ORACLE_TAKEN_DISP;
+	u64 landing = insn_address() + ORACLE_TAKEN_DISP;
 	int i;
 
 	s->len = 0;
 	memset(s->bytes, 0, sizeof(s->bytes));
 	for (i = 0; i < 16; i++)
-		s->gpr[i] = value();
+		s->gpr[i] = code_size == 8 ? value() : i < 8 ? (u32)value() : 0;
 	s->flags = X86_EFLAGS_FIXED | X86_EFLAGS_IF | (rnd() & X86_EFLAGS_STATUS);
 	choose_implicit(s, spec);
 	if (spec->flags & PLUS_R) {
-		e.reg = below(16);
+		e.reg = below(nr_regs());
 		e.rex |= e.reg >> 3;
 	}
 	if (spec->digit >= 0)
@@ -267,6 +279,8 @@ static void generate(struct sample *s, const struct spec *spec)
 	if (spec->flags & RETURNS)
 		memcpy(memory + (s->gpr[RSP] - (u64)oracle.mem), &landing, 8);
 	encode(s, spec, &e);
+	for (i = 0; i < 16 && code_size != 8; i++)
+		s->gpr[i] = (u32)s->gpr[i];
 }
 
 /* -- Running it both ways ------------------------------------------------------------------ */
@@ -297,7 +311,7 @@ static void run_native(const struct sample *s, struct outcome *out)
 	memcpy(oracle.mem, memory, sizeof(memory));
 	memcpy(st->gpr, s->gpr, sizeof(st->gpr));
 	st->flags = s->flags;
-	out->vector = vector_of(oracle_run(&oracle, s->bytes, s->len));
+	out->vector = vector_of(oracle_run(&oracle, s->bytes, s->len, code_size != 8));
 	out->taken = st->taken;
 	memcpy(out->gpr, out->vector < 0 ? st->gpr : s->gpr, sizeof(out->gpr));
 	out->flags = (out->vector < 0 ? st->flags : s->flags) & FLAGS_COMPARED;
@@ -312,18 +326,20 @@ static void run_interpreter(const struct sample *s, struct outcome *out)
 	memcpy(oracle.mem, memory, sizeof(memory));
 	memcpy(c->gpr, s->gpr, sizeof(c->gpr));
 	cpu_set_rflags(c, s->flags);
-	c->rip = (u64)oracle.insn;
+	c->rip = insn_address();
 	machine_map((u64)oracle.mem, (u64)oracle.mem + ORACLE_MEM_SIZE, below(4));
 	machine.rmw_no_host = below(2);
 	machine.rmw_races = below(3);
 	step = machine_step(s->bytes, s->len);
 	out->vector = step == STEP_FAULT ? c->exc.vector : -1;
+	if (out->vector == EXC_BR)	/* one signal for both */
+		out->vector = EXC_GP;
 	out->taken = step == STEP_JUMP;
 	memcpy(out->gpr, c->gpr, sizeof(out->gpr));
 	out->flags = cpu_rflags(c) & FLAGS_COMPARED;
-	if (step == STEP_JUMP && c->rip != (u64)oracle.insn + ORACLE_TAKEN_DISP)
+	if (step == STEP_JUMP && c->rip != insn_address() + ORACLE_TAKEN_DISP)
 		out->vector = EXC_PF;
-	if (step == STEP_NEXT && c->rip != (u64)oracle.insn + s->len)
+	if (step == STEP_NEXT && c->rip != insn_address() + s->len)
 		out->vector = EXC_NP;
 }
 
@@ -365,18 +381,17 @@ static bool agree(const struct spec *spec, const struct sample *s)
 	return false;
 }
 
-static void matches_the_host(void **state)
+static u32 compare_all(u32 rounds)
 {
-	const char *env = getenv("ANYKVM_INSN_ROUNDS");
-	u32 rounds = env ? atoi(env) : 150, bad = 0, r;
+	const u32 skip = code_size == 8 ? ONLY_32 : ONLY_64;
+	u32 bad = 0, r;
 	size_t i, k;
 
-	oracle_take_signals();
-	env = getenv("ANYKVM_INSN_SEED");
-	seed = env ? strtoull(env, NULL, 0) | 1 : 88172645463325252ull;
 	for (i = 0; i < nr_specs; i++) {
 		u32 failed = 0;
 
+		if (specs[i].flags & skip)
+			continue;
 		for (r = 0; r < rounds && failed < 2; r++) {
 			struct sample s;
 
@@ -387,13 +402,91 @@ static void matches_the_host(void **state)
 		}
 		bad += failed;
 	}
+	return bad;
+}
+
+static void compare_mode(u8 size)
+{
+	const char *env = getenv("ANYKVM_INSN_ROUNDS");
+	u32 rounds = env ? (u32)atoi(env) : 100;
+
+	env = getenv("ANYKVM_INSN_SEED");
+	seed = env ? strtoull(env, NULL, 0) | 1 : 88172645463325252ull;
+	code_size = size;
+	oracle_take_signals();
+	machine_set_mode(size);
+	assert_int_equal(compare_all(rounds), 0);
+}
+
+static void matches_the_host_in_64_bit_code(void **state)
+{
+	compare_mode(8);
+}
+
+static void matches_the_host_in_32_bit_code(void **state)
+{
+	compare_mode(4);
+}
+
+/* -- Faults ------------------------------------------------------------------------------------ */
+
+/* ENTER, PUSHA store below the stack pointer before they can know. */
+static bool stores_piecemeal(const struct spec *spec)
+{
+	return spec->flags & STACK;
+}
+
+/* With a random part of the memory gone: an instruction that faults did nothing. */
+static bool fault_is_clean(const struct spec *spec, const struct sample *s, u64 *faults)
+{
+	struct cpu *c = machine.cpu;
+	u64 lo = (u64)oracle.mem + below(ORACLE_MEM_SIZE);
+
+	memcpy(oracle.mem, memory, sizeof(memory));
+	memcpy(c->gpr, s->gpr, sizeof(c->gpr));
+	cpu_set_rflags(c, s->flags);
+	c->rip = insn_address();
+	machine_map(lo, lo + below((u32)((u64)oracle.mem + ORACLE_MEM_SIZE - lo) + 1), false);
+	if (machine_step(s->bytes, s->len) != STEP_FAULT)
+		return true;
+	++*faults;
+	if (!memcmp(c->gpr, s->gpr, sizeof(c->gpr)) && c->rip == insn_address() &&
+	    !((cpu_rflags(c) ^ s->flags) & FLAGS_COMPARED) &&
+	    (stores_piecemeal(spec) || !memcmp(oracle.mem, memory, sizeof(memory))))
+		return true;
+	fprintf(stderr, "%s: changed something before it faulted\n", spec->name);
+	return false;
+}
+
+static void faults_change_nothing(void **state)
+{
+	u64 faults = 0;
+	u32 bad = 0, r;
+	size_t i;
+
+	for (code_size = 4; code_size <= 8; code_size += 4) {
+		machine_set_mode(code_size);
+		for (i = 0; i < nr_specs; i++) {
+			if (specs[i].flags & (code_size == 8 ? ONLY_32 : ONLY_64))
+				continue;
+			for (r = 0; r < 40; r++) {
+				struct sample s;
+
+				generate(&s, &specs[i]);
+				bad += !fault_is_clean(&specs[i], &s, &faults);
+			}
+		}
+	}
 	assert_int_equal(bad, 0);
+	assert_true(faults > 1000);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matches_the_host),
+		cmocka_unit_test(matches_the_host_in_64_bit_code),
+		cmocka_unit_test(matches_the_host_in_32_bit_code),
+		cmocka_unit_test(faults_change_nothing),
 	};
 	int ret;
 

@@ -58,6 +58,7 @@ void machine_set_mode(u8 code_size)
 	c->code_size = c->stack_size = code_size;
 	for (i = 0; i < NR_SEGS; i++) {
 		c->seg[i].base = 0;
+		c->seg[i].attr = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_TYPE_W | SEG_ATTR_TYPE_A;
 		c->seg[i].limit = code_size == 2 ? 0xffff : 0xffffffff;
 	}
 	cpu_set_rflags(c, 0);
@@ -67,12 +68,15 @@ void machine_map(u64 lo, u64 hi, bool fill)
 {
 	struct tlb *t = machine.cpu->tlb;
 	u64 lin;
-	int i;
+	u32 i;
 
 	machine.lo = lo;
 	machine.hi = hi;
-	for (i = 0; i < TLB_ENTRIES; i++)
-		t->entry[i] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+	for (i = 0; i < TLB_ENTRIES; i++) {
+		u64 none = tlb_no_tag(i);
+
+		t->entry[i] = (struct tlb_entry){ none, none, none, 0 };
+	}
 	for (lin = lo & PAGE_MASK; fill && lin < hi; lin += PAGE_SIZE)
 		*tlb_entry(t, lin) = (struct tlb_entry){ lin, lin, lin, 0 };
 }

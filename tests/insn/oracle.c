@@ -7,7 +7,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { INSN_OFFSET = 0x200, NR_PAGES = 4, REG_SP = 4 };
+enum {
+	INSN_OFFSET = 0x200, ENTRY32_OFFSET = 0x800, INSN32_OFFSET = 0xa00,
+	NR_PAGES = 4, REG_SP = 4,
+	/* Linux: selectors of 32-bit and 64-bit code, and of data. */
+	USER32_CS = 0x23, USER_DS = 0x2b, USER_CS = 0x33,
+	NOTE_LEN = 8,	/* the MOV that notes a taken branch */
+};
 
 static sigjmp_buf escape;
 static volatile bool running;
@@ -68,10 +74,9 @@ static u8 *emit_jmp(u8 *p, const u8 *target)
 	return emit(p, &rel, 4);
 }
 
-static void emit_entry(struct oracle *o)
+static void emit_entry(struct oracle *o, u8 *p, bool compat)
 {
 	struct oracle_state *s = o->state;
-	u8 *p = o->code;
 	int i;
 
 	p = EMIT(p, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);
@@ -80,7 +85,20 @@ static void emit_entry(struct oracle *o)
 	p = EMIT(p, 0x9d);				/* POPFQ */
 	for (i = 0; i < 16; i++)
 		p = emit_abs(p, true, 0x8b, i, &s->gpr[i]);
-	emit_jmp(p, o->insn);
+	if (compat)
+		emit_abs(p, false, 0xff, 5, &s->compat);	/* JMP FAR */
+	else
+		emit_jmp(p, o->insn);
+}
+
+/* JMP FAR from 32-bit back to 64-bit code. */
+static void emit_return(u8 *p, const u8 *target)
+{
+	u32 offset = (u32)(u64)target;
+
+	p = EMIT(p, 0xea);
+	p = emit(p, &offset, 4);
+	EMIT(p, USER_CS, 0);
 }
 
 static void emit_exit(struct oracle *o)
@@ -110,8 +128,15 @@ bool oracle_create(struct oracle *o)
 	o->insn = p + INSN_OFFSET;
 	o->mem = p + 4096;
 	o->state = (struct oracle_state *)(p + 3 * 4096);
-	emit_entry(o);
+	o->insn32 = p + INSN32_OFFSET;
+	o->state->compat.offset = (u32)(u64)o->insn32;
+	o->state->compat.selector = USER32_CS;
+	emit_entry(o, o->code, false);
+	emit_entry(o, o->code + ENTRY32_OFFSET, true);
 	emit_exit(o);
+	emit_return(o->insn32 + ORACLE_TAKEN_DISP, o->insn + ORACLE_TAKEN_DISP);
+	/* Null selectors, as in 64-bit code, would fault in 32-bit code. */
+	asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
 	return true;
 }
 
@@ -120,18 +145,22 @@ void oracle_destroy(struct oracle *o)
 	munmap(o->code, NR_PAGES * 4096);
 }
 
-int oracle_run(struct oracle *o, const u8 *bytes, u32 len)
+int oracle_run(struct oracle *o, const u8 *bytes, u32 len, bool compat)
 {
-	const u8 skip = 8;	/* the MOV that notes a taken branch */
+	const u8 *not_taken = o->insn + ORACLE_TAKEN_DISP + NOTE_LEN;
+	u8 *slot = compat ? o->insn32 : o->insn;
 	int sig;
 
 	o->state->taken = 0;
-	memcpy(o->insn, bytes, len);
-	emit_jmp(o->insn + len, o->insn + ORACLE_TAKEN_DISP + skip);
+	memcpy(slot, bytes, len);
+	if (compat)
+		emit_return(slot + len, not_taken);
+	else
+		emit_jmp(slot + len, not_taken);
 	sig = sigsetjmp(escape, 0);
 	if (!sig) {
 		running = true;
-		((void (*)(void))(u64)o->code)();
+		((void (*)(void))(u64)(o->code + (compat ? ENTRY32_OFFSET : 0)))();
 	}
 	running = false;
 	return sig;

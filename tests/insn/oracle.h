@@ -19,11 +19,13 @@ struct oracle_state {
 	u64 flags;
 	u64 host_rsp;
 	u64 taken;
+	struct { u32 offset; u16 selector; } compat;	/* far pointer to 32-bit code */
 };
 
 struct oracle {
 	u8 *code;	/* page with the stub; below 2 GiB, as all of it */
-	u8 *insn;	/* where the instruction is executed */
+	u8 *insn;	/* where 64-bit instructions are executed */
+	u8 *insn32;	/* and those of compatibility mode */
 	u8 *mem;	/* ORACLE_MEM_SIZE bytes for memory operands and stack */
 	struct oracle_state *state;
 };
@@ -35,9 +37,10 @@ void oracle_destroy(struct oracle *o);
 void oracle_take_signals(void);
 
 /*
- * Executes @bytes on o->state.  Returns 0, or the signal it raised; registers
- * are then lost.  A taken branch must go to o->insn + ORACLE_TAKEN_DISP.
+ * Executes @bytes on o->state, as 64-bit or 32-bit code.  Returns 0, or the
+ * signal it raised; registers are then lost.  A taken branch must land
+ * ORACLE_TAKEN_DISP beyond o->insn or o->insn32.
  */
-int oracle_run(struct oracle *o, const u8 *bytes, u32 len);
+int oracle_run(struct oracle *o, const u8 *bytes, u32 len, bool compat);
 
 #endif

@@ -24,6 +24,8 @@ enum spec_flags {
 	RETURNS		= BIT(15),	/* the top of stack is */
 	RET_IMM		= BIT(16),
 	NO_67		= BIT(17),
+	ONLY_64		= BIT(18),	/* does not exist in 32-bit code */
+	ONLY_32		= BIT(19),	/* nor in 64-bit code */
 };
 
 enum { NO_MODRM = -1, R = 8 };	/* R: ModRM.reg is a register; else the digit */

@@ -23,6 +23,8 @@ FAKE const struct memslot *memslot_find(const struct memslots *slots, gfn_t gfn)
 
 FAKE void memslot_mark_dirty(const struct memslot *s, gfn_t gfn)
 {
+	if (m->on_dirty)
+		m->on_dirty();
 	if (s->dirty_bitmap)
 		*s->dirty_bitmap |= BIT_ULL((gfn - s->base_gfn) % 64);
 }

@@ -50,6 +50,7 @@ struct machine {
 	struct kvm_run *run;
 	u8 *ram, *rom, *logged, *high;
 	u64 dirty;
+	void (*on_dirty)(void);		/* called when a page is marked */
 
 	/* What the chip at DEVICE_GPA and DEVICE_PORT has seen. */
 	u32 device_reads, device_writes;

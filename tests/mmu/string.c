@@ -307,6 +307,27 @@ static void sixteen_bit_indices_wrap(void **state)
 	assert_int_equal(m->ram[0x200000 + 0x10000], 0);
 }
 
+/* The same in a segment that does not end there. */
+static void sixteen_bit_indices_wrap_in_large_segments(void **state)
+{
+	struct insn in = string_insn(1, INSN_REP);
+
+	mode_flat32();
+	in.asz = 2;
+	m->cpu.seg[ES].base = 0x200800;	/* the wrap is inside a page */
+	m->cpu.gpr[RAX] = 0x99;
+	set_regs(0, 0xfff0, 0x20, false);
+	assert_int_equal(run(op_stos, &in), STEP_NEXT);
+	assert_int_equal(m->cpu.gpr[RDI], 0x10);
+	assert_int_equal(m->ram[0x2107ff], 0x99);
+	assert_int_equal(m->ram[0x210800], 0);
+	assert_int_equal(m->ram[0x20080f], 0x99);
+	set_regs(0, 3, 8, true);
+	assert_int_equal(run(op_stos, &in), STEP_NEXT);
+	assert_int_equal(m->cpu.gpr[RDI], 0xfffb);
+	assert_int_equal(m->ram[0x2007ff], 0);
+}
+
 static void element_across_the_limit_faults(void **state)
 {
 	struct insn in = string_insn(4, INSN_REP);
@@ -494,6 +515,7 @@ int main(void)
 		TEST(repeated_lods_keeps_the_last),
 		TEST(source_segment_and_fixed_destination),
 		TEST(sixteen_bit_indices_wrap),
+		TEST(sixteen_bit_indices_wrap_in_large_segments),
 		TEST(element_across_the_limit_faults),
 		TEST(thirty_two_bit_addressing_zero_extends),
 		TEST(segment_limit_in_the_middle_of_a_page),

@@ -25,11 +25,13 @@ static void empty_tlb_matches_no_address(void **state)
 		assert_null(reads(page << PAGE_SHIFT));
 		assert_null(reads(-(page + 1) << PAGE_SHIFT));
 	}
-	assert_null(reads(~0ull));
+	/* Entries that were in use: the first and the last of the table. */
 	touch(0);
+	touch((TLB_ENTRIES - 1) * PAGE_SIZE);
 	mmu_flush_all(&m->cpu);
 	assert_null(reads(0));
 	assert_null(reads(PAGE_SIZE));
+	assert_null(reads(~0ull));
 }
 
 static void write_tag_waits_for_the_dirty_flag(void **state)
@@ -88,6 +90,10 @@ static void fetch_has_its_own_tag(void **state)
 	assert_int_equal(mmu_fetch(&m->cpu, WINDOW(0) + 5, &host), STEP_NEXT);
 	assert_ptr_equal(host, m->ram + 0x5005);
 	assert_null(reads(WINDOW(0)));
+	window_map(0, 0x6000 | P | W);
+	mmu_flush_page(&m->cpu, WINDOW(0));
+	assert_int_equal(mmu_fetch(&m->cpu, WINDOW(0), &host), STEP_NEXT);
+	assert_ptr_equal(host, m->ram + 0x6000);
 	touch(WINDOW(0));
 	/* Both now: the second fill has kept the first one's tag. */
 	window_map(0, 0);

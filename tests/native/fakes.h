@@ -16,6 +16,8 @@ extern struct fake_mmu fake;
 /* guest.c: a vCPU in 64-bit code with everything enabled. */
 struct cpu *guest_create(void);
 void guest_destroy(struct cpu *c);
+/* Accesses to the page of @lin take the fast path, or the slow one. */
+void guest_map(struct cpu *c, u64 lin, bool mapped);
 
 /*
  * Decodes @bytes as decode_insn() would, for instructions that are native or
@@ -40,5 +42,19 @@ struct state {
 bool oracle_available(void);
 /* 0, or the signal that the bytes raised (state unspecified then). */
 int oracle_run(struct state *s, const u8 *bytes, u32 n);
+
+/* compare.c */
+enum { MEM_BYTES = 1280, MEM_AT = 192 };
+extern u8 *memory;		/* below 4 GiB */
+bool memory_create(void);
+u64 rnd(void);
+void fill(void *p, u32 n);
+/* RBX is @memory + MEM_AT - 10h, RDI @memory + MEM_AT; the rest is random. */
+void random_state(struct state *s);
+void state_to_guest(struct cpu *cpu, const struct state *s);
+void guest_to_state(const struct cpu *cpu, struct state *s);
+/* What differs, or NULL.  Flags that @d leaves undefined do not count. */
+const char *difference(const struct decoded *d, const struct state *a,
+		       const struct state *b);
 
 #endif

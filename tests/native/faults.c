@@ -10,12 +10,12 @@
 #include "x86/cpu/xsave.h"
 
 static struct cpu *c;
-static _Alignas(64) u8 memory[1024];
+static struct cpu before;
 
 static int setup(void **state)
 {
 	c = guest_create();
-	memset(memory, 0, sizeof(memory));
+	memset(memory, 0, MEM_BYTES);
 	memset(&fake, 0, sizeof(fake));
 	c->gpr[RBX] = (u64)memory + 64;
 	return c->native ? 0 : -1;
@@ -32,18 +32,16 @@ static int teardown(void **state)
 /* The instruction raises @vector and leaves registers and memory alone. */
 #define RAISES(vector_, ...)						\
 	do {								\
-		struct cpu *before = test_malloc(sizeof(*c));		\
-		u8 mem[sizeof(memory)];					\
-		memcpy(before, c, sizeof(*c));				\
+		u8 mem[MEM_BYTES];					\
+		before = *c;						\
 		memcpy(mem, memory, sizeof(mem));			\
 		assert_int_equal(STEP(__VA_ARGS__), STEP_FAULT);	\
 		assert_int_equal(c->exc.vector, vector_);		\
-		assert_memory_equal(before->gpr, c->gpr, sizeof(c->gpr)); \
-		assert_memory_equal(before->fpu.vec, c->fpu.vec, sizeof(c->fpu.vec)); \
-		assert_memory_equal(before->fpu.fxsave, c->fpu.fxsave, 160); \
-		assert_int_equal(before->status, c->status);		\
+		assert_memory_equal(before.gpr, c->gpr, sizeof(c->gpr)); \
+		assert_memory_equal(before.fpu.vec, c->fpu.vec, sizeof(c->fpu.vec)); \
+		assert_memory_equal(before.fpu.fxsave, c->fpu.fxsave, 160); \
+		assert_int_equal(before.status, c->status);		\
 		assert_memory_equal(mem, memory, sizeof(mem));		\
-		test_free(before);					\
 	} while (0)
 
 #define ADDPS		0x0f, 0x58, 0xc1		/* addps xmm0, xmm1 */
@@ -132,6 +130,7 @@ static void misaligned_raises_gp(void **state)
 	assert_int_equal(STEP(0x66, 0x0f, 0x3a, 0x63, 0x43, 0x01, 0x00), STEP_NEXT);
 	assert_int_equal(STEP(0xf3, 0x0f, 0x58, 0x43, 0x01), STEP_NEXT);
 	c->fpu.mxcsr |= BIT(17);	/* AMD: MM */
+	guest_map(c, (u64)memory, true);
 	assert_int_equal(STEP(PADDD_MEM), STEP_NEXT);
 	RAISES(EXC_GP, MOVAPS_LOAD);
 }
@@ -139,7 +138,7 @@ static void misaligned_raises_gp(void **state)
 static void page_faults_change_nothing(void **state)
 {
 	fake.fault_start = (u64)memory;
-	fake.fault_end = (u64)memory + sizeof(memory);
+	fake.fault_end = (u64)memory + MEM_BYTES;
 	STEP(FLD1);
 	c->cr2 = 0;
 	RAISES(EXC_PF, MOVUPS_LOAD);
@@ -327,7 +326,8 @@ int main(void)
 		TEST(host_x87_is_kept),
 	};
 
-	if (!native_available() || !__builtin_cpu_supports("avx2"))
+	if (!native_available() || !__builtin_cpu_supports("avx2") ||
+	    !memory_create())
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

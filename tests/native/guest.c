@@ -96,3 +96,11 @@ enum step guest_step(struct cpu *c, const u8 *bytes, u32 n)
 		return STEP_EXIT;
 	return d.in.op(c, &d.in);
 }
+
+void guest_map(struct cpu *c, u64 lin, bool mapped)
+{
+	struct tlb_entry *e = tlb_entry(c->tlb, lin);
+
+	e->tag_read = e->tag_write = mapped ? lin & PAGE_MASK : ~0ull;
+	e->addend = 0;
+}

@@ -4,6 +4,7 @@
 
 import argparse
 import re
+import sys
 
 import vmm
 
@@ -16,6 +17,8 @@ def field(report, name):
 
 
 def boot(directory, options):
+    if options.cpu == "host" and vmm.ACCEL != "kvm":
+        sys.exit(vmm.SKIPPED)
     arguments = vmm.linux(directory, "report", options.guest)
     with vmm.Vm(*arguments, machine=options.machine, smp=options.smp,
                 cpu=options.cpu, accel_options=options.accel) as vm:

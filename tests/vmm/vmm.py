@@ -27,6 +27,8 @@ GUESTS = os.path.join(ROOT, "build", "guest")
 BOOT_TIMEOUT = 300
 STEP_TIMEOUT = 90
 
+SKIPPED = 77
+
 SHELL_PROMPT = r"anykvm-guest: shell"
 SERVED = "anykvm: serving /dev/kvm"
 

@@ -7,9 +7,6 @@
 #include "api/arch.h"
 #include "x86/api/api.h"
 
-/* 1 once x86/cpu/smm.c is there: RSM, SMI and the save map. */
-#define X86_SMM		0
-
 #define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 #define X2APIC_API_FLAGS (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 #define HYPERCALL_EXITS	BIT(KVM_HC_MAP_GPA_RANGE)
@@ -82,13 +79,6 @@ static int enable_exit_hypercall(struct vm *vm, u64 mask)
 	return 0;
 }
 
-int irqchip_create_split(struct vm *vm, u32 pins);	/* EEXIST */
-
-static int enable_split(struct vm *vm, u64 pins)
-{
-	return pins > KVM_MAX_GSI ? -EINVAL : irqchip_create_split(vm, pins);
-}
-
 static int enable_quirks(struct vm *vm, u64 mask, u64 known)
 {
 	if (mask & ~known)
@@ -110,7 +100,7 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 		return enable_quirks(vm, arg, ~0ull);
 	case KVM_CAP_SPLIT_IRQCHIP:
-		return enable_split(vm, arg);
+		return arg > KVM_MAX_GSI ? -EINVAL : irqchip_create_split(vm, arg);
 	case KVM_CAP_X2APIC_API:
 		return enable_x2apic_api(vm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:

@@ -92,13 +92,20 @@ u64 clock_at(struct vm *vm, u64 tsc)
 	return ns;
 }
 
+/* A vCPU that has none waits for SIPI undisturbed. */
+void clock_request(struct cpu *c)
+{
+	if (READ_ONCE(c->pvclock->system_time) & KVM_MSR_ENABLED)
+		vcpu_request(c->vcpu, REQ_CLOCK);
+}
+
 static void request_all(struct vm *vm)
 {
 	struct vcpu *v;
 	u32 i;
 
 	vm_for_each_vcpu(vm, i, v)
-		vcpu_request(v, REQ_CLOCK);
+		clock_request(v->cpu);
 }
 
 /* -- ioctls ---------------------------------------------------------------------------------- */
@@ -146,7 +153,7 @@ long vcpu_kvmclock_ctrl(struct kfile *f, void *arg)
 	if (!(c->pvclock->system_time & KVM_MSR_ENABLED))
 		return -EINVAL;
 	c->pvclock->guest_stopped = true;
-	__atomic_fetch_or(&c->requests, REQ_CLOCK, __ATOMIC_RELEASE);
+	clock_request(c);
 	return 0;
 }
 
@@ -204,9 +211,9 @@ void clock_update(struct cpu *c)
 
 enum msr_result clock_write_system_time(struct cpu *c, struct msr_access *a)
 {
-	c->pvclock->system_time = a->data;
+	WRITE_ONCE(c->pvclock->system_time, a->data);
 	if (a->host)
-		__atomic_fetch_or(&c->requests, REQ_CLOCK, __ATOMIC_RELEASE);
+		clock_request(c);
 	else
 		clock_update(c);
 	return MSR_DONE;

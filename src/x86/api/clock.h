@@ -71,6 +71,8 @@ void clock_vm_create(struct vm *vm);
 void clock_vm_destroy(struct vm *vm);
 /* Nanoseconds of the VM's kvmclock when the host's TSC is @tsc. */
 u64 clock_at(struct vm *vm, u64 tsc);
+/* REQ_CLOCK, if the guest has a page.  Any thread. */
+void clock_request(struct cpu *c);
 /* pvclock's (mul, shift) so that ns = (ticks << shift) * mul >> 32. */
 void clock_scale(u64 hz, u32 *mul, s8 *shift);
 u64 clock_scale_delta(u64 delta, u32 mul, s8 shift);

@@ -104,14 +104,14 @@ enum msr_result mce_write(struct cpu *c, struct msr_access *a)
 
 long system_x86_get_mce_cap_supported(struct kfile *f, void *arg)
 {
-	*(u64 *)arg = MCE_CAP_SUPPORTED;
+	((struct u64_arg *)arg)->value = MCE_CAP_SUPPORTED;
 	return 0;
 }
 
 long vcpu_x86_setup_mce(struct kfile *f, void *arg)
 {
 	struct x86_msrs *m = kfile_cpu(f)->msrs;
-	u64 cap = *(u64 *)arg;
+	u64 cap = ((const struct u64_arg *)arg)->value;
 	u32 banks = cap & MCG_BANK_CNT;
 
 	if (!banks || banks > MCG_BANKS_MAX)

@@ -224,7 +224,7 @@ static void load_pdptes(struct cpu *c, void *ctx)
 	mmu_load_pdptes(c, c->cr3);
 }
 
-static void inject_bitmap(struct cpu *c, const u64 *bitmap)
+static void inject_bitmap(struct cpu *c, const __u64 *bitmap)
 {
 	for (u32 i = 0; i < KVM_NR_INTERRUPTS / 64; i++) {
 		if (!bitmap[i])
@@ -246,7 +246,7 @@ int sregs_set(struct cpu *c, const struct kvm_sregs *s)
 		return err;
 	if (pae_paging(c->cr0, c->cr4, c->efer) && (!was_pae || cr3 != c->cr3))
 		vcpu_with_memory(c, load_pdptes, NULL);
-	inject_bitmap(c, (const u64 *)s->interrupt_bitmap);
+	inject_bitmap(c, s->interrupt_bitmap);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/mmu/mmu.h"
@@ -85,13 +86,10 @@ void steal_time_update(struct cpu *c)
  * Other vCPUs set FLUSH_TLB instead of sending an IPI while PREEMPTED is set:
  * clearing both and flushing is one act.
  */
-void steal_time_enter(struct cpu *c)
+static void enter(struct cpu *c)
 {
-	struct kvm_steal_time *st;
+	struct kvm_steal_time *st = shared(c);
 
-	if (!enabled(c))
-		return;
-	st = shared(c);
 	if (!st)
 		return;
 	if (__atomic_exchange_n(&st->preempted, 0, __ATOMIC_ACQ_REL) & KVM_VCPU_FLUSH_TLB)
@@ -100,19 +98,39 @@ void steal_time_enter(struct cpu *c)
 	c->pvclock->steal_running = true;
 }
 
-void steal_time_leave(struct cpu *c)
+static void leave(struct cpu *c)
 {
-	struct kvm_steal_time *st;
+	struct kvm_steal_time *st = shared(c);
 
-	if (!enabled(c))
-		return;
-	st = shared(c);
 	if (!st)
 		return;
 	if (c->pvclock->steal_running)
 		account(c->pvclock, st);
 	c->pvclock->steal_running = false;
 	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
+}
+
+/* KVM_RUN calls this outside its own guard: the page may have gone. */
+static void guarded(struct cpu *c, void (*fn)(struct cpu *c))
+{
+	struct guard g;
+
+	if (guard_enter(&g) == 0) {
+		fn(c);
+		guard_leave(&g);
+	}
+}
+
+void steal_time_enter(struct cpu *c)
+{
+	if (enabled(c))
+		guarded(c, enter);
+}
+
+void steal_time_leave(struct cpu *c)
+{
+	if (enabled(c))
+		guarded(c, leave);
 }
 
 enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
@@ -124,6 +142,7 @@ enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
 	MSR_VALUE(c, KVM_STEAL_TIME) = a->data;
 	c->pvclock->steal_time = a->data;
 	c->pvclock->steal_running = false;
-	__atomic_fetch_or(&c->requests, REQ_STEAL, __ATOMIC_RELEASE);
+	if (enabled(c))
+		vcpu_request(c->vcpu, REQ_STEAL);
 	return MSR_DONE;
 }

@@ -139,7 +139,7 @@ static void tsc_changed(struct cpu *c)
 {
 	if (c->lapic)
 		lapic_tsc_changed(c->lapic);
-	__atomic_fetch_or(&c->requests, REQ_CLOCK, __ATOMIC_RELEASE);
+	clock_request(c);
 }
 
 void tsc_set_offset(struct cpu *c, u64 offset)

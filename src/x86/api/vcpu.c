@@ -120,7 +120,7 @@ void arch_vcpu_destroy(struct vcpu *vcpu)
 
 void vcpu_events_changed(struct cpu *c)
 {
-	__atomic_fetch_or(&c->requests, REQ_EVENT | REQ_MODE, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&c->requests, REQ_EVENT, __ATOMIC_RELEASE);
 }
 
 void vcpu_state_changed(struct cpu *c)

@@ -88,12 +88,6 @@ static const struct {
 	u64 bit;
 	enum feature feature;
 } cr4_features[] = {
-	{ X86_CR4_VME | X86_CR4_PVI,	FEATURE_VME },
-	{ X86_CR4_TSD,			FEATURE_TSC },
-	{ X86_CR4_DE,			FEATURE_DE },
-	{ X86_CR4_PSE,			FEATURE_PSE },
-	{ X86_CR4_PAE,			FEATURE_PAE },
-	{ X86_CR4_PGE,			FEATURE_PGE },
 	{ X86_CR4_UMIP,			FEATURE_UMIP },
 	{ X86_CR4_LA57,			FEATURE_LA57 },
 	{ X86_CR4_FSGSBASE,		FEATURE_FSGSBASE },

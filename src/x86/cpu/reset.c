@@ -54,6 +54,7 @@ static void reset_events(struct cpu *c)
 	ev->shadow = 0;
 	ev->exc = c->exc = (struct exception){ 0 };
 	c->smm = false;
+	c->pending_db = 0;
 	mmio_retire(c);
 	c->pio.waiting = false;
 }
@@ -72,6 +73,7 @@ static void reset_power_on(struct cpu *c)
 	if (c->vcpu && c->vcpu->id == c->vcpu->vm->arch->boot_cpu_id)
 		c->apic_base |= APIC_BASE_BSP;
 	memset(c->pdpte, 0, sizeof(c->pdpte));
+	c->eoi_exit = -1;
 	__atomic_store_n(&c->ev.latched, 0, __ATOMIC_RELEASE);
 }
 

@@ -77,7 +77,7 @@ enum step stack_take(struct cpu *c, struct stack *s, u64 *v, u8 size)
 
 	*v = 0;
 	TRY(stack_linear(c, s, size, &lin));
-	TRY(s->cpl == c->cpl ? mem_read_slow(c, lin, v, size) :
+	TRY(s->cpl == c->cpl ? mem_read(c, lin, v, size) :
 			       mem_sys_read(c, lin, v, size));
 	stack_add(s, size);
 	return STEP_NEXT;

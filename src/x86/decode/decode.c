@@ -66,8 +66,8 @@ static void decode_native(struct native *native, const ZydisDecoder *decoder,
 			  const u8 *bytes, struct insn *in)
 {
 	ZydisDecoderDecodeOperands(decoder, ctx, &d->zi, d->ops, d->zi.operand_count);
-	if (!native || !native_prepare(native, &d->zi, d->ops, bytes, in))
-		in->op = op_unimplemented;
+	if (!native_prepare(native, &d->zi, d->ops, bytes, in))
+		in->op = decode_is_offered(&d->zi) ? op_unimplemented : op_ud;
 }
 
 /* False: no handler of ours. */

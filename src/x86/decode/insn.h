@@ -4,7 +4,8 @@
  *
  * Registers are byte offsets into struct cpu, so that AH is RAX + 1, an absent
  * base is gpr_none and RIP-relative addressing uses the rip field (@disp then
- * includes the instruction's length).
+ * includes the instruction's length).  Handlers of a family have @reg and @rm
+ * in the order of interp/family.h; all others as ModRM has them.
  */
 #ifndef ANYKVM_X86_DECODE_INSN_H
 #define ANYKVM_X86_DECODE_INSN_H
@@ -32,7 +33,11 @@ enum insn_flags {
 
 struct insn {
 	op_fn op;
-	u64 imm;	/* sign-extended; moffs address; far pointer: sel << 32 | off */
+	/*
+	 * Sign-extended immediate; address of a moffs; sel << 32 | off of a far
+	 * pointer; displacement of a near branch from the branch's own start.
+	 */
+	u64 imm;
 	void *aux;	/* native: the thunk */
 	s32 disp;
 	u16 mnemonic;	/* ZydisMnemonic */

@@ -48,9 +48,6 @@ static inline void flags_assign(struct cpu *c, u64 mask, bool set)
 	c->status = set ? c->status | mask : c->status & ~mask;
 }
 
-/* SF, ZF and PF of a byte result, AF and CF as given, OF clear. */
-void flags_store_bcd(struct cpu *c, u8 result, bool af, bool cf);
-
 /* Condition codes, in encoding order (SDM vol. 1 appendix B.1). */
 static inline bool flags_condition(u64 st, u8 cc)
 {

@@ -228,8 +228,10 @@ enum step op_cmpxchg16b(struct cpu *c, const struct insn *in)
 	TRY(insn_linear(c, in, 16, true, &lin));
 	if (lin & 15)
 		return cpu_raise_gp0(c);
-	TRY(mem_host(c, lin, true, &p));
-	if (p) {
+	p = tlb_host_write(c, lin, 16);
+	if (unlikely(!p))
+		TRY(mem_host(c, lin, true, &p));
+	if (likely(p)) {
 		equal = host_cmpxchg16b((u128 *)p, &old, desired);
 	} else {	/* MMIO: not atomic against others */
 		TRY(mem_read_slow(c, lin, &old, 16));

@@ -16,27 +16,51 @@ static bool needs_adjust(const struct cpu *c, u8 al)
 	return (al & 15) > 9 || (c->status & X86_EFLAGS_AF);
 }
 
-enum step op_aaa(struct cpu *c, const struct insn *in)
+/*
+ * Processors take the flags that the manual leaves undefined from the 8-bit
+ * addition or subtraction that makes the adjustment.
+ */
+static u8 add_adjust(struct cpu *c, u8 al, u8 by)
 {
-	bool adjust = needs_adjust(c, AL(c));
+	u32 ax;
 
-	if (adjust)
-		AX(c) += 0x106;
-	AL(c) &= 15;
-	flags_store_bcd(c, AL(c), adjust, adjust);
-	return STEP_NEXT;
+	asm("addb %[by], %[al]" ASM_FLAGS_OUT : [al] "+q"(al), "=a"(ax) : [by] "q"(by) : "cc");
+	flags_store(c, ax);
+	return al;
 }
 
-enum step op_aas(struct cpu *c, const struct insn *in)
+static u8 sub_adjust(struct cpu *c, u8 al, u8 by)
 {
-	bool adjust = needs_adjust(c, AL(c));
+	u32 ax;
 
-	if (adjust)
-		AX(c) -= 0x106;
-	AL(c) &= 15;
-	flags_store_bcd(c, AL(c), adjust, adjust);
-	return STEP_NEXT;
+	asm("subb %[by], %[al]" ASM_FLAGS_OUT : [al] "+q"(al), "=a"(ax) : [by] "q"(by) : "cc");
+	flags_store(c, ax);
+	return al;
 }
+
+static void assign_carries(struct cpu *c, bool af, bool cf)
+{
+	flags_assign(c, X86_EFLAGS_AF, af);
+	flags_assign(c, X86_EFLAGS_CF, cf);
+}
+
+/* AAA and AAS: a 16-bit operation on AX, of which AL keeps a digit. */
+#define DEFINE_ASCII_ADJUST(handler, text)					\
+enum step handler(struct cpu *c, const struct insn *in)				\
+{										\
+	bool adjust = needs_adjust(c, AL(c));					\
+	u16 v = AX(c), by = adjust ? 0x106 : 0;					\
+	u32 ax;									\
+										\
+	asm(text " %[by], %[v]" ASM_FLAGS_OUT					\
+	    : [v] "+r"(v), "=a"(ax) : [by] "r"(by) : "cc");			\
+	flags_store(c, ax);							\
+	assign_carries(c, adjust, adjust);					\
+	AX(c) = v & 0xff0f;							\
+	return STEP_NEXT;							\
+}
+DEFINE_ASCII_ADJUST(op_aaa, "addw")
+DEFINE_ASCII_ADJUST(op_aas, "subw")
 
 enum step op_daa(struct cpu *c, const struct insn *in)
 {
@@ -44,22 +68,19 @@ enum step op_daa(struct cpu *c, const struct insn *in)
 	bool low = needs_adjust(c, al);
 	bool high = al > 0x99 || flags_cf(c);
 
-	al += (low ? 0x06 : 0) + (high ? 0x60 : 0);
-	AL(c) = al;
-	flags_store_bcd(c, al, low, high);
+	AL(c) = add_adjust(c, al, (low ? 0x06 : 0) + (high ? 0x60 : 0));
+	assign_carries(c, low, high);
 	return STEP_NEXT;
 }
 
 enum step op_das(struct cpu *c, const struct insn *in)
 {
-	u8 old = AL(c), al = old;
+	u8 al = AL(c);
 	bool low = needs_adjust(c, al);
-	bool high = old > 0x99 || flags_cf(c);
-	bool borrow = low && old < 0x06;
+	bool high = al > 0x99 || flags_cf(c);
 
-	al -= (low ? 0x06 : 0) + (high ? 0x60 : 0);
-	AL(c) = al;
-	flags_store_bcd(c, al, low, high || borrow);
+	AL(c) = sub_adjust(c, al, (low ? 0x06 : 0) + (high ? 0x60 : 0));
+	assign_carries(c, low, high || (low && al < 0x06));
 	return STEP_NEXT;
 }
 
@@ -70,17 +91,13 @@ enum step op_aam(struct cpu *c, const struct insn *in)
 	if (!base)
 		return cpu_raise(c, EXC_DE);
 	AH(c) = al / base;
-	AL(c) = al % base;
-	flags_store_bcd(c, AL(c), false, false);
+	AL(c) = add_adjust(c, al % base, 0);
 	return STEP_NEXT;
 }
 
 enum step op_aad(struct cpu *c, const struct insn *in)
 {
-	u8 al = (u8)(AL(c) + AH(c) * (u8)in->imm);
-
-	AX(c) = al;
-	flags_store_bcd(c, al, false, false);
+	AX(c) = add_adjust(c, AL(c), (u8)(AH(c) * (u8)in->imm));
 	return STEP_NEXT;
 }
 

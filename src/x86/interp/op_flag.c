@@ -8,16 +8,6 @@
 /* SF ZF AF PF CF: what LAHF and SAHF move. */
 #define FLAGS_LOW	(X86_EFLAGS_STATUS & 0xff)
 
-void flags_store_bcd(struct cpu *c, u8 result, bool af, bool cf)
-{
-	u32 ax;
-
-	asm("testb %[r], %[r]" ASM_FLAGS_OUT : "=a"(ax) : [r] "q"(result) : "cc");
-	flags_store(c, ax);
-	flags_assign(c, X86_EFLAGS_AF, af);
-	flags_assign(c, X86_EFLAGS_CF, cf);
-}
-
 enum step op_clc(struct cpu *c, const struct insn *in)
 {
 	c->status &= ~X86_EFLAGS_CF;

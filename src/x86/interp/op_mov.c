@@ -76,7 +76,7 @@ static inline void name##src##_load##dst(struct cpu *c, const struct insn *in, u
 {										\
 	REG_WRITE_##dst(c, in->reg, (u##dst)(ext)v);				\
 }										\
-COLD_HANDLER(name##src##_rm_cold##dst)						\
+SLOW_HANDLER(name##src##_rm_slow##dst)						\
 {										\
 	u##src v;								\
 	u64 lin;								\
@@ -91,7 +91,7 @@ HANDLER(name##src##_rm##dst)							\
 	const u8 *p = operand_read(c, in, src / 8);				\
 										\
 	if (unlikely(!p))							\
-		return name##src##_rm_cold##dst(c, in);				\
+		return name##src##_rm_slow##dst(c, in);				\
 	name##src##_load##dst(c, in, *(const u##src *)p);			\
 	return STEP_NEXT;							\
 }

@@ -7,6 +7,7 @@
  * Registers follow each step, so that a fault or an exit between two
  * iterations leaves the instruction ready to continue (SDM vol. 2B, REP).
  */
+#include "x86/interp/bulk.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
 
@@ -242,12 +243,15 @@ typedef enum step (*bulk_fn)(struct cpu *c, const struct insn *in, u64 *n);
  */
 static void move_run(const struct run *to, const struct run *from, u32 size)
 {
-	u64 bytes = to->n * size;
-	u64 ahead = to->stride > 0 ? to->host - from->host : from->host - to->host;
-	u64 back = to->stride > 0 ? 0 : bytes - size;
+	u64 bytes = to->n * size, back = bytes - size;
+	bool up = to->stride > 0;
+	u64 ahead = up ? to->host - from->host : from->host - to->host;
 
 	if (ahead >= bytes) {
-		memmove(to->host - back, from->host - back, bytes);
+		if (up)
+			bulk_copy_up(to->host, from->host, bytes);
+		else
+			bulk_copy_down(to->host - back, from->host - back, bytes);
 		return;
 	}
 	for (u64 i = 0; i < to->n; i++)
@@ -274,29 +278,16 @@ static enum step movs_bulk(struct cpu *c, const struct insn *in, u64 *n)
 	return STEP_NEXT;
 }
 
-/* Is @v the same byte again and again? */
-static bool one_byte(u64 v, u32 size)
-{
-	u64 all = (u8)v * 0x0101010101010101ull;
-
-	return size == 8 ? v == all : !((v ^ all) & ((1ull << (size * 8)) - 1));
-}
-
 static enum step stos_bulk(struct cpu *c, const struct insn *in, u64 *n)
 {
 	struct run to = { .n = *n };
-	u64 v = c->gpr[RAX];
 
 	*n = 0;
 	TRY(dest_run(c, in, true, &to));
 	if (!to.n)
 		return STEP_NEXT;
-	if (one_byte(v, in->osz))
-		memset(to.stride > 0 ? to.host : to.host + (to.n - 1) * to.stride,
-		       (u8)v, to.n * in->osz);
-	else
-		for (u64 i = 0; i < to.n; i++)
-			element_put(to.host + i * to.stride, in->osz, v);
+	bulk_fill(to.stride > 0 ? to.host : to.host + (to.n - 1) * to.stride,
+		  c->gpr[RAX], in->osz, to.n);
 	dest_advance(c, in, to.n);
 	*n = to.n;
 	return STEP_NEXT;

@@ -54,7 +54,7 @@ DEFINE_UNARY(neg, "neg", "")
 /* -- NOT has no flags ------------------------------------------------------------ */
 
 #define DEFINE_NOT_MEM(bits, form, atomic, locked)				\
-COLD_HANDLER(form##_cold##bits)							\
+SLOW_HANDLER(form##_slow##bits)							\
 {										\
 	enum step step;								\
 	struct rmw m;								\
@@ -72,7 +72,7 @@ HANDLER(form##bits)								\
 	u##bits *p = (u##bits *)operand_write(c, in, bits / 8);			\
 										\
 	if (unlikely(!p))							\
-		return form##_cold##bits(c, in);				\
+		return form##_slow##bits(c, in);				\
 	atomic;									\
 	return STEP_NEXT;							\
 }

@@ -2,7 +2,7 @@
 /*
  * Memory operands of the common handlers.  The fast path is a TLB hit in
  * 64-bit code with no segment base, and needs no stack frame; everything else
- * is a cold handler of its own that starts the instruction over.
+ * is a handler of its own that starts the instruction over.
  */
 #ifndef ANYKVM_X86_INTERP_OPERAND_H
 #define ANYKVM_X86_INTERP_OPERAND_H
@@ -31,12 +31,12 @@ static inline u8 *operand_write(struct cpu *c, const struct insn *in, u32 n)
 	return tlb_host_write(c, operand_address(c, in), n);
 }
 
-#define COLD_HANDLER(name) \
-	__attribute__((cold, noinline)) HANDLER(name)
+#define SLOW_HANDLER(name) \
+	__attribute__((noinline)) HANDLER(name)
 
 /* @handler##bits: apply(c, in, value of the operand). */
 #define DEFINE_LOAD(bits, handler, apply)					\
-COLD_HANDLER(handler##_cold##bits)						\
+SLOW_HANDLER(handler##_slow##bits)						\
 {										\
 	u##bits v;								\
 	u64 lin;								\
@@ -51,14 +51,14 @@ HANDLER(handler##bits)								\
 	const u8 *p = operand_read(c, in, bits / 8);				\
 										\
 	if (unlikely(!p))							\
-		return handler##_cold##bits(c, in);				\
+		return handler##_slow##bits(c, in);				\
 	apply(c, in, *(const u##bits *)p);					\
 	return STEP_NEXT;							\
 }
 
 /* @handler##bits: the operand becomes @value, an expression of c and in. */
 #define DEFINE_STORE(bits, handler, value)					\
-COLD_HANDLER(handler##_cold##bits)						\
+SLOW_HANDLER(handler##_slow##bits)						\
 {										\
 	u64 lin;								\
 										\
@@ -70,7 +70,7 @@ HANDLER(handler##bits)								\
 	u8 *p = operand_write(c, in, bits / 8);					\
 										\
 	if (unlikely(!p))							\
-		return handler##_cold##bits(c, in);				\
+		return handler##_slow##bits(c, in);				\
 	*(u##bits *)p = (u##bits)(value);					\
 	return STEP_NEXT;							\
 }
@@ -81,7 +81,7 @@ HANDLER(handler##bits)								\
  * value = compute(c, in, old, &flags).
  */
 #define DEFINE_UPDATE(bits, handler, update, compute, locked)			\
-COLD_HANDLER(handler##_cold##bits)						\
+SLOW_HANDLER(handler##_slow##bits)						\
 {										\
 	enum step step;								\
 	struct rmw m;								\
@@ -110,7 +110,7 @@ HANDLER(handler##bits)								\
 	u8 *p = operand_write(c, in, bits / 8);					\
 										\
 	if (unlikely(!p))							\
-		return handler##_cold##bits(c, in);				\
+		return handler##_slow##bits(c, in);				\
 	update(c, in, (u##bits *)p);						\
 	return STEP_NEXT;							\
 }

@@ -156,7 +156,7 @@ static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
 static enum step page_read(struct cpu *c, const struct page *p, u8 *buf, u32 n)
 {
 	if (likely(p->host)) {
-		memcpy(buf, p->host, n);
+		mem_copy(buf, p->host, n);
 		return STEP_NEXT;
 	}
 	for (u32 i = 0; i < n; i += 8)
@@ -168,7 +168,7 @@ static enum step page_write(struct cpu *c, const struct page *p, const u8 *buf,
 			    u32 n)
 {
 	if (likely(p->host)) {
-		memcpy(p->host, buf, n);
+		mem_copy(p->host, buf, n);
 		return STEP_NEXT;
 	}
 	for (u32 i = 0; i < n; i += 8)
@@ -236,7 +236,6 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 	return span_write(c, &s, buf);
 }
 
-/* Constant sizes: a copy of unknown size would be a call of memcpy(). */
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {
 	const u8 *p = tlb_host_read(c, lin, size);
@@ -244,12 +243,7 @@ enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 	*v = 0;
 	if (unlikely(!p))
 		return mem_read_slow(c, lin, v, size);
-	switch (size) {
-	case 1: memcpy(v, p, 1); break;
-	case 2: memcpy(v, p, 2); break;
-	case 4: memcpy(v, p, 4); break;
-	default: memcpy(v, p, 8); break;
-	}
+	mem_copy_value(v, p, size);
 	return STEP_NEXT;
 }
 
@@ -259,12 +253,7 @@ enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v)
 
 	if (unlikely(!p))
 		return mem_write_slow(c, lin, &v, size);
-	switch (size) {
-	case 1: memcpy(p, &v, 1); break;
-	case 2: memcpy(p, &v, 2); break;
-	case 4: memcpy(p, &v, 4); break;
-	default: memcpy(p, &v, 8); break;
-	}
+	mem_copy_value(p, &v, size);
 	return STEP_NEXT;
 }
 
@@ -326,7 +315,7 @@ static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
 		return mem_read_slow(c, m->lin, &m->old, m->size);
 	note_code_store(c, &s);
 	m->host = s.page[0].host;
-	memcpy(&m->old, m->host, m->size);
+	mem_copy_value(&m->old, m->host, m->size);
 	return STEP_NEXT;
 }
 
@@ -338,12 +327,7 @@ enum step rmw_begin(struct cpu *c, u64 lin, u32 size, struct rmw *m)
 	m->host = tlb_host_write(c, lin, size);
 	if (unlikely(!m->host))
 		return rmw_begin_slow(c, m);
-	switch (size) {
-	case 1: memcpy(&m->old, m->host, 1); break;
-	case 2: memcpy(&m->old, m->host, 2); break;
-	case 4: memcpy(&m->old, m->host, 4); break;
-	default: memcpy(&m->old, m->host, 8); break;
-	}
+	mem_copy_value(&m->old, m->host, size);
 	return STEP_NEXT;
 }
 
@@ -371,11 +355,6 @@ enum step rmw_commit(struct cpu *c, struct rmw *m, u64 value, bool locked)
 		return mem_write_slow(c, m->lin, &value, m->size);
 	if (locked)
 		return rmw_swap(m, value) ? STEP_NEXT : STEP_AGAIN;
-	switch (m->size) {
-	case 1: memcpy(m->host, &value, 1); break;
-	case 2: memcpy(m->host, &value, 2); break;
-	case 4: memcpy(m->host, &value, 4); break;
-	default: memcpy(m->host, &value, 8); break;
-	}
+	mem_copy_value(m->host, &value, m->size);
 	return STEP_NEXT;
 }

@@ -95,6 +95,31 @@ DEFINE_MEM_ACCESS(64)
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v);
 enum step mem_write_size(struct cpu *c, u64 lin, u32 size, u64 v);
 
+/*
+ * Copies that store each byte once, in one piece if it has 1, 2, 4, 8 or 16:
+ * memcpy() of a variable size may store overlapping parts, and undo what
+ * another CPU stored between the two.
+ */
+static inline void mem_copy_value(void *dst, const void *src, u32 size)
+{
+	switch (size) {
+	case 1: memcpy(dst, src, 1); break;
+	case 2: memcpy(dst, src, 2); break;
+	case 4: memcpy(dst, src, 4); break;
+	default: memcpy(dst, src, 8); break;
+	}
+}
+
+static inline void mem_copy(void *dst, const void *src, u32 n)
+{
+	if (n == 1 || n == 2 || n == 4 || n == 8)
+		mem_copy_value(dst, src, n);
+	else if (n == 16)
+		memcpy(dst, src, 16);
+	else
+		memcpy(dst, src, n);	/* nothing that has to be atomic */
+}
+
 /* Vectors: up to 64 bytes. */
 static inline enum step mem_read(struct cpu *c, u64 lin, void *buf, u32 n)
 {
@@ -102,7 +127,7 @@ static inline enum step mem_read(struct cpu *c, u64 lin, void *buf, u32 n)
 
 	if (unlikely(!p))
 		return mem_read_slow(c, lin, buf, n);
-	memcpy(buf, p, n);
+	mem_copy(buf, p, n);
 	return STEP_NEXT;
 }
 
@@ -112,7 +137,7 @@ static inline enum step mem_write(struct cpu *c, u64 lin, const void *buf, u32 n
 
 	if (unlikely(!p))
 		return mem_write_slow(c, lin, buf, n);
-	memcpy(p, buf, n);
+	mem_copy(p, buf, n);
 	return STEP_NEXT;
 }
 
@@ -147,6 +172,27 @@ static inline u64 insn_offset(struct cpu *c, const struct insn *in)
 	return in->asz == 2 ? (u16)off : off;
 }
 
+/* The same with a segment; inline for FS, GS and ordinary data segments. */
+static inline enum step insn_linear_segment(struct cpu *c, const struct insn *in,
+					    u32 n, bool write, u64 *lin)
+{
+	const u32 kind = SEG_ATTR_TYPE_CODE | SEG_ATTR_TYPE_E | SEG_ATTR_TYPE_W |
+			 SEG_ATTR_UNUSABLE;
+	const struct segment *s = &c->seg[in->seg];
+	u64 off = insn_offset(c, in);
+
+	if (in->asz == 8) {	/* else it would have INSN_EA64 */
+		*lin = s->base + off;
+		return STEP_NEXT;
+	}
+	if (c->code_size != 8 && (s->attr & kind) == SEG_ATTR_TYPE_W &&
+	    off + n - 1 <= s->limit) {
+		*lin = (u32)(s->base + off);
+		return STEP_NEXT;
+	}
+	return cpu_seg_linear(c, in->seg, off, n, write, lin);
+}
+
 /* Linear address of the memory operand, @n bytes, all segment checks. */
 static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 				    u32 n, bool write, u64 *lin)
@@ -157,7 +203,7 @@ static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 		       (u64)(s64)in->disp;
 		return STEP_NEXT;
 	}
-	return cpu_seg_linear(c, in->seg, insn_offset(c, in), n, write, lin);
+	return insn_linear_segment(c, in, n, write, lin);
 }
 
 /* -- Stack ------------------------------------------------------------------------ */

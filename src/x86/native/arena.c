@@ -4,8 +4,10 @@
  * ever writable and executable at one address.
  *
  * Thunks have no guest state in them, so all vCPUs of the process share one
- * arena and one index by content.  All system calls are made when the first
- * vCPU is created: later a seccomp filter of the VMM may forbid them.
+ * arena and one index by content.  Operations with 8-bit immediates make most
+ * of the number that a hostile guest can cause: under 200,000, which fit.
+ * All system calls are made when the first vCPU is created: later a seccomp
+ * filter of the VMM may forbid them.
  */
 #include "x86/native/thunk.h"
 
@@ -23,8 +25,8 @@
 #endif
 
 enum {
-	ARENA_SIZE	= 16 << 20,	/* touched pages only are allocated */
-	INDEX_SIZE	= 1 << 18,	/* over ARENA_SIZE / shortest thunk / 2 */
+	ARENA_SIZE	= 32 << 20,	/* touched pages only are allocated */
+	INDEX_SIZE	= 1 << 19,
 	THUNK_ALIGN	= 16,
 };
 

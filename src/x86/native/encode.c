@@ -47,6 +47,8 @@ static void put_modrm(const struct native_form *f, struct emit *e)
 static void put_imms(const struct native_form *f, struct emit *e)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
+	/* EXTRQ, INSERTQ: two fields of six bits; fewer thunks to keep. */
+	u8 mask = zi->meta.isa_set == ZYDIS_ISA_SET_SSE4A ? 0x3f : 0xff;
 
 	if (f->is4) {
 		put(e, SLOT_VEC_IS4 << 4);
@@ -54,7 +56,7 @@ static void put_imms(const struct native_form *f, struct emit *e)
 	}
 	for (int i = 0; i < 2; i++)
 		if (zi->raw.imm[i].size)
-			put(e, (u8)zi->raw.imm[i].value.u);
+			put(e, (u8)zi->raw.imm[i].value.u & mask);
 }
 
 /* Instructions whose general operand follows the operand size attribute. */

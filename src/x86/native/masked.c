@@ -149,11 +149,12 @@ static enum step op_maskmovq(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
 	struct fpu before;
+	enum step s;
 
 	TRY(native_check(c, CHECK_MMX));
 	before = c->fpu;
 	mmx_enter(&c->fpu);
-	enum step s = store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+	s = store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 	if (s != STEP_NEXT)
 		c->fpu = before;
 	return s;

@@ -10,15 +10,42 @@
 #include "x86/mmu/access.h"
 #include "x86/native/check.h"
 
-/* Writes the low @n bytes of a register and clears it up to @width. */
-static inline void vec_write(struct cpu *c, u16 off, const void *src, u32 n,
-			     u32 width)
-{
-	u8 *dst = (u8 *)c + off, tmp[32] = { 0 };
+typedef u64 v128 __attribute__((vector_size(16), aligned(1), may_alias));
+typedef u64 v256 __attribute__((vector_size(32), aligned(1), may_alias));
 
-	memcpy(tmp, src, n);
-	memcpy(dst, tmp, width);
-	c->fpu.xinuse |= width > 16 ? XFEATURE_SSE | XFEATURE_YMM : XFEATURE_SSE;
+/* 256-bit moves: a later load of the whole register must find one store. */
+#define AVX_CODE __attribute__((target("avx")))
+
+static inline v128 load128(const void *src, u32 n)
+{
+	u64 v = 0;
+
+	if (n == 16)
+		return *(const v128 *)src;
+	memcpy(&v, src, n);
+	return (v128){ v, 0 };
+}
+
+/* Writes the low @n bytes of an XMM register and clears the rest of it. */
+static inline void sse_write(struct cpu *c, u16 off, const void *src, u32 n)
+{
+	*(v128 *)((u8 *)c + off) = load128(src, n);
+	c->fpu.xinuse |= XFEATURE_SSE;
+}
+
+/* The same of a YMM register. */
+AVX_CODE static inline void avx_write(struct cpu *c, u16 off, const void *src, u32 n)
+{
+	v256 *dst = (v256 *)((u8 *)c + off);
+
+	if (n == 32) {
+		*dst = *(const v256 *)src;
+	} else {
+		const v128 low = load128(src, n);
+
+		*dst = (v256){ low[0], low[1], 0, 0 };
+	}
+	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
 }
 
 static inline enum step check_vec(struct cpu *c, bool vex)
@@ -35,18 +62,19 @@ static inline enum step move_linear(struct cpu *c, const struct insn *in, u32 n,
 	return STEP_NEXT;
 }
 
-/* xmm = m.  Without VEX bits above 127 stay (SDM vol. 1 14.4.1). */
-static inline enum step move_load(struct cpu *c, const struct insn *in, u32 n,
-				  bool vex)
+/* Where the operand can be read: the guest's memory, or a copy in @buf. */
+static inline enum step move_source(struct cpu *c, const struct insn *in, u32 n,
+				    bool vex, void *buf, const u8 **src)
 {
-	u8 v[32];
 	u64 lin;
 
 	TRY(check_vec(c, vex));
 	TRY(move_linear(c, in, n, false, &lin));
-	TRY(mem_read(c, lin, v, n));
-	vec_write(c, native_operands(in)->reg, v, n, vex ? 32 : 16);
-	return STEP_NEXT;
+	*src = tlb_host_read(c, lin, n);
+	if (likely(*src))
+		return STEP_NEXT;
+	*src = buf;
+	return mem_read_slow(c, lin, buf, n);
 }
 
 static inline enum step move_store(struct cpu *c, const struct insn *in, u32 n,
@@ -57,17 +85,6 @@ static inline enum step move_store(struct cpu *c, const struct insn *in, u32 n,
 	TRY(check_vec(c, vex));
 	TRY(move_linear(c, in, n, true, &lin));
 	return mem_write(c, lin, (u8 *)c + native_operands(in)->reg, n);
-}
-
-/* xmm = xmm or general register: from @rm to @reg. */
-static inline enum step move_in(struct cpu *c, const struct insn *in, u32 n,
-				bool vex)
-{
-	const struct native_operands *o = native_operands(in);
-
-	TRY(check_vec(c, vex));
-	vec_write(c, o->reg, (u8 *)c + o->rm, n, vex ? 32 : 16);
-	return STEP_NEXT;
 }
 
 /* General register = low @n bytes of xmm, zero-extended. */
@@ -83,17 +100,41 @@ static inline enum step move_out(struct cpu *c, const struct insn *in, u32 n,
 	return STEP_NEXT;
 }
 
-static inline enum step move_zero(struct cpu *c, const struct insn *in, u32 n,
-				  bool vex)
-{
-	static const u8 zero[32];
-
-	TRY(check_vec(c, vex));
-	vec_write(c, native_operands(in)->reg, zero, n, vex ? 32 : 16);
-	return STEP_NEXT;
+/* Without VEX bits above 127 stay (SDM vol. 1 14.4.1). */
+#define DEFINE_LOAD(name, attr, n, vex, write)					\
+attr static enum step name(struct cpu *c, const struct insn *in)		\
+{										\
+	const u8 *src;								\
+	u8 buf[n];								\
+										\
+	TRY(move_source(c, in, n, vex, buf, &src));				\
+	write(c, native_operands(in)->reg, src, n);				\
+	return STEP_NEXT;							\
 }
 
-#define DEFINE_MOVE(kind, n)							\
+/* xmm = xmm or general register: from @rm to @reg. */
+#define DEFINE_IN(name, attr, n, vex, write)					\
+attr static enum step name(struct cpu *c, const struct insn *in)		\
+{										\
+	const struct native_operands *o = native_operands(in);			\
+										\
+	TRY(check_vec(c, vex));							\
+	write(c, o->reg, (u8 *)c + o->rm, n);					\
+	return STEP_NEXT;							\
+}
+
+#define DEFINE_TO_VEC(n)							\
+	DEFINE_LOAD(op_move_load##n, , n, false, sse_write)			\
+	DEFINE_LOAD(op_vmove_load##n, AVX_CODE, n, true, avx_write)		\
+	DEFINE_IN(op_move_in##n, , n, false, sse_write)				\
+	DEFINE_IN(op_vmove_in##n, AVX_CODE, n, true, avx_write)
+DEFINE_TO_VEC(4)
+DEFINE_TO_VEC(8)
+DEFINE_TO_VEC(16)
+DEFINE_LOAD(op_vmove_load32, AVX_CODE, 32, true, avx_write)
+DEFINE_IN(op_vmove_in32, AVX_CODE, 32, true, avx_write)
+
+#define DEFINE_FROM_VEC(kind, n)						\
 static enum step op_##kind##n(struct cpu *c, const struct insn *in)		\
 {										\
 	return kind(c, in, n, false);						\
@@ -102,26 +143,42 @@ static enum step op_v##kind##n(struct cpu *c, const struct insn *in)		\
 {										\
 	return kind(c, in, n, true);						\
 }
-#define DEFINE_MOVE256(kind)							\
-static enum step op_v##kind##32(struct cpu *c, const struct insn *in)		\
-{										\
-	return kind(c, in, 32, true);						\
+DEFINE_FROM_VEC(move_store, 4)
+DEFINE_FROM_VEC(move_store, 8)
+DEFINE_FROM_VEC(move_store, 16)
+DEFINE_FROM_VEC(move_out, 4)
+DEFINE_FROM_VEC(move_out, 8)
+
+AVX_CODE static enum step op_vmove_store32(struct cpu *c, const struct insn *in)
+{
+	u64 lin;
+	u8 *dst;
+
+	TRY(check_vec(c, true));
+	TRY(move_linear(c, in, 32, true, &lin));
+	dst = tlb_host_write(c, lin, 32);
+	if (unlikely(!dst))
+		return mem_write_slow(c, lin, (u8 *)c + native_operands(in)->reg, 32);
+	*(v256 *)dst = *(v256 *)((u8 *)c + native_operands(in)->reg);
+	return STEP_NEXT;
 }
-DEFINE_MOVE(move_load, 4)
-DEFINE_MOVE(move_load, 8)
-DEFINE_MOVE(move_load, 16)
-DEFINE_MOVE256(move_load)
-DEFINE_MOVE(move_store, 4)
-DEFINE_MOVE(move_store, 8)
-DEFINE_MOVE(move_store, 16)
-DEFINE_MOVE256(move_store)
-DEFINE_MOVE(move_in, 4)
-DEFINE_MOVE(move_in, 8)
-DEFINE_MOVE(move_in, 16)
-DEFINE_MOVE256(move_in)
-DEFINE_MOVE(move_out, 4)
-DEFINE_MOVE(move_out, 8)
-DEFINE_MOVE(move_zero, 16)
+
+/* x XOR x */
+static const u8 zero[16];
+
+static enum step op_move_zero(struct cpu *c, const struct insn *in)
+{
+	TRY(check_vec(c, false));
+	sse_write(c, native_operands(in)->reg, zero, 16);
+	return STEP_NEXT;
+}
+
+AVX_CODE static enum step op_vmove_zero(struct cpu *c, const struct insn *in)
+{
+	TRY(check_vec(c, true));
+	avx_write(c, native_operands(in)->reg, zero, 16);
+	return STEP_NEXT;
+}
 
 enum move_kind { KIND_LOAD, KIND_STORE, KIND_IN, KIND_OUT, NR_KINDS };
 
@@ -235,7 +292,7 @@ bool native_plain_move(const struct native_form *f, struct insn *in)
 	if (f->check != CHECK_SSE && f->check != CHECK_AVX)
 		return false;
 	if (is_zeroing(f))
-		op = vex ? op_vmove_zero16 : op_move_zero16;
+		op = vex ? op_vmove_zero : op_move_zero;
 	else if (f->mem && (moves_all(m) || moves_scalar(m)))
 		op = move_handler(op_writes(f->mem) ? KIND_STORE : KIND_LOAD,
 				  f->mem->size / 8, vex);

@@ -183,6 +183,9 @@ static bool must_align(const struct native_form *f)
 		return false;
 	if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return zi->meta.exception_class == ZYDIS_EXCEPTION_CLASS_AVX1;
+	/* AMD's SHA instructions take any address, against their class. */
+	if (zi->meta.isa_set == ZYDIS_ISA_SET_SHA && __builtin_cpu_is("amd"))
+		return false;
 	return !allows_unaligned(zi->mnemonic);
 }
 
@@ -340,12 +343,21 @@ static bool decode_hidden(const ZydisDecodedInstruction *zi, const u8 *bytes,
 			  ZydisDecodedInstruction *out,
 			  ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT])
 {
-	ZydisStackWidth width = ZYDIS_STACK_WIDTH_64;
+	ZydisStackWidth width;
 	ZydisDecoder d;
 
-	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64)
-		width = zi->stack_width == 16 ? ZYDIS_STACK_WIDTH_16 :
-						ZYDIS_STACK_WIDTH_32;
+	switch (zi->machine_mode) {
+	case ZYDIS_MACHINE_MODE_LONG_64:
+		width = ZYDIS_STACK_WIDTH_64;
+		break;
+	case ZYDIS_MACHINE_MODE_LONG_COMPAT_32:
+	case ZYDIS_MACHINE_MODE_LEGACY_32:
+		width = ZYDIS_STACK_WIDTH_32;
+		break;
+	default:
+		width = ZYDIS_STACK_WIDTH_16;
+		break;
+	}
 	ZydisDecoderInit(&d, zi->machine_mode, width);
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, zi->length, out, ops));
 }

@@ -139,18 +139,19 @@ static inline enum step check_align(struct cpu *c, const struct insn *in, u64 li
 	return STEP_NEXT;
 }
 
-/* Constant sizes, so that the copies become moves. */
-static inline enum step stage_in(struct cpu *c, u64 lin, void *buf, u32 n)
+/*
+ * A source in guest memory is read by the thunk itself: should the memory be
+ * gone, the guard unwinds before anything has changed.  What MXCSR.MM lets
+ * pass misaligned must go through the staging buffer.
+ */
+static inline u8 *direct(struct cpu *c, const struct insn *in, u64 lin)
 {
-	switch (n) {
-	case 4: return mem_read(c, lin, buf, 4);
-	case 8: return mem_read(c, lin, buf, 8);
-	case 16: return mem_read(c, lin, buf, 16);
-	case 32: return mem_read(c, lin, buf, 32);
-	default: return mem_read(c, lin, buf, n);
-	}
+	if ((in->sub & NATIVE_ALIGNED) && unlikely(lin & (in->src_size - 1)))
+		return NULL;
+	return tlb_host_read(c, lin, in->src_size);
 }
 
+/* Constant sizes, so that the copies become moves. */
 static inline enum step stage_out(struct cpu *c, u64 lin, const void *buf, u32 n)
 {
 	switch (n) {
@@ -177,7 +178,11 @@ enum step native_run(struct cpu *c, const struct insn *in,
 	TRY(insn_linear(c, in, in->src_size, mem == MEM_STORE, &lin));
 	TRY(check_align(c, in, lin));
 	if (mem == MEM_LOAD) {
-		TRY(stage_in(c, lin, stage, in->src_size));
+		u8 *src = direct(c, in, lin);
+
+		if (likely(src))
+			return run(c, in, src, fp);
+		TRY(mem_read(c, lin, stage, in->src_size));
 		return run(c, in, stage, fp);
 	}
 	/* Stores change no register but MXCSR or the x87 tags. */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Random register states, and their way into and out of the vCPU. */
+#include "fakes.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+u8 *memory;
+
+static u64 seed = 0x9e3779b97f4a7c15ull;
+
+u64 rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+bool memory_create(void)
+{
+	void *p = mmap(NULL, MEM_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	memory = p == MAP_FAILED ? NULL : p;
+	return memory;
+}
+
+static u64 random_element(void)
+{
+	static const u64 special[] = {
+		0, 0x8000000000000000, 0x3ff0000000000000, 0x7ff0000000000000,
+		0x7ff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
+		0x3f8000003f800000, 0x7f80000000800000, 0x7fc000007f800001,
+		0x0000000180000001, 0x4b00000042280000, 0xffffffffffffffff,
+		0x41dfffffffc00000, 0x0010000000000000, 0x7fefffffffffffff,
+	};
+	u64 r = rnd();
+
+	return r & 3 ? rnd() : special[(r >> 2) % ARRAY_SIZE(special)];
+}
+
+void fill(void *p, u32 n)
+{
+	for (u32 i = 0; i < n; i += 8) {
+		u64 v = random_element();
+
+		memcpy((u8 *)p + i, &v, MIN(8, n - i));
+	}
+}
+
+/* An 80-bit value: mostly normal numbers of ordinary size. */
+static void random_st(u8 *st)
+{
+	u64 m = random_element();
+	u16 e = rnd() & 0x8000;
+
+	switch (rnd() % 8) {
+	case 0: e |= 0x7fff; break;
+	case 1: break;
+	case 2: e = (u16)rnd(); break;
+	default: e |= 0x3fff - 32 + rnd() % 64; break;
+	}
+	if (rnd() % 8)
+		m |= 1ull << 63;
+	memset(st, 0, 16);
+	memcpy(st, &m, 8);
+	memcpy(st + 8, &e, 2);
+}
+
+static void random_x87(u8 *fx)
+{
+	u16 fcw = 0x7f | (rnd() & 0x0c00);
+	static const u16 precision[] = { 0, 0x200, 0x300, 0x300 };
+
+	memset(fx, 0, 512);
+	fcw |= precision[rnd() % 4];
+	memcpy(fx, &fcw, 2);
+	memcpy(fx + 2, &(u16){ rnd() & 0x7f7f }, 2);
+	fx[4] = (u8)(rnd() | rnd());
+	for (u32 i = 0; i < 8; i++)
+		random_st(fx + 32 + 16 * i);
+}
+
+void random_state(struct state *s)
+{
+	static const u32 modes[] = { 0, 0, 0, 0x2000, 0x4000, 0x6000, 0x8000, 0x40 };
+	u32 mxcsr = 0x1f80 | modes[rnd() % 8] | (rnd() & 3 ? 0 : rnd() & 0x3f);
+
+	random_x87(s->fx);
+	memcpy(s->fx + 24, &mxcsr, 4);
+	fill(s->ymm, sizeof(s->ymm));
+	fill(s->gpr, sizeof(s->gpr));
+	fill(memory, MEM_BYTES);
+	s->flags = (rnd() & X86_EFLAGS_STATUS) | 2;
+	s->gpr[RBX] = (u64)memory + MEM_AT - 0x10;
+	s->gpr[RDI] = (u64)memory + MEM_AT;
+}
+
+void state_to_guest(struct cpu *cpu, const struct state *s)
+{
+	memcpy(cpu->gpr, s->gpr, sizeof(s->gpr));
+	memset(&cpu->fpu, 0, sizeof(cpu->fpu));
+	memcpy(cpu->fpu.fxsave, s->fx, 160);
+	memcpy(&cpu->fpu.mxcsr, s->fx + 24, 4);
+	cpu->fpu.xinuse = fpu_supported_xcr0();
+	for (u32 n = 0; n < 16; n++)
+		memcpy(cpu->fpu.vec[n], s->ymm[n], 32);
+	cpu_set_rflags(cpu, s->flags);
+}
+
+void guest_to_state(const struct cpu *cpu, struct state *s)
+{
+	memcpy(s->gpr, cpu->gpr, sizeof(s->gpr));
+	memcpy(s->fx, cpu->fpu.fxsave, 160);
+	memcpy(s->fx + 24, &cpu->fpu.mxcsr, 4);
+	for (u32 n = 0; n < 16; n++)
+		memcpy(s->ymm[n], cpu->fpu.vec[n], 32);
+	s->flags = cpu_rflags(cpu);
+}
+
+const char *difference(const struct decoded *d, const struct state *a,
+		       const struct state *b)
+{
+	u64 flags = X86_EFLAGS_STATUS;
+
+	if (d->zi.cpu_flags)
+		flags &= ~d->zi.cpu_flags->undefined;
+	if (d->zi.mnemonic == ZYDIS_MNEMONIC_TZCNT ||
+	    d->zi.mnemonic == ZYDIS_MNEMONIC_LZCNT)
+		flags = X86_EFLAGS_CF | X86_EFLAGS_ZF;
+	for (u32 n = 0; n < 16; n++) {
+		if (n != RSP && a->gpr[n] != b->gpr[n])
+			return "general register";
+		if (memcmp(a->ymm[n], b->ymm[n], 32))
+			return "vector register";
+	}
+	if ((a->flags ^ b->flags) & flags)
+		return "flags";
+	if (memcmp(a->fx + 24, b->fx + 24, 4))
+		return "MXCSR";
+	if (memcmp(a->fx, b->fx, 5))
+		return "x87 control, status or tags";
+	if (memcmp(a->fx + 32, b->fx + 32, 128))
+		return "x87 register";
+	return NULL;
+}
+

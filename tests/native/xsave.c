@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The XSAVE family against the host's, and the images of the ioctls.
+ * The state in and out is compared as in differential.c.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fakes.h"
+#include "x86/cpu/xsave.h"
+
+static struct cpu *c;
+
+enum { AREA = MEM_AT, AREA_BYTES = 832, ROUNDS = 300 };
+
+static int setup(void **state)
+{
+	c = guest_create();
+	return c->native ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	guest_destroy(c);
+	return 0;
+}
+
+/* Runs @bytes on host and guest with components @rfbm from the same state. */
+static void run_both(const u8 *bytes, u32 n, u64 rfbm)
+{
+	static struct state before, host, guest;
+	u8 saved[MEM_BYTES], result[MEM_BYTES];
+	struct decoded d;
+	const char *why;
+
+	random_state(&before);
+	before.gpr[RAX] = rfbm;
+	before.gpr[RDX] = 0;
+	memcpy(saved, memory, MEM_BYTES);
+	host = guest = before;
+	assert_int_equal(oracle_run(&host, bytes, n), 0);
+	memcpy(result, memory, MEM_BYTES);
+	memcpy(memory, saved, MEM_BYTES);
+	state_to_guest(c, &before);
+	assert_true(guest_decode(c, bytes, n, &d));
+	assert_int_equal(d.in.op(c, &d.in), STEP_NEXT);
+	guest_to_state(c, &guest);
+	why = difference(&d, &host, &guest);
+	if (why)
+		fail_msg("RFBM %lx: %s differs", rfbm, why);
+	assert_memory_equal(memory, result, MEM_BYTES);
+}
+
+static const u8 xsave64[] = { 0x48, 0x0f, 0xae, 0x63, 0x10 };
+static const u8 xsave[] = { 0x0f, 0xae, 0x63, 0x10 };
+static const u8 xsavec64[] = { 0x48, 0x0f, 0xc7, 0x63, 0x10 };
+static const u8 xsaveopt64[] = { 0x48, 0x0f, 0xae, 0x73, 0x10 };
+static const u8 fxsave64[] = { 0x48, 0x0f, 0xae, 0x43, 0x10 };
+static const u8 fxrstor64[] = { 0x48, 0x0f, 0xae, 0x4b, 0x10 };
+
+/* The host's XINUSE is exact for a random state: everything is in use. */
+static void saves_equal_the_hosts(void **state)
+{
+	for (u64 i = 0; i < ROUNDS; i++) {
+		run_both(xsave64, sizeof(xsave64), i & 7);
+		run_both(xsave, sizeof(xsave), i & 7);
+		run_both(xsavec64, sizeof(xsavec64), i & 7);
+		run_both(xsaveopt64, sizeof(xsaveopt64), i & 7);
+		run_both(fxsave64, sizeof(fxsave64), 0);
+	}
+}
+
+/* Makes an image by the host's XSAVE(C), then restores parts of it. */
+static void restore_both(const u8 *save, u32 n, u64 saved, u64 bv, u64 rfbm)
+{
+	static const u8 xrstor64[] = { 0x48, 0x0f, 0xae, 0x6b, 0x10 };
+	static struct state source, host, guest;
+	static struct state before;
+	u8 image[AREA_BYTES];
+	struct decoded d;
+
+	random_state(&source);
+	source.gpr[RAX] = saved;
+	source.gpr[RDX] = 0;
+	memset(memory + AREA, 0, AREA_BYTES);
+	assert_int_equal(oracle_run(&source, save, n), 0);
+	memcpy(image, memory + AREA, AREA_BYTES);
+	random_state(&before);
+	memcpy(memory + AREA, image, AREA_BYTES);
+	memory[AREA + XSAVE_XSTATE_BV] &= bv;
+	before.gpr[RAX] = rfbm;
+	before.gpr[RDX] = 0;
+	host = guest = before;
+	assert_int_equal(oracle_run(&host, xrstor64, sizeof(xrstor64)), 0);
+	state_to_guest(c, &before);
+	assert_true(guest_decode(c, xrstor64, sizeof(xrstor64), &d));
+	assert_int_equal(d.in.op(c, &d.in), STEP_NEXT);
+	guest_to_state(c, &guest);
+	if (difference(&d, &host, &guest))
+		fail_msg("saved %lx, XSTATE_BV %lx, RFBM %lx: %s differs", saved,
+			 bv, rfbm, difference(&d, &host, &guest));
+}
+
+static void restores_equal_the_hosts(void **state)
+{
+	for (u64 i = 0; i < 512; i++) {
+		restore_both(xsave64, sizeof(xsave64), 7, i & 7, i >> 3 & 7);
+		restore_both(xsavec64, sizeof(xsavec64), i >> 6 & 7, i & 7, i >> 3 & 7);
+	}
+	for (u32 i = 0; i < ROUNDS; i++) {
+		/* A random image may have reserved bits of MXCSR set. */
+		static struct state before;
+		struct decoded d;
+		int host;
+
+		random_state(&before);
+		state_to_guest(c, &before);
+		host = oracle_run(&before, fxrstor64, sizeof(fxrstor64));
+		assert_true(guest_decode(c, fxrstor64, sizeof(fxrstor64), &d));
+		assert_int_equal(d.in.op(c, &d.in), host ? STEP_FAULT : STEP_NEXT);
+	}
+}
+
+/* -- Malformed headers ------------------------------------------------------------ */
+
+static void put64(u32 at, u64 v)
+{
+	memcpy(memory + AREA + at, &v, 8);
+}
+
+static enum step xrstor(void)
+{
+	struct decoded d;
+	static const u8 bytes[] = { 0x0f, 0xae, 0x6b, 0x10 };
+
+	c->gpr[RBX] = (u64)memory + AREA - 0x10;
+	c->gpr[RAX] = 7;
+	c->gpr[RDX] = 0;
+	assert_true(guest_decode(c, bytes, sizeof(bytes), &d));
+	return d.in.op(c, &d.in);
+}
+
+static void malformed_header_raises_gp(void **state)
+{
+	static const struct { u32 at; u64 v; } bad[] = {
+		{ XSAVE_XSTATE_BV, 8 },			/* not in XCR0 */
+		{ XSAVE_XCOMP_BV, 1 },
+		{ XSAVE_XCOMP_BV + 8, 1 },
+		{ XSAVE_XCOMP_BV, 1ull << 63 | 8 },
+		{ FXSAVE_MXCSR, 0x80000000 },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(memory + AREA, 0, AREA_BYTES);
+		assert_int_equal(xrstor(), STEP_NEXT);
+		put64(bad[i].at, bad[i].v);
+		assert_int_equal(xrstor(), STEP_FAULT);
+		assert_int_equal(c->exc.vector, EXC_GP);
+	}
+	/* Compacted: a component that is not in XCOMP_BV; reserved bytes. */
+	memset(memory + AREA, 0, AREA_BYTES);
+	put64(XSAVE_XCOMP_BV, 1ull << 63 | 1);
+	put64(XSAVE_XSTATE_BV, 3);
+	assert_int_equal(xrstor(), STEP_FAULT);
+	put64(XSAVE_XSTATE_BV, 1);
+	assert_int_equal(xrstor(), STEP_NEXT);
+	put64(XSAVE_MIN - 8, 1);
+	assert_int_equal(xrstor(), STEP_FAULT);
+}
+
+static void supervisor_forms_need_cpl0(void **state)
+{
+	static const u8 xsaves[] = { 0x0f, 0xc7, 0x6b, 0x10 };
+	static const u8 xrstors[] = { 0x0f, 0xc7, 0x5b, 0x10 };
+
+	c->gpr[RBX] = (u64)memory + AREA - 0x10;
+	c->gpr[RAX] = 7;
+	memset(memory + AREA, 0, AREA_BYTES);
+	assert_int_equal(guest_step(c, xsaves, 4), STEP_NEXT);
+	assert_int_equal(guest_step(c, xrstors, 4), STEP_NEXT);
+	c->cpl = 3;
+	assert_int_equal(guest_step(c, xsaves, 4), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_GP);
+	assert_int_equal(guest_step(c, xrstors, 4), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_GP);
+	c->cpl = 0;
+	put64(XSAVE_XCOMP_BV, 0);
+	assert_int_equal(guest_step(c, xrstors, 4), STEP_FAULT);
+}
+
+static void init_state_is_not_in_use(void **state)
+{
+	c->gpr[RCX] = 1;
+	assert_int_equal(guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3), STEP_NEXT);
+	assert_int_equal(c->gpr[RAX], 0);
+	/* vpcmpeqb ymm3, ymm3, ymm3; then vzeroupper */
+	guest_step(c, (const u8[]){ 0xc5, 0xe5, 0x74, 0xdb }, 4);
+	guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3);
+	assert_int_equal(c->gpr[RAX], XFEATURE_SSE | XFEATURE_YMM);
+	guest_step(c, (const u8[]){ 0xc5, 0xf8, 0x77 }, 3);
+	guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3);
+	assert_int_equal(c->gpr[RAX], XFEATURE_SSE);
+	c->gpr[RCX] = 2;
+	assert_int_equal(guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3), STEP_FAULT);
+}
+
+/* 32-bit code saves and restores eight registers and narrow pointers. */
+static void compat_fxsave_has_eight_registers(void **state)
+{
+	static const u8 bytes[] = { 0x0f, 0xae, 0x43, 0x10 };
+	static struct state before;
+	u8 mem[512];
+
+	random_state(&before);
+	state_to_guest(c, &before);
+	memset(c->fpu.fxsave + FXSAVE_FIP, 0x77, 16);
+	memcpy(mem, memory + AREA, 512);
+	c->code_size = 4;
+	assert_int_equal(guest_step(c, bytes, 4), STEP_NEXT);
+	assert_memory_equal(memory + AREA + 160 + 128, mem + 160 + 128, 512 - 288);
+	assert_memory_equal(memory + AREA + 160 + 7 * 16, before.ymm[7], 16);
+	assert_int_equal(*(u64 *)(memory + AREA + FXSAVE_FIP), 0x77777777);
+}
+
+/* -- Environments -------------------------------------------------------------------- */
+
+static void env_formats_round_trip(void **state)
+{
+	static const u8 sizes[] = { 2, 4 };
+
+	for (u32 real = 0; real < 2; real++)
+		for (u32 i = 0; i < 2; i++) {
+			static struct state before;
+			u8 fx[160];
+			u8 save[] = { 0x66, 0xdd, 0x33 }, load[] = { 0x66, 0xdd, 0x23 };
+			u32 skip = sizes[i] == 2 ? 0 : 1;
+			u64 fip = sizes[i] == 2 && !real ? 0x4321 : 0x54321;
+
+			random_state(&before);
+			state_to_guest(c, &before);
+			c->gpr[RBX] = (u64)memory + AREA;
+			c->code_size = 4;
+			c->cr0 = real ? c->cr0 & ~X86_CR0_PE : c->cr0 | X86_CR0_PE;
+			memcpy(c->fpu.fxsave + FXSAVE_FIP, &fip, 8);
+			memcpy(fx, c->fpu.fxsave, 160);
+			assert_int_equal(guest_step(c, save + skip, 3 - skip), STEP_NEXT);
+			assert_int_equal(*(u16 *)c->fpu.fxsave, FCW_INIT);
+			assert_int_equal(c->fpu.fxsave[FXSAVE_FTW], 0);
+			assert_int_equal(guest_step(c, load + skip, 3 - skip), STEP_NEXT);
+			assert_memory_equal(fx, c->fpu.fxsave, FXSAVE_MXCSR);
+			assert_memory_equal(fx + 32, c->fpu.fxsave + 32, 128);
+		}
+}
+
+/* -- KVM_GET_XSAVE and KVM_SET_XSAVE ---------------------------------------------------- */
+
+static void ioctl_images_round_trip(void **state)
+{
+	static struct state before;
+	static struct fpu other;
+	static u8 image[4096], again[4096];
+
+	for (u32 i = 0; i < 50; i++) {
+		random_state(&before);
+		state_to_guest(c, &before);
+		fpu_to_xsave(&c->fpu, image, sizeof(image), 7);
+		memset(&other, 0x5a, sizeof(other));
+		assert_int_equal(fpu_from_xsave(&other, image, sizeof(image)), 0);
+		assert_int_equal(other.mxcsr, c->fpu.mxcsr);
+		for (u32 n = 0; n < 16; n++)
+			assert_memory_equal(other.vec[n], c->fpu.vec[n], 32);
+		fpu_to_xsave(&other, again, sizeof(again), 7);
+		assert_memory_equal(image, again, sizeof(image));
+	}
+}
+
+static void reset_image_is_initial(void **state)
+{
+	static u8 image[4096];
+	struct fpu f;
+
+	fpu_reset(&f);
+	fpu_to_xsave(&f, image, sizeof(image), 7);
+	assert_int_equal(*(u64 *)(image + XSAVE_XSTATE_BV), 0);
+	assert_int_equal(*(u16 *)image, FCW_INIT);
+	assert_int_equal(*(u32 *)(image + FXSAVE_MXCSR), MXCSR_INIT);
+}
+
+static void malformed_images_are_refused(void **state)
+{
+	static u8 image[4096];
+	struct fpu f;
+
+	fpu_reset(&f);
+	assert_int_equal(fpu_from_xsave(&f, image, 512), -EINVAL);
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), 0);
+	image[XSAVE_XSTATE_BV + 7] = 0x40;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), -EINVAL);
+	image[XSAVE_XSTATE_BV + 7] = 0;
+	image[XSAVE_XCOMP_BV + 7] = 0x80;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), -EINVAL);
+	image[XSAVE_XCOMP_BV + 7] = 0;
+	image[FXSAVE_MXCSR + 3] = 0x80;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), -EINVAL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(saves_equal_the_hosts),
+		TEST(restores_equal_the_hosts),
+		TEST(malformed_header_raises_gp),
+		TEST(supervisor_forms_need_cpl0),
+		TEST(init_state_is_not_in_use),
+		TEST(compat_fxsave_has_eight_registers),
+		TEST(env_formats_round_trip),
+		TEST(ioctl_images_round_trip),
+		TEST(reset_image_is_initial),
+		TEST(malformed_images_are_refused),
+	};
+
+	if (!native_available() || !oracle_available() || !memory_create())
+		return 77;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

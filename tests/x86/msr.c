@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* MSRs: the lists, GET/SET_MSRS, guest accesses, filter and exits. */
+#include "harness.h"
+
+#include <linux/kvm_para.h>
+
+#include "x86/api/cpuid_table.h"
+#include "x86/api/msr.h"
+#include "x86/api/run_state.h"
+
+struct one { struct kvm_msrs head; struct kvm_msr_entry e; };
+
+static struct kfile *vcpu(void **state)
+{
+	return ((struct machine *)*state)->vcpu_file[0];
+}
+
+static bool get(struct kfile *f, u32 index, u64 *data)
+{
+	struct one m = { .head.nmsrs = 1, .e.index = index };
+	long n = call(f, KVM_GET_MSRS, &m);
+
+	assert_true(n == 0 || n == 1);
+	*data = m.e.data;
+	return n;
+}
+
+static bool set(struct kfile *f, u32 index, u64 data)
+{
+	struct one m = { .head.nmsrs = 1, .e = { .index = index, .data = data } };
+
+	return call(f, KVM_SET_MSRS, &m);
+}
+
+static void use_supported_cpuid(struct cpu *c)
+{
+	struct kvm_cpuid_entry2 *e = calloc(KVM_MAX_CPUID_ENTRIES, sizeof(*e));
+
+	cpuid_install(c, e, cpuid_supported(e, KVM_MAX_CPUID_ENTRIES));
+}
+
+static void lists_report_their_size(void **state)
+{
+	struct machine *m = *state;
+	static struct { u32 nmsrs; u32 index[512]; } l;
+	const u32 cmds[] = { KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST };
+
+	for (u32 i = 0; i < 2; i++) {
+		l.nmsrs = 0;
+		assert_int_equal(call(m->system, cmds[i], &l), -E2BIG);
+		assert_true(l.nmsrs > 3 && l.nmsrs < 200);
+		assert_int_equal(call(m->system, cmds[i], &l), 0);
+		assert_int_equal(call(m->system, cmds[i], BAD_POINTER), -EFAULT);
+	}
+}
+
+/* What a VMM saves it must be able to restore. */
+static void each_listed_msr_takes_its_own_value(void **state)
+{
+	u32 index[512], n = msr_list(LISTED, index);
+	u64 data;
+
+	for (int with_cpuid = 0; with_cpuid < 2; with_cpuid++) {
+		if (with_cpuid)
+			use_supported_cpuid(machine_cpu(*state));
+		for (u32 i = 0; i < n; i++) {
+			if (!get(vcpu(state), index[i], &data))
+				fail_msg("cannot read listed MSR %#x", index[i]);
+			if (!set(vcpu(state), index[i], data))
+				fail_msg("cannot write listed MSR %#x = %#lx", index[i], data);
+		}
+	}
+}
+
+static void each_feature_msr_is_readable(void **state)
+{
+	struct machine *m = *state;
+	u32 index[512], n = msr_list(FEATURE, index);
+	u64 data;
+
+	for (u32 i = 0; i < n; i++)
+		assert_true(get(m->system, index[i], &data));
+	assert_false(get(m->system, 0x174, &data));
+}
+
+static void rows_are_found_by_every_index(void **state)
+{
+	assert_null(msr_find(0x4b564dff));
+	assert_null(msr_find(0x12345678));
+	for (u32 i = 0x200; i <= 0x20f; i++)
+		assert_int_equal(msr_find(i)->first, 0x200);
+	assert_null(msr_find(0x210));
+}
+
+static void io_stops_at_the_first_refused(void **state)
+{
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[3]; } m = {
+		.head.nmsrs = 3, .e = { { .index = 0x174 }, { .index = 0x12345678 }, { .index = 0x175 } },
+	};
+
+	assert_int_equal(call(vcpu(state), KVM_GET_MSRS, &m), 1);
+	assert_int_equal(call(vcpu(state), KVM_SET_MSRS, &m), 1);
+	m.head.nmsrs = 256;
+	assert_int_equal(call(vcpu(state), KVM_GET_MSRS, &m), -E2BIG);
+	assert_int_equal(call(vcpu(state), KVM_SET_MSRS, &m), -E2BIG);
+	assert_int_equal(call(vcpu(state), KVM_SET_MSRS, BAD_POINTER), -EFAULT);
+	m.head.nmsrs = 0;
+	assert_int_equal(call(vcpu(state), KVM_SET_MSRS, &m), 0);
+}
+
+/* QEMU 7.2 asserts that each of these is accepted at reset. */
+static void qemu_reset_values(void **state)
+{
+	static const struct { u32 index; u64 v; } w[] = {
+		{ 0x174, 0 }, { 0x175, 0 }, { 0x176, 0 }, { 0x277, 0x0007040600070406 },
+		{ 0xc0000081, 0 }, { 0xc0000083, 0 }, { 0xc0000102, 0 }, { 0xc0000084, 0 },
+		{ 0xc0000082, 0 }, { 0x10, 0 }, { 0x11, 0 }, { 0x12, 0 }, { 0x3b, 0 },
+		{ 0x1a0, 1 }, { 0x9e, 0x30000 }, { 0x34, 0 }, { 0xc0000103, 0 }, { 0xda0, 0 },
+		{ 0x4b564d03, 0 }, { 0x4b564d05, 1 }, { 0x2ff, 0xc06 }, { 0x250, 0 },
+		{ 0x258, 0 }, { 0x259, 0 }, { 0x268, 0 }, { 0x26f, 0x0606060606060606 },
+		{ 0x200, 6 }, { 0x201, 0xfff000800 }, { 0x20f, 0 }, { 0x17a, 0 }, { 0x17b, ~0ull },
+		{ 0x400, ~0ull }, { 0x401, 0 }, { 0x427, 0 }, { 0x1b, 0xfee00900 }, { 0xc0000080, 0 },
+		{ 0xc0000100, 0 }, { 0xc0000101, 0 }, { 0x6e0, 0 },
+	};
+	u64 cap = 10 | 0x1000100;
+
+	call(vcpu(state), KVM_X86_SETUP_MCE, &cap);
+	for (u32 i = 0; i < ARRAY_SIZE(w); i++)
+		if (!set(vcpu(state), w[i].index, w[i].v))
+			fail_msg("MSR %#x = %#lx refused", w[i].index, w[i].v);
+}
+
+static void host_values_are_checked(void **state)
+{
+	static const struct { u32 index; u64 v; } w[] = {
+		{ 0x277, 2 }, { 0xc0000082, 1ull << 47 }, { 0xc0000102, 1ull << 63 },
+		{ 0x2ff, 0x1000 }, { 0x2ff, 7 }, { 0x250, 2 }, { 0x200, 0x102 },
+		{ 0x201, 1 }, { 0x201, 1ull << 52 }, { 0x17b, 1 }, { 0x400, 1 }, { 0x480, 0 },
+		{ 0x4b564d03, 2 }, { 0x4b564d05, 2 }, { 0x4b564d02, 1 }, { 0xc0010015, 1 },
+		{ 0xc0000080, 2 }, { 0x1b, 1 }, { 0xfe, 0x508 }, { 0x345, 1 },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(w); i++)
+		if (set(vcpu(state), w[i].index, w[i].v))
+			fail_msg("MSR %#x = %#lx accepted", w[i].index, w[i].v);
+}
+
+static void guest_is_checked_more(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	assert_int_equal(cpu_rdmsr(c, 0x9e, &v), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_GP);
+	assert_int_equal(cpu_rdmsr(c, 0x48, &v), STEP_FAULT);
+	assert_int_equal(cpu_rdmsr(c, 0xc0000103, &v), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0x34, 1), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0x8b, 5), STEP_NEXT);	/* ignored */
+	assert_int_equal(cpu_wrmsr(c, 0x401, 5), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0xc0010015, BIT_ULL(18)), STEP_NEXT);
+	assert_int_equal(cpu_wrmsr(c, 0x401, 5), STEP_NEXT);
+	assert_int_equal(cpu_rdmsr(c, 0x12345678, &v), STEP_FAULT);
+	use_supported_cpuid(c);
+	assert_int_equal(cpu_wrmsr(c, 0xc0000103, 5), STEP_NEXT);
+	assert_int_equal(cpu_rdmsr(c, 0xc0000103, &v), STEP_NEXT);
+	assert_int_equal(v, 5);
+}
+
+static void platform_info_follows_its_cap(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	u64 v;
+
+	assert_true(set(vcpu(state), 0xce, 0x1200));
+	assert_int_equal(cpu_rdmsr(c, 0xce, &v), STEP_NEXT);
+	assert_int_equal(v, 0x1200);
+	m->vm->arch->no_platform_info = true;
+	assert_int_equal(cpu_rdmsr(c, 0xce, &v), STEP_FAULT);
+	assert_true(get(vcpu(state), 0xce, &v));
+}
+
+static void sysenter_is_as_wide_as_the_vendor_has_it(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	c->features->amd_like = true;
+	assert_true(set(vcpu(state), 0x176, 0xffffffff80000000));
+	get(vcpu(state), 0x176, &v);
+	assert_int_equal(v, 0x80000000);
+	c->features->amd_like = false;
+	assert_true(set(vcpu(state), 0x176, 1ull << 47));
+	get(vcpu(state), 0x176, &v);
+	assert_true(v == 0xffff800000000000);
+}
+
+static void apic_base_modes(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	assert_int_equal(cpu_wrmsr(c, 0x1b, 0xfee00d00), STEP_FAULT);	/* no x2APIC */
+	use_supported_cpuid(c);
+	assert_int_equal(cpu_rdmsr(c, 0x808, &v), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0x1b, 0xfee00d00), STEP_NEXT);
+	assert_int_equal(cpu_rdmsr(c, 0x808, &v), STEP_NEXT);
+	assert_int_equal(cpu_wrmsr(c, 0x1b, 0xfee00900), STEP_FAULT);	/* only via off */
+	assert_int_equal(cpu_wrmsr(c, 0x1b, 0xfee00100), STEP_NEXT);
+	assert_int_equal(cpu_wrmsr(c, 0x1b, 0xfee00d00), STEP_FAULT);
+	assert_true(set(vcpu(state), 0x1b, 0xfee00d00));		/* the host may */
+}
+
+/* -- Filter and exits ----------------------------------------------------------------- */
+
+static void filter_is_checked(void **state)
+{
+	struct machine *m = *state;
+	struct kvm_msr_filter f = { .flags = 2 };
+	u8 bits[8] = { 0 };
+
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	f.flags = KVM_MSR_FILTER_DEFAULT_DENY;
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	f.ranges[0] = (struct kvm_msr_filter_range){ .flags = 0, .nmsrs = 1, .bitmap = bits };
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	f.ranges[0].flags = 4;
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	f.ranges[0].flags = KVM_MSR_FILTER_READ;
+	f.ranges[0].nmsrs = 0x600 * 8 + 1;
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EINVAL);
+	f.ranges[0].nmsrs = 1;
+	f.ranges[0].bitmap = BAD_POINTER;
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), -EFAULT);
+	assert_null(m->vm->arch->msr_filter);
+}
+
+static void filtered_access_asks_userspace(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	u8 bits[8] = { 0 };
+	struct kvm_msr_filter f = { .ranges[0] = {
+		.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+		.base = 0x174, .nmsrs = 1, .bitmap = bits } };
+	u64 v;
+
+	assert_int_equal(call(m->vm_file, KVM_X86_SET_MSR_FILTER, &f), 0);
+	assert_int_equal(cpu_rdmsr(c, 0x174, &v), STEP_FAULT);
+	assert_int_equal(cpu_rdmsr(c, 0x175, &v), STEP_NEXT);
+	assert_true(get(vcpu(state), 0x174, &v));		/* hosts bypass it */
+	m->vm->arch->user_space_msr = KVM_MSR_EXIT_REASON_FILTER;
+	assert_int_equal(cpu_rdmsr(c, 0x174, &v), STEP_EXIT);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_X86_RDMSR);
+	assert_int_equal(m->run->msr.reason, KVM_MSR_EXIT_REASON_FILTER);
+	assert_int_equal(m->run->msr.index, 0x174);
+	assert_true(user_reply_pending(c));
+	m->run->msr.data = 0xabcdef0123456789;
+	user_reply_complete(c);
+	assert_int_equal(cpu_rdmsr(c, 0x174, &v), STEP_NEXT);
+	assert_true(v == 0xabcdef0123456789);
+	assert_false(user_reply_pending(c));
+	assert_int_equal(cpu_wrmsr(c, 0x174, 5), STEP_EXIT);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_X86_WRMSR);
+	m->run->msr.error = 1;
+	user_reply_complete(c);
+	assert_int_equal(cpu_wrmsr(c, 0x174, 5), STEP_FAULT);
+}
+
+static void unknown_msr_exits_only_if_asked(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	u64 v;
+
+	m->vm->arch->user_space_msr = KVM_MSR_EXIT_REASON_INVAL;
+	assert_int_equal(cpu_rdmsr(c, 0x12345678, &v), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0x277, 2), STEP_EXIT);
+	assert_int_equal(m->run->msr.reason, KVM_MSR_EXIT_REASON_INVAL);
+	user_reply_drop(c);
+	m->vm->arch->user_space_msr = KVM_MSR_EXIT_REASON_UNKNOWN;
+	assert_int_equal(cpu_rdmsr(c, 0x12345678, &v), STEP_EXIT);
+	assert_int_equal(m->run->msr.reason, KVM_MSR_EXIT_REASON_UNKNOWN);
+}
+
+/* -- Hypercalls -------------------------------------------------------------------------- */
+
+static u64 hypercall(struct cpu *c, u64 nr, u64 a0, u64 a1)
+{
+	c->gpr[RAX] = nr;
+	c->gpr[RBX] = a0;
+	c->gpr[RCX] = a1;
+	assert_int_equal(cpu_hypercall(c), STEP_NEXT);
+	return c->gpr[RAX];
+}
+
+static void hypercalls(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
+
+	c->code_size = 8;
+	assert_int_equal(hypercall(c, 4711, 0, 0), -1000);
+	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), 0);
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0, 0), -95);
+	assert_int_equal(hypercall(c, KVM_HC_KICK_CPU, 0, 0), 0);
+	assert_true(c->requests & REQ_UNHALT);
+	assert_int_equal(hypercall(c, KVM_HC_MAP_GPA_RANGE, 0x1000, 1), -1000);
+	c->cpl = 3;
+	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), -1);
+	c->cpl = 0;
+	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &cap), 0);
+	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), -1000);
+	c->code_size = 4;
+	assert_int_equal(hypercall(c, 4711, 0, 0), (u32)-1000);
+}
+
+static void map_gpa_range_exits(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+
+	c->code_size = 8;
+	m->vm->arch->hypercall_exits = BIT(KVM_HC_MAP_GPA_RANGE);
+	assert_int_equal(hypercall(c, KVM_HC_MAP_GPA_RANGE, 0x1001, 1), -22);
+	assert_int_equal(hypercall(c, KVM_HC_MAP_GPA_RANGE, 0x1000, 0), -22);
+	c->gpr[RAX] = KVM_HC_MAP_GPA_RANGE;
+	c->gpr[RCX] = 2;
+	assert_int_equal(cpu_hypercall(c), STEP_EXIT);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_HYPERCALL);
+	assert_int_equal(m->run->hypercall.args[1], 2);
+	assert_int_equal(m->run->hypercall.longmode, 1);
+	m->run->hypercall.ret = 7;
+	user_reply_complete(c);
+	assert_int_equal(cpu_hypercall(c), STEP_NEXT);
+	assert_int_equal(c->gpr[RAX], 7);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, machine_up, machine_down)
+#define TEST_IRQCHIP(fn) cmocka_unit_test_setup_teardown(fn, machine_up_irqchip, machine_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(lists_report_their_size),
+		TEST(each_listed_msr_takes_its_own_value),
+		TEST(each_feature_msr_is_readable),
+		TEST(rows_are_found_by_every_index),
+		TEST(io_stops_at_the_first_refused),
+		TEST(qemu_reset_values),
+		TEST(host_values_are_checked),
+		TEST(guest_is_checked_more),
+		TEST(platform_info_follows_its_cap),
+		TEST(sysenter_is_as_wide_as_the_vendor_has_it),
+		TEST_IRQCHIP(apic_base_modes),
+		TEST(filter_is_checked),
+		TEST(filtered_access_asks_userspace),
+		TEST(unknown_msr_exits_only_if_asked),
+		TEST(hypercalls),
+		TEST(map_gpa_range_exits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
