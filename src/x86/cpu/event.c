@@ -53,6 +53,7 @@ static void event_post_sipi(struct cpu *c, u8 vector)
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
 	c->eoi_exit = vector;
+	c->stop_block = true;		/* a second EOI must not overtake it */
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
 
