@@ -58,7 +58,7 @@ static void run_pages(void **state)
 {
 	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
 	struct kvm_run *a = map_run(vcpu), *b = map_run(vcpu);
-	char *page;
+	char *page, *private;
 
 	assert_int_equal(fcntl(vcpu, F_GETFD), FD_CLOEXEC);
 	a->immediate_exit = 1;
@@ -66,7 +66,9 @@ static void run_pages(void **state)
 	page = kvm_mmap(PG, MAP_SHARED, vcpu, PG);
 	((char *)a)[PG] = 42;
 	assert_int_equal(page[0], 42);
-	assert_ptr_not_equal(kvm_mmap(3 * PG, MAP_PRIVATE, vcpu, 0), MAP_FAILED);
+	private = kvm_mmap(3 * PG, MAP_PRIVATE, vcpu, 0);
+	assert_ptr_not_equal(private, MAP_FAILED);
+	munmap(private, 3 * PG);
 	/* It cannot be resized under the engine. */
 	assert_int_equal(ftruncate(vcpu, 0), -1);
 	close(vcpu);

@@ -134,7 +134,6 @@ static void all_slots(void **state)
 	vm = new_vm();
 	s = fill(vm, 12345);
 	print_message("%d slots, scattered: %.3f s\n", NR_SLOTS, s);
-	assert_true(s < 6);
 	close(vm);
 }
 

@@ -43,7 +43,8 @@ static void fully_nested(void **state)
 	pulse(m, 1);
 	assert_int_equal(seen[0].interrupt, 1);
 	assert_int_equal(inta(m), 0x09);
-	/* IRQ 3 waits for IRQ 1, IRQ 0 does not. */
+	/* IRQ 3 and the next IRQ 1 wait for IRQ 1, IRQ 0 does not. */
+	pulse(m, 1);
 	assert_false(irqchip_has_interrupt(&m->cpu[0]));
 	pulse(m, 0);
 	assert_int_equal(inta(m), 0x08);
@@ -52,6 +53,8 @@ static void fully_nested(void **state)
 	assert_int_equal(acks[0][0], 1);
 	outb(m, 0x20, 0x61);
 	assert_int_equal(acks[0][1], 1);
+	assert_int_equal(inta(m), 0x09);
+	outb(m, 0x20, 0x20);
 	assert_int_equal(inta(m), 0x0b);
 	outb(m, 0x20, 0x0b);
 	assert_int_equal(inb(m, 0x20), 0x08);	/* ISR */

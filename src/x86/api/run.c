@@ -18,7 +18,9 @@ static int wait_for_sipi(struct cpu *c)
 		c->vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
 	}
-	vcpu_take_requests(c->vcpu, REQ_EVENT);
+	/* The rest concerns a guest that runs: KVM_RUN looks at all of it then. */
+	if (vcpu_take_requests(c->vcpu, ~0u) & ~REQ_EVENT)
+		mmu_flush_all(c);
 	event_accept_init(c);
 	return -EAGAIN;
 }

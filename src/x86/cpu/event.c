@@ -53,6 +53,7 @@ static void event_post_sipi(struct cpu *c, u8 vector)
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
 	c->eoi_exit = vector;
+	c->stop_block = true;		/* a second EOI must not overtake it */
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
 
@@ -316,6 +317,8 @@ static void requests_process(struct cpu *c, u32 req)
 		cpu_mode_changed(c);
 	if (req & REQ_CLOCK)
 		clock_update(c);
+	if (req & REQ_STEAL)
+		steal_time_update(c);
 	if ((req & REQ_UNHALT) && c->mp_state == KVM_MP_STATE_HALTED)
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 	if (unlikely(READ_ONCE(c->ev.latched)))

@@ -215,18 +215,19 @@ enum step cpu_emulation_failure(struct cpu *c)
 	struct kvm_run *run = c->vcpu->run;
 	u64 lin = cpu_linear_rip(c);
 	u32 n = MIN(15, PAGE_SIZE - (lin & ~PAGE_MASK));
-	const u8 *host;
+	gpa_t gpa;
 
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	/* KVM: flags, size and bytes are three 64-bit words of data. */
-	if (mmu_fetch(c, lin, &host) == STEP_NEXT) {
+	/* No bytes for a fetch from where no memory is: nothing may fault here. */
+	if (mmu_translate(c, lin, &gpa) &&
+	    gpa_read(c, gpa, run->emulation_failure.insn_bytes, n)) {
+		/* KVM: flags, size and bytes are three 64-bit words of data. */
 		run->emulation_failure.ndata = 3;
 		run->emulation_failure.flags =
 			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
 		run->emulation_failure.insn_size = n;
-		memcpy(run->emulation_failure.insn_bytes, host, n);
 	}
 	return STEP_EXIT;
 }

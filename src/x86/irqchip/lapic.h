@@ -161,7 +161,7 @@ static inline bool lapic_sw_enabled(const struct lapic *l)
 	return lapic_reg(l, LAPIC_SVR) & SVR_ENABLE;
 }
 
-/* -- lapic.c: core and registers --------------------------------------------- */
+/* -- lapic.c: acceptance and priorities --------------------------------------------- */
 
 /* Highest vector set in the 256-bit register, or -1. */
 int lapic_highest(const struct lapic *l, u32 reg);
@@ -174,8 +174,16 @@ int lapic_local_deliver(struct lapic *l, u32 lvt);
 enum { CENSUS_XAPIC = BIT(0), CENSUS_MOVED = BIT(1), CENSUS_NMI_LINT0 = BIT(2) };
 u32 lapic_census(const struct lapic *l);
 void lapic_recount(struct lapic *l, u32 before, u32 after);
-void lapic_set_svr(struct lapic *l, u32 v);
 void lapic_set_x2apic_id(struct lapic *l);
+void lapic_set_tpr(struct lapic *l, u32 tpr);
+void lapic_eoi(struct lapic *l);
+/* Something that holds interrupts back has changed. */
+void lapic_look_again(struct lapic *l);
+/* INTA: moves the vector from IRR to ISR. */
+int lapic_take(struct lapic *l);
+
+/* -- lapic_regs.c ----------------------------------------------------------------- */
+
 u32 lapic_version(const struct lapic *l);
 /* Register accesses by offset; false: no such register, or not writable. */
 bool lapic_reg_read(struct lapic *l, u32 reg, u32 *v);
@@ -183,8 +191,6 @@ bool lapic_reg_write(struct lapic *l, u32 reg, u32 v);
 /* Accesses of the guest to the APIC page; false: not this LAPIC's. */
 bool lapic_mmio_read(struct lapic *l, gpa_t gpa, u32 len, void *data);
 bool lapic_mmio_write(struct lapic *l, gpa_t gpa, u32 len, const void *data);
-/* INTA: moves @vector from IRR to ISR. */
-int lapic_take(struct lapic *l);
 
 /* -- lapic_timer.c ------------------------------------------------------------- */
 
