@@ -413,6 +413,21 @@ static void syscall_by_vendor(void **state)
 	assert_exception(cpu_sysenter(&cpu), EXC_UD, 0);
 }
 
+/* The trap comes at the target, before its first instruction (APM vol. 3, SYSRET). */
+static void sysret_with_tf_traps_at_its_target(void **state)
+{
+	enter_64(0);
+	cpu.efer |= EFER_SCE;
+	cpu.star = 0x0013000800000000;
+	cpu.gpr[RCX] = CODE + 2;
+	cpu.gpr[R11] = X86_EFLAGS_TF | X86_EFLAGS_FIXED;
+	assert_step(STEP_FAULT, cpu_sysret(&cpu, 8));
+	assert_int_equal(cpu.exc.vector, EXC_DB);
+	assert_true(cpu.exc.has_payload && cpu.exc.payload == DR6_BS);
+	assert_int_equal(cpu.rip, CODE + 2);
+	assert_int_equal(cpu.cpl, 3);
+}
+
 static void sysret_intel_checks_rcx(void **state)
 {
 	enter_64(0);
@@ -453,6 +468,7 @@ int main(void)
 		T(vm86_int_needs_iopl_or_vme), T(iretq_pops_ss_always), T(iretq_to_user),
 		T(iretq_to_compatibility), T(iretq_refuses), T(enabling_long_mode),
 		T(syscall_and_sysret), T(syscall_by_vendor), T(sysret_intel_checks_rcx),
+		T(sysret_with_tf_traps_at_its_target),
 		T(sysenter_and_sysexit),
 	};
 
