@@ -172,7 +172,7 @@ static enum step pio_finish(struct cpu *c)
 	c->rflags &= ~X86_EFLAGS_RF;
 	c->ev.shadow = 0;
 	note_io_breakpoints(c, c->pio.port, c->pio.size);
-	return STEP_JUMP;
+	return cpu_insn_completed(c);
 }
 
 static enum step ins_store(struct cpu *c, u8 asz, u8 size, u64 v)
