@@ -108,6 +108,23 @@ static void data_breakpoint_waits_after_mov_ss(void **state)
 	assert_int_equal(c->dr6 & 0xf, 1);
 }
 
+/* REP INS in one exit, and each element stored to a device in another. */
+static void rep_ins_to_a_device(void **state)
+{
+	START(0, 0xf3, 0x6c, 0xf4);				/* REP INSB; HLT */
+	run_to(KVM_EXIT_IO);
+	assert_int_equal(m->run->io.count, 3);
+	memcpy((u8 *)m->run + m->run->io.data_offset, "abc", 3);
+	for (u32 i = 0; i < 3; i++) {
+		run_to(KVM_EXIT_MMIO);
+		assert_int_equal(m->run->mmio.phys_addr, RAM_END + i);
+		assert_int_equal(m->run->mmio.data[0], 'a' + i);
+	}
+	run_to(KVM_EXIT_HLT);
+	assert_int_equal(c->gpr[RCX], 0);
+	assert_int_equal(c->gpr[RDI], 3);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, machine_down)
 
 int main(void)
@@ -118,6 +135,7 @@ int main(void)
 		TEST(mov_ss_is_not_stepped),
 		TEST(no_breakpoint_right_after_mov_ss),
 		TEST(data_breakpoint_waits_after_mov_ss),
+		TEST(rep_ins_to_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
