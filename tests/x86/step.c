@@ -96,6 +96,24 @@ static void no_breakpoint_right_after_mov_ss(void **state)
 	assert_int_equal(c->dr6 & 0xf, 2);
 }
 
+static void amd_breaks_right_after_mov_ss(void **state)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[1];
+	} amd = {
+		.head.nent = 1,
+		.entry[0] = { .ebx = 0x68747541, .edx = 0x69746e65, .ecx = 0x444d4163 },
+	};
+	struct kvm_debugregs dr = { .db = { CODE + 2 }, .dr7 = 0x401 };
+
+	START(0, 0x8e, 0xd0, 0x90, 0xf4);
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_CPUID2, &amd), 0);
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_DEBUGREGS, &dr), 0);
+	run_to(KVM_EXIT_HLT);
+	assert_int_equal(stacked_ip(), 2);
+}
+
 /* A data breakpoint hit by MOV SS waits for the next instruction. */
 static void data_breakpoint_waits_after_mov_ss(void **state)
 {
@@ -134,6 +152,7 @@ int main(void)
 		TEST(userspace_steps_io_exits_too),
 		TEST(mov_ss_is_not_stepped),
 		TEST(no_breakpoint_right_after_mov_ss),
+		TEST(amd_breaks_right_after_mov_ss),
 		TEST(data_breakpoint_waits_after_mov_ss),
 		TEST(rep_ins_to_a_device),
 	};

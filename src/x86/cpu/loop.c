@@ -12,6 +12,7 @@
 
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/protect.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
@@ -72,14 +73,15 @@ static bool after_mov_ss(const struct cpu *c)
 }
 
 /*
- * Instruction breakpoints come before the instruction; right after MOV SS or
- * POP SS there are none (SDM vol. 3B 17.3.1.1).
+ * Instruction breakpoints come before the instruction; on Intel's processors
+ * there are none right after MOV SS or POP SS (SDM vol. 3B 17.3.1.1).
  */
 static bool insn_breakpoint(struct cpu *c)
 {
 	u64 dr6 = 0;
 
-	if ((c->rflags & X86_EFLAGS_RF) || after_mov_ss(c) || !cpu_debug_active(c) ||
+	if ((c->rflags & X86_EFLAGS_RF) || !cpu_debug_active(c) ||
+	    (after_mov_ss(c) && !cpu_amd_like(c)) ||
 	    !cpu_insn_breakpoint(c, cpu_linear_rip(c), &dr6))
 		return false;
 	cpu_raise_db(c, dr6);
