@@ -32,7 +32,8 @@ static int wait_for_sipi(struct cpu *c)
 static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
-	if (c->mmio.count)
+	user_reply_complete(c);
+	if (c->mmio.count || user_reply_pending(c))
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:
