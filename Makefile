@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-kvm bench install clean help
+.PHONY: all demo check check-full check-kvm bench install clean help
 
 all:
 	@scripts/install-deps build
@@ -15,6 +15,10 @@ demo:
 check:
 	@scripts/install-deps build test demo
 	@scripts/check
+
+check-full:
+	@scripts/install-deps build test demo
+	@scripts/check --full
 
 check-kvm:
 	@scripts/install-deps build test
@@ -35,6 +39,7 @@ help:
 	@echo "make            build build/anykvm"
 	@echo "make demo       boot a Debian guest (INTERACTIVE=1: into a shell)"
 	@echo "make check      build and run all tests"
+	@echo "make check-full the same with every variant of a guest"
 	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
 	@echo "make bench      run the benchmarks"
 	@echo "make install    install what make has built"

@@ -32,8 +32,9 @@ static int wait_for_sipi(struct cpu *c)
 static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
+	user_reply_complete(c);
 	/* INS has its data: only the stores to a device are left. */
-	if (c->mmio.count && !c->pio.waiting)
+	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:

@@ -167,10 +167,12 @@ static enum one_result step_one(struct cpu *c)
 
 bool cpu_finish_insn(struct cpu *c)
 {
-	while (c->mmio.count && !c->ev.exc_injected && !c->ev.irq_injected &&
-	       !c->ev.nmi_injected)
+	if (c->ev.exc_injected || c->ev.irq_injected || c->ev.nmi_injected)
+		return false;
+	do {
 		if (step_one(c) == ONE_EXIT)
 			return true;
+	} while (c->mmio.count);
 	return false;
 }
 

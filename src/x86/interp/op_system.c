@@ -71,6 +71,7 @@ enum step op_rdtscp(struct cpu *c, const struct insn *in)
 {
 	TRY(need_feature(c, FEATURE_RDTSCP));
 	TRY(need_tsc(c));
+	__builtin_ia32_lfence();	/* it waits for what precedes it (SDM vol. 2B) */
 	set_edx_eax(c, cpu_read_tsc(c));
 	c->gpr[RCX] = (u32)c->tsc_aux;
 	return STEP_NEXT;
@@ -257,7 +258,7 @@ enum step op_mwait(struct cpu *c, const struct insn *in)
 	const u64 quirk = 1 << 6;	/* KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS */
 
 	if (c->cpl || ((c->vcpu->vm->arch->disabled_quirks & quirk) &&
-		       !cpu_has(c, FEATURE_MONITOR)))
+		       !cpu_has_monitor(c)))
 		return cpu_raise_ud(c);
 	return STEP_NEXT;
 }
