@@ -32,7 +32,8 @@ static int wait_for_sipi(struct cpu *c)
 static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
-	if (c->mmio.count)
+	/* INS into MMIO goes on where it is: the port must not be read again. */
+	if (c->mmio.count && !c->pio.waiting)
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:

@@ -196,14 +196,16 @@ static enum step ins_complete(struct cpu *c)
 		step = ins_store(c, p->asz, p->size, v);
 		if (step != STEP_NEXT) {
 			p->waiting = step == STEP_EXIT;
+			if (step == STEP_FAULT)
+				mmio_retire(c);
 			return step;
 		}
+		mmio_retire(c);
 		string_advance(c, GPR_OFF(RDI), p->asz, p->size, 1);
 		if (p->rep)
 			string_commit(c, p->asz, 1);
 		p->done++;
 	}
-	mmio_retire(c);
 	if (!p->rep || !string_count(c, p->asz))
 		return pio_finish(c);
 	p->waiting = false;
@@ -219,6 +221,7 @@ enum step pio_complete(struct cpu *c)
 		return STEP_NEXT;
 	if (linear_rip(c) != p->linear_rip) {
 		p->waiting = false;
+		mmio_retire(c);
 		return STEP_NEXT;
 	}
 	c->insn = NULL;
