@@ -25,7 +25,7 @@ ANYKVM = os.environ.get("ANYKVM", os.path.join(ROOT, "build", "anykvm"))
 ACCEL = os.environ.get("ACCEL", "kvm")
 GUESTS = os.path.join(ROOT, "build", "guest")
 
-BOOT_TIMEOUT = 240
+BOOT_TIMEOUT = 300
 STEP_TIMEOUT = 90
 # A whole test, whoever runs it; Meson's own limit is longer.
 TEST_TIMEOUT = 600

@@ -33,7 +33,8 @@ static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
 	user_reply_complete(c);
-	if (c->mmio.count || user_reply_pending(c))
+	/* INS has its data: only the stores to a device are left. */
+	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:

@@ -143,6 +143,12 @@ int cpu_loop(struct cpu *c);
  */
 bool cpu_finish_insn(struct cpu *c);
 
+/*
+ * An instruction has been completed outside the loop.  STEP_FAULT: a trap-class
+ * #DB is due.  STEP_EXIT: userspace is stepping.  Otherwise STEP_JUMP.
+ */
+enum step cpu_insn_completed(struct cpu *c);
+
 /* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
 enum step cpu_halt(struct cpu *c);
 
