@@ -78,6 +78,22 @@ static void userspace_steps_io_exits_too(void **state)
 	assert_int_equal(m->run->debug.arch.pc, CODE + 2);
 }
 
+/* DR7.GD of the debugger, not only of the guest. */
+static void debugger_guards_debug_registers(void **state)
+{
+	struct kvm_guest_debug dbg = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+		.arch.debugreg[7] = 0x400 | DR7_GD,
+	};
+
+	START(0, 0x90, 0x0f, 0x21, 0xc0, 0xf4);		/* NOP; MOV EAX, DR0; HLT */
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_GUEST_DEBUG, &dbg), 0);
+	run_to(KVM_EXIT_DEBUG);
+	assert_int_equal(m->run->debug.arch.exception, EXC_DB);
+	assert_int_equal(m->run->debug.arch.pc, CODE + 1);
+	assert_int_equal(m->run->debug.arch.dr6, DR6_RESET | DR6_BD);
+}
+
 static void mov_ss_is_not_stepped(void **state)
 {
 	START(X86_EFLAGS_TF, 0x8e, 0xd0, 0x90, 0x90);		/* MOV SS, AX; NOP; NOP */
@@ -163,6 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(io_exit_is_stepped_too),
 		TEST(userspace_steps_io_exits_too),
+		TEST(debugger_guards_debug_registers),
 		TEST(mov_ss_is_not_stepped),
 		TEST(no_breakpoint_right_after_mov_ss),
 		TEST(amd_breaks_right_after_mov_ss),

@@ -319,8 +319,7 @@ static void requests_process(struct cpu *c, u32 req)
 		cpu_mode_changed(c);
 	if (req & REQ_CLOCK)
 		clock_update(c);
-	if (req & REQ_STEAL)
-		steal_time_update(c);
+	steal_time_update(c);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
