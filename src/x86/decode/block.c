@@ -3,17 +3,18 @@
 
 #include <emmintrin.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "util/spare.h"
 #include "x86/cpu/cpu.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
 
 enum {
 	BUCKETS		= 1 << 15,
-	ARENA_SIZE	= 24 << 20,
+	ARENA_SIZE	= 24 << 20,	/* touched pages only are there */
+	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
 	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
 			  BLOCK_MAX_INSNS * sizeof(struct insn),
 };
@@ -21,40 +22,73 @@ enum {
 struct block_cache {
 	struct block *last;	/* executed; its successor is wanted next */
 	struct block none;	/* where no block is; goes nowhere */
+	size_t used;		/* of arena[] */
 	struct block *bucket[BUCKETS];
-	u8 *arena;
-	size_t used;
+	u8 arena[ARENA_SIZE] __attribute__((aligned(16)));
 };
+
+static struct spares spares;
 
 static void forget_last(struct block_cache *bc)
 {
 	bc->last = bc->none.next[0] = bc->none.next[1] = &bc->none;
 }
 
+static inline u32 bucket_of(const u8 *host, u8 code_size)
+{
+	u64 h = (u64)host + code_size;
+
+	return (h ^ h >> 15) & (BUCKETS - 1);
+}
+
 int block_cache_create(struct cpu *c)
 {
-	struct block_cache *bc = calloc(1, sizeof(*bc));
+	struct block_cache *bc = spare_take(&spares);
 
-	if (!bc)
-		return -ENOMEM;
-	bc->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (bc->arena == MAP_FAILED) {
-		free(bc);
-		return -ENOMEM;
+	if (!bc) {
+		bc = mmap(NULL, sizeof(*bc), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (bc == MAP_FAILED)
+			return -ENOMEM;
+		forget_last(bc);
 	}
-	forget_last(bc);
 	c->blocks = bc;
 	return 0;
 }
 
+static size_t block_size(const struct block *b)
+{
+	size_t size = sizeof(*b) + b->count * sizeof(struct insn) + b->len;
+
+	return (size + 15) & ~15ul;
+}
+
+/* Empties a cache that few blocks are in, at the cost of those. */
+static void empty_small(struct block_cache *bc)
+{
+	for (size_t at = 0; at < bc->used;) {
+		struct block *b = (struct block *)(bc->arena + at);
+
+		bc->bucket[bucket_of(b->host, b->code_size)] = NULL;
+		at += block_size(b);
+	}
+	bc->used = 0;
+	forget_last(bc);
+}
+
 void block_cache_destroy(struct cpu *c)
 {
-	if (!c->blocks)
-		return;
-	munmap(c->blocks->arena, ARENA_SIZE);
-	free(c->blocks);
+	struct block_cache *bc = c->blocks;
+
 	c->blocks = NULL;
+	if (!bc)
+		return;
+	if (bc->used <= SPARE_MAX) {
+		empty_small(bc);
+		if (spare_keep(&spares, bc))
+			return;
+	}
+	munmap(bc, sizeof(*bc));
 }
 
 void block_cache_flush(struct cpu *c)
@@ -64,13 +98,6 @@ void block_cache_flush(struct cpu *c)
 	forget_last(c->blocks);
 	if (c->native)
 		native_flush(c->native);
-}
-
-static inline u32 bucket_of(const u8 *host, u8 code_size)
-{
-	u64 h = (u64)host + code_size;
-
-	return (h ^ h >> 15) & (BUCKETS - 1);
 }
 
 static const u8 *block_bytes(const struct block *b)
@@ -156,7 +183,7 @@ static void block_publish(struct cpu *c, struct block *b, const u8 *bytes)
 
 	b->bytes_off = size;
 	memcpy((u8 *)b + size, bytes, b->len);
-	bc->used += (size + b->len + 15) & ~15ul;
+	bc->used += block_size(b);
 	bc->bucket[bucket_of(b->host, b->code_size)] = b;
 }
 
