@@ -182,7 +182,6 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
-	u64 insns;			/* instructions retired (statistics) */
 	void *stats;
 };
 
