@@ -40,6 +40,8 @@ static bool complete_io(struct cpu *c)
 		return true;
 	case STEP_FAULT:
 		return event_exception(c);
+	case STEP_JUMP:
+		return cpu_insn_done(c);
 	default:
 		return false;
 	}

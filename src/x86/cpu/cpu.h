@@ -140,6 +140,9 @@ int cpu_loop(struct cpu *c);
  */
 bool cpu_finish_insn(struct cpu *c);
 
+/* An instruction ended outside the loop: its traps.  True: a debug exit. */
+bool cpu_insn_done(struct cpu *c);
+
 /* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
 enum step cpu_halt(struct cpu *c);
 

@@ -136,11 +136,21 @@ static enum one_result step_one(struct cpu *c)
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 	}
 	settle(c);
+	/* The debugger's exit must not replace the one that is there. */
+	if (st == STEP_EXIT_DONE && c->guest_debug & KVM_GUESTDBG_ENABLE)
+		return ONE_EXIT;
 	if (trap_after(c, tf) && event_exception(c))
 		return ONE_EXIT;
 	if (st == STEP_EXIT_DONE)
 		return ONE_EXIT;
 	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
+}
+
+bool cpu_insn_done(struct cpu *c)
+{
+	if (trap_after(c, c->rflags & X86_EFLAGS_TF) && event_exception(c))
+		return true;
+	return single_step_exit(c);
 }
 
 bool cpu_finish_insn(struct cpu *c)
