@@ -32,16 +32,15 @@ static int wait_for_sipi(struct cpu *c)
 static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
-	/* INS into MMIO goes on where it is: the port must not be read again. */
-	if (c->mmio.count && !c->pio.waiting)
+	user_reply_complete(c);
+	/* INS has its data: only the stores to a device are left. */
+	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:
 		return true;
 	case STEP_FAULT:
 		return event_exception(c);
-	case STEP_JUMP:
-		return cpu_insn_done(c);
 	default:
 		return false;
 	}

@@ -172,7 +172,7 @@ static enum step pio_finish(struct cpu *c)
 	c->rflags &= ~X86_EFLAGS_RF;
 	c->ev.shadow = 0;
 	note_io_breakpoints(c, c->pio.port, c->pio.size);
-	return STEP_JUMP;
+	return cpu_insn_completed(c);
 }
 
 static enum step ins_store(struct cpu *c, u8 asz, u8 size, u64 v)
@@ -205,6 +205,7 @@ static enum step ins_complete(struct cpu *c)
 		if (p->rep)
 			string_commit(c, p->asz, 1);
 		p->done++;
+		mmio_retire(c);
 	}
 	if (!p->rep || !string_count(c, p->asz))
 		return pio_finish(c);
