@@ -61,6 +61,23 @@ static void real_mode_iret_keeps_vm(void **state)
 	assert_false(cpu.ev.nmi_masked);
 }
 
+/* Of the NMIs that come while one is handled, one is latched (SDM vol. 3A 6.7.1). */
+static void iret_leaves_one_nmi(void **state)
+{
+	enter_real();
+	push32s(3, 0x222, 0x4000, 2);
+	cpu.ev.nmi_masked = true;
+	cpu.ev.nmi_pending = 2;
+	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_int_equal(cpu.ev.nmi_pending, 1);
+
+	/* Not masked: two that came at once are still due. */
+	push32s(3, 0x222, 0x4000, 2);
+	cpu.ev.nmi_pending = 2;
+	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_int_equal(cpu.ev.nmi_pending, 2);
+}
+
 static void entering_protected_mode_keeps_stale_cs(void **state)
 {
 	enter_real();
@@ -474,7 +491,7 @@ int main(void)
 		T(entering_protected_mode_keeps_stale_cs), T(bad_jumps_and_calls),
 		T(conforming_keeps_cpl), T(loading_sets_accessed), T(call_and_return_same_level),
 		T(sixteen_bit_code), T(call_gate_copies_parameters), T(call_gate_16_bit),
-		T(call_gate_refused), T(call_gate_64), T(outer_return_drops_segments),
+		T(call_gate_refused), T(call_gate_64), T(iret_leaves_one_nmi), T(outer_return_drops_segments),
 		T(outer_return_keeps_bases),
 		T(bad_returns), T(return_inward_is_refused), T(user_iret_keeps_if_and_iopl),
 		T(sixteen_bit_stack_keeps_upper_esp), T(iret_to_vm86_and_int_back),

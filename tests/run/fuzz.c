@@ -264,6 +264,7 @@ struct kicker {
 };
 
 static volatile u64 case_started, case_seed;
+static u32 cases;
 
 static void *kick(void *arg)
 {
@@ -279,6 +280,82 @@ static void *kick(void *arg)
 	}
 	return NULL;
 }
+
+/* -- A VMM that writes kvm_run and the ring while the guest runs ------------------- */
+
+struct scribbler {
+	struct kvm_run *run;
+	volatile bool stop;
+};
+
+static void *scribble(void *arg)
+{
+	struct scribbler *s = arg;
+	volatile u8 *b = (u8 *)s->run;
+	u64 x = case_seed | 1;
+
+	while (!s->stop) {
+		x = x * 6364136223846793005 + 1442695040888963407;
+		switch (x >> 60) {
+		case 0:
+			s->run->kvm_dirty_regs = x >> 40 & 7;
+			break;
+		case 1:
+			s->run->kvm_valid_regs = x >> 40 & 7;
+			break;
+		case 2:
+			s->run->cr8 = x >> 40 & 0x1f;
+			break;
+		case 3:
+			s->run->immediate_exit = s->run->request_interrupt_window = x >> 40 & 1;
+			break;
+		case 4: case 5:		/* the ring's header */
+			*(volatile u32 *)(b + 2 * PG + (x >> 40 & 4)) = x >> 24 & 0xff;
+			break;
+		case 6: case 7: case 8:
+			b[2 * PG + (x >> 40) % PG] = x >> 24;
+			break;
+		case 9: case 10:	/* the synced registers */
+			b[304 + (x >> 40) % 520] = x >> 24;
+			break;
+		default:
+			b[32 + (x >> 40) % 256] = x >> 24;
+		}
+	}
+	return NULL;
+}
+
+static void add_zones(struct guest *g)
+{
+	struct kvm_coalesced_mmio_zone z = { .addr = GUEST_MMIO, .size = 0x1000 };
+
+	assert_ok(kvm_ioctl(g->vm, KVM_REGISTER_COALESCED_MMIO, &z));
+	z = (struct kvm_coalesced_mmio_zone){ .addr = 0, .size = 0x100, .pio = 1 };
+	assert_ok(kvm_ioctl(g->vm, KVM_REGISTER_COALESCED_MMIO, &z));
+}
+
+static void run_hostile(struct guest *g)
+{
+	struct scribbler s = { .run = g->run[0] };
+	pthread_t t;
+
+	add_zones(g);
+	pthread_create(&t, NULL, scribble, &s);
+	for (int i = 0; i < 64; i++) {
+		case_started = now_ns();
+		gen_case(g, pick(3));
+		for (int j = 0; j < 200; j++) {
+			int r = guest_run(g, 0);
+
+			if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EINVAL)
+				fail_msg("result %d, seed %#lx", r, case_seed);
+		}
+	}
+	s.stop = true;
+	pthread_join(t, NULL);
+}
+
+/* -- All together ------------------------------------------------------------------- */
 
 static void run_case(struct guest *g)
 {
@@ -298,7 +375,16 @@ static void run_case(struct guest *g)
 	}
 }
 
-static void fuzz(u32 flags, u32 ms)
+static void run_cases(struct guest *g, u64 end)
+{
+	for (int i = 0; i < 64 && now_ns() < end; i++, cases++) {
+		case_started = now_ns();
+		gen_case(g, pick(3));
+		run_case(g);
+	}
+}
+
+static void fuzz(u32 flags, u32 ms, bool hostile)
 {
 	struct kicker k = { .target = pthread_self() };
 	const char *seconds = getenv("ANYKVM_FUZZ_SECONDS");
@@ -306,7 +392,6 @@ static void fuzz(u32 flags, u32 ms)
 	u64 end = now_ns() + (seconds ? atoi(seconds) * 1000ull : ms) * 1000000;
 	u64 next = one ? strtoull(one, NULL, 0) : seconds ? now_ns() : 0x9e3779b97f4a7c15;
 	pthread_t t;
-	u32 cases = 0;
 
 	kick_prepare();
 	case_started = now_ns();
@@ -316,11 +401,10 @@ static void fuzz(u32 flags, u32 ms)
 
 		seed = case_seed = next;
 		guest_create(&g, flags, 1);
-		for (int i = 0; i < 64 && now_ns() < end; i++, cases++) {
-			case_started = now_ns();
-			gen_case(&g, pick(3));
-			run_case(&g);
-		}
+		if (hostile)
+			run_hostile(&g);
+		else
+			run_cases(&g, end);
 		next = rnd() | 1;
 		guest_destroy(&g);
 	} while (now_ns() < end && !one);
@@ -332,12 +416,18 @@ static void fuzz(u32 flags, u32 ms)
 
 static void fuzz_plain(void **state)
 {
-	fuzz(GUEST_PLAIN, 700);
+	fuzz(GUEST_PLAIN, 600, false);
 }
 
 static void fuzz_irqchip(void **state)
 {
-	fuzz(GUEST_IRQCHIP | GUEST_PIT, 400);
+	fuzz(GUEST_IRQCHIP | GUEST_PIT, 400, false);
+}
+
+static void hostile_vmm(void **state)
+{
+	fuzz(GUEST_PLAIN, 200, true);
+	fuzz(GUEST_IRQCHIP | GUEST_PIT, 200, true);
 }
 
 int main(void)
@@ -345,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fuzz_plain),
 		cmocka_unit_test(fuzz_irqchip),
+		cmocka_unit_test(hostile_vmm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

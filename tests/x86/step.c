@@ -142,6 +142,19 @@ static void data_breakpoint_waits_after_mov_ss(void **state)
 	assert_int_equal(c->dr6 & 0xf, 1);
 }
 
+/* One #DB for both, as on the processor. */
+static void icebp_takes_the_data_breakpoint_along(void **state)
+{
+	struct kvm_debugregs dr = { .db = { 0x3000 }, .dr7 = 0x403 | 0xf << 16 };
+
+	START(0, 0x8e, 0x16, 0x00, 0x30, 0xf1);			/* MOV SS, [3000h]; INT1 */
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_DEBUGREGS, &dr), 0);
+	run_to(KVM_EXIT_HLT);
+	assert_int_equal(stacked_ip(), 5);
+	assert_int_equal(c->gpr[RSP], STACK - 6);
+	assert_int_equal(c->dr6 & 0xf, 1);
+}
+
 /* REP INS in one exit, and each element stored to a device in another. */
 static void rep_ins_to_a_device(void **state)
 {
@@ -171,6 +184,7 @@ int main(void)
 		TEST(no_breakpoint_right_after_mov_ss),
 		TEST(amd_breaks_right_after_mov_ss),
 		TEST(data_breakpoint_waits_after_mov_ss),
+		TEST(icebp_takes_the_data_breakpoint_along),
 		TEST(rep_ins_to_a_device),
 	};
 

@@ -71,9 +71,11 @@ static int run_checked(struct cpu *c, bool immediate_exit)
 	if (r)
 		return r;
 	if (!c->lapic) {
-		if (READ_ONCE(run->cr8) > 15)
+		u64 cr8 = READ_ONCE(run->cr8);
+
+		if (cr8 > 15)
 			return -EINVAL;
-		c->cr8 = READ_ONCE(run->cr8);
+		c->cr8 = cr8;
 	}
 	if (vcpu_enter_guest(c->vcpu))
 		mmu_flush_all(c);

@@ -21,6 +21,7 @@
 static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 {
 	const struct insn *in = b->insn, *end = in + MIN(max, b->count);
+	const u64 start = c->rip;
 	enum step st;
 
 	/* RF covers one instruction; IRET may set it for the next. */
@@ -30,11 +31,10 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 		st = in->op(c, in);
 		if (st != STEP_NEXT)
 			break;
-		c->rip += in->len;
+		c->rip = start + in->end;
 		in++;
 	} while (in != end && !c->stop_block);
 
-	c->insns += in - b->insn;
 	if (st == STEP_END) {
 		c->rip += in->len;
 	} else if (st == STEP_AGAIN) {

@@ -196,8 +196,11 @@ static enum step ins_complete(struct cpu *c)
 		step = ins_store(c, p->asz, p->size, v);
 		if (step != STEP_NEXT) {
 			p->waiting = step == STEP_EXIT;
+			if (step == STEP_FAULT)
+				mmio_retire(c);
 			return step;
 		}
+		mmio_retire(c);
 		string_advance(c, GPR_OFF(RDI), p->asz, p->size, 1);
 		if (p->rep)
 			string_commit(c, p->asz, 1);

@@ -1,59 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/decode/block.h"
 
+#include <emmintrin.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "util/spare.h"
 #include "x86/cpu/cpu.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
 
 enum {
 	BUCKETS		= 1 << 15,
-	ARENA_SIZE	= 24 << 20,
+	ARENA_SIZE	= 24 << 20,	/* touched pages only are there */
+	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
 	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
 			  BLOCK_MAX_INSNS * sizeof(struct insn),
 };
 
 struct block_cache {
+	struct block *last;	/* executed; its successor is wanted next */
+	struct block none;	/* where no block is; goes nowhere */
+	size_t used;		/* of arena[] */
 	struct block *bucket[BUCKETS];
-	u8 *arena;
-	size_t used;
+	u8 arena[ARENA_SIZE] __attribute__((aligned(16)));
 };
 
-int block_cache_create(struct cpu *c)
-{
-	struct block_cache *bc = calloc(1, sizeof(*bc));
+static struct spares spares;
 
-	if (!bc)
-		return -ENOMEM;
-	bc->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (bc->arena == MAP_FAILED) {
-		free(bc);
-		return -ENOMEM;
-	}
-	c->blocks = bc;
-	return 0;
-}
-
-void block_cache_destroy(struct cpu *c)
+static void forget_last(struct block_cache *bc)
 {
-	if (!c->blocks)
-		return;
-	munmap(c->blocks->arena, ARENA_SIZE);
-	free(c->blocks);
-	c->blocks = NULL;
-}
-
-void block_cache_flush(struct cpu *c)
-{
-	memset(c->blocks->bucket, 0, sizeof(c->blocks->bucket));
-	c->blocks->used = 0;
-	if (c->native)
-		native_flush(c->native);
+	bc->last = bc->none.next[0] = bc->none.next[1] = &bc->none;
 }
 
 static inline u32 bucket_of(const u8 *host, u8 code_size)
@@ -63,32 +41,117 @@ static inline u32 bucket_of(const u8 *host, u8 code_size)
 	return (h ^ h >> 15) & (BUCKETS - 1);
 }
 
+int block_cache_create(struct cpu *c)
+{
+	struct block_cache *bc = spare_take(&spares);
+
+	if (!bc) {
+		bc = mmap(NULL, sizeof(*bc), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (bc == MAP_FAILED)
+			return -ENOMEM;
+		forget_last(bc);
+	}
+	c->blocks = bc;
+	return 0;
+}
+
+static size_t block_size(const struct block *b)
+{
+	size_t size = sizeof(*b) + b->count * sizeof(struct insn) + b->len;
+
+	return (size + 15) & ~15ul;
+}
+
+/* Empties a cache that few blocks are in, at the cost of those. */
+static void empty_small(struct block_cache *bc)
+{
+	for (size_t at = 0; at < bc->used;) {
+		struct block *b = (struct block *)(bc->arena + at);
+
+		bc->bucket[bucket_of(b->host, b->code_size)] = NULL;
+		at += block_size(b);
+	}
+	bc->used = 0;
+	forget_last(bc);
+}
+
+void block_cache_destroy(struct cpu *c)
+{
+	struct block_cache *bc = c->blocks;
+
+	c->blocks = NULL;
+	if (!bc)
+		return;
+	if (bc->used <= SPARE_MAX) {
+		empty_small(bc);
+		if (spare_keep(&spares, bc))
+			return;
+	}
+	munmap(bc, sizeof(*bc));
+}
+
+void block_cache_flush(struct cpu *c)
+{
+	memset(c->blocks->bucket, 0, sizeof(c->blocks->bucket));
+	c->blocks->used = 0;
+	forget_last(c->blocks);
+	if (c->native)
+		native_flush(c->native);
+}
+
 static const u8 *block_bytes(const struct block *b)
 {
 	return (const u8 *)b + b->bytes_off;
 }
 
-/* Do @n bytes of code still read as they did?  No byte beyond is touched. */
-static inline bool same_bytes(const u8 *a, const u8 *b, u32 n)
+static inline bool same_u32(const u8 *a, const u8 *b)
+{
+	u32 x, y;
+
+	memcpy(&x, a, 4);
+	memcpy(&y, b, 4);
+	return x == y;
+}
+
+static inline bool same_u64(const u8 *a, const u8 *b)
 {
 	u64 x, y;
-	u32 i;
 
-	if (n < 8) {
-		for (i = 0; i < n; i++)
-			if (a[i] != b[i])
-				return false;
-		return true;
-	}
-	for (i = 0; i + 8 <= n; i += 8) {
-		memcpy(&x, a + i, 8);
-		memcpy(&y, b + i, 8);
-		if (x != y)
-			return false;
-	}
-	memcpy(&x, a + n - 8, 8);
-	memcpy(&y, b + n - 8, 8);
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
 	return x == y;
+}
+
+static inline bool same_16(const u8 *a, const u8 *b)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)a);
+	__m128i y = _mm_loadu_si128((const __m128i *)b);
+
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+}
+
+/*
+ * Do @n bytes (at least one) of code still read as they did?  No byte beyond
+ * is touched: pieces at the end overlap those before.
+ */
+static inline bool same_bytes(const u8 *a, const u8 *b, u32 n)
+{
+	if (n > 16) {
+		u32 i = 0, last = n - 16;
+
+		do {
+			if (!same_16(a + i, b + i))
+				return false;
+			i += 16;
+		} while (i < last);
+		return same_16(a + last, b + last);
+	}
+	if (n >= 8)
+		return same_u64(a, b) && same_u64(a + n - 8, b + n - 8);
+	if (n >= 4)
+		return same_u32(a, b) && same_u32(a + n - 4, b + n - 4);
+	return a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1];
 }
 
 /* An instruction over 15 bytes long (SDM vol. 2A 2.3.11). */
@@ -108,6 +171,7 @@ static struct block *block_alloc(struct cpu *c, const u8 *host)
 	b->host = host;
 	b->code_size = c->code_size;
 	b->count = b->len = b->cross = 0;
+	b->next[0] = b->next[1] = &bc->none;
 	return b;
 }
 
@@ -119,7 +183,7 @@ static void block_publish(struct cpu *c, struct block *b, const u8 *bytes)
 
 	b->bytes_off = size;
 	memcpy((u8 *)b + size, bytes, b->len);
-	bc->used += (size + b->len + 15) & ~15ul;
+	bc->used += block_size(b);
 	bc->bucket[bucket_of(b->host, b->code_size)] = b;
 }
 
@@ -127,7 +191,7 @@ static void set_fault(struct insn *in, op_fn op)
 {
 	memset(in, 0, sizeof(*in));
 	in->op = op;
-	in->len = 1;
+	in->len = in->end = 1;
 	in->flags = INSN_END;
 }
 
@@ -150,8 +214,8 @@ static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail
 			set_fault(in, r == DECODE_INVALID ? op_ud : op_too_long);
 			in->len = MIN(avail, 15);
 		}
-		in->off = off;
 		off += in->len;
+		in->end = off;
 		b->count++;
 		if (in->flags & INSN_END)
 			break;
@@ -172,7 +236,7 @@ static enum step fetch_crossing(struct cpu *c, u64 lin, const u8 *host, u8 *byte
 }
 
 static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
-			       const struct block **out)
+			       struct block **out)
 {
 	u32 here = PAGE_SIZE - (lin & ~PAGE_MASK);
 	struct block *b;
@@ -182,7 +246,7 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 	b = block_alloc(c, host);
 	if (decode_run(c, b, bytes, 15) == 0) {
 		set_fault(&b->insn[0], op_too_long);
-		b->insn[0].len = 15;
+		b->insn[0].len = b->insn[0].end = 15;
 		b->count = 1;
 	}
 	b->count = 1;
@@ -194,7 +258,7 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 }
 
 static enum step block_make(struct cpu *c, u64 lin, const u8 *host,
-			    const struct block **out)
+			    struct block **out)
 {
 	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), BLOCK_MAX_BYTES);
 	u8 bytes[BLOCK_MAX_BYTES];
@@ -217,30 +281,51 @@ static bool crossing_is_current(struct cpu *c, const struct block *b, u64 lin,
 	u8 bytes[16];
 
 	return fetch_crossing(c, lin, host, bytes) == STEP_NEXT &&
-	       same_bytes(bytes, block_bytes(b), b->len);
+	       !memcmp(bytes, block_bytes(b), b->len);
+}
+
+/* Is @b a block of what is at @host now? */
+static inline bool block_fits(struct cpu *c, const struct block *b, u64 lin,
+			      const u8 *host)
+{
+	if (b->host != host || b->code_size != c->code_size)
+		return false;
+	if (unlikely(b->cross))
+		return crossing_is_current(c, b, lin, host);
+	return same_bytes(host, block_bytes(b), b->len);
+}
+
+/* Not where the last block led before. */
+static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
+							const u8 *host,
+							struct block **out)
+{
+	struct block_cache *bc = c->blocks;
+	struct block *b = bc->bucket[bucket_of(host, c->code_size)];
+
+	if (!b || !block_fits(c, b, lin, host))
+		TRY(block_make(c, lin, host, &b));
+	/* Making one may have emptied the cache: only now is @last certain. */
+	bc->last->next[host != bc->last->host + bc->last->len] = b;
+	*out = b;
+	return STEP_NEXT;
 }
 
 enum step block_get(struct cpu *c, const struct block **out)
 {
+	struct block_cache *bc = c->blocks;
 	u64 lin = cpu_linear_rip(c);
 	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
 	const u8 *host = (const u8 *)(lin + e->addend);
-	const struct block *b;
+	struct block *b;
 
 	if (unlikely((lin ^ e->tag_exec) >= PAGE_SIZE))
 		TRY(mmu_fetch(c, lin, &host));
 
-	b = c->blocks->bucket[bucket_of(host, c->code_size)];
-	if (likely(b && b->host == host && b->code_size == c->code_size)) {
-		if (unlikely(b->cross)) {
-			if (crossing_is_current(c, b, lin, host)) {
-				*out = b;
-				return STEP_NEXT;
-			}
-		} else if (likely(same_bytes(host, block_bytes(b), b->len))) {
-			*out = b;
-			return STEP_NEXT;
-		}
-	}
-	return block_make(c, lin, host, out);
+	b = bc->last->next[host != bc->last->host + bc->last->len];
+	if (unlikely(!block_fits(c, b, lin, host)))
+		TRY(block_search(c, lin, host, &b));
+	bc->last = b;
+	*out = b;
+	return STEP_NEXT;
 }

@@ -17,7 +17,7 @@
 
 enum {
 	BLOCK_MAX_INSNS	= 32,
-	BLOCK_MAX_BYTES	= 240,		/* insn.off is a byte */
+	BLOCK_MAX_BYTES	= 240,		/* insn.end is a byte */
 };
 
 struct block {
@@ -27,6 +27,11 @@ struct block {
 	u8 len;				/* of bytes[], all in one page unless... */
 	u8 cross;			/* ...this many bytes are on the next page */
 	u32 bytes_off;			/* of the snapshot, from the block's start */
+	/*
+	 * Where execution went the last time: by fall-through, by a jump.  Only
+	 * a guess, which spares the hash table; it is checked like any other.
+	 */
+	struct block *next[2];
 	struct insn insn[];
 };
 

@@ -53,7 +53,7 @@ struct insn {
 	u8 vvvv;	/* GPR_OFF of the VEX.vvvv register (BMI) */
 	u8 sub;		/* condition code, ModRM.reg digit, or as the op likes */
 	u8 src_size;	/* MOVZX, MOVSX: bytes of the source; IN, OUT: of data */
-	u8 off;		/* offset of the first byte in its block */
+	u8 end;		/* offset in its block of what follows it */
 };
 
 _Static_assert(sizeof(struct insn) == 48, "a block is an array of these");

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "util/spare.h"
+
 /* -- Classes ------------------------------------------------------------------ */
 
 enum tlb_class mmu_class(const struct cpu *c)
@@ -64,35 +66,6 @@ void mmu_class_changed(struct cpu *c)
 	}
 	c->tlb = &c->mmu->tlb[data_breakpoints(c) || alignment_checked(c) ?
 			      TLB_CHECKED : mmu_class(c)];
-}
-
-/* -- Life --------------------------------------------------------------------- */
-
-/* Anonymous memory: what is never filled is never there. */
-int mmu_create(struct cpu *c)
-{
-	struct mmu *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (m == MAP_FAILED)
-		return -ENOMEM;
-	for (int i = 0; i < NR_TLB_CLASSES; i++) {
-		struct tlb_entry *e = &m->tlb[i].entry[0];
-
-		m->tlb[i].class = i;
-		e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(0);
-	}
-	c->mmu = m;
-	mmu_class_changed(c);
-	return 0;
-}
-
-void mmu_destroy(struct cpu *c)
-{
-	if (c->mmu)
-		munmap(c->mmu, sizeof(*c->mmu));
-	c->mmu = NULL;
-	c->tlb = NULL;
 }
 
 /* -- Entries -------------------------------------------------------------------- */
@@ -235,4 +208,49 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 		if (e->tag_read == page || e->tag_exec == page)
 			tlb_drop(t, i);
 	}
+}
+
+/* -- Life ------------------------------------------------------------------------- */
+
+static struct spares spares;
+
+/* Anonymous memory: what is never filled is never there. */
+static struct mmu *mmu_map(void)
+{
+	struct mmu *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED)
+		return NULL;
+	for (int i = 0; i < NR_TLB_CLASSES; i++) {
+		struct tlb_entry *e = &m->tlb[i].entry[0];
+
+		m->tlb[i].class = i;
+		e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(0);
+	}
+	return m;
+}
+
+int mmu_create(struct cpu *c)
+{
+	struct mmu *m = spare_take(&spares);
+
+	if (!m)
+		m = mmu_map();
+	if (!m)
+		return -ENOMEM;
+	c->mmu = m;
+	mmu_class_changed(c);
+	return 0;
+}
+
+void mmu_destroy(struct cpu *c)
+{
+	if (!c->mmu)
+		return;
+	mmu_flush_all(c);
+	if (!spare_keep(&spares, c->mmu))
+		munmap(c->mmu, sizeof(*c->mmu));
+	c->mmu = NULL;
+	c->tlb = NULL;
 }
