@@ -186,7 +186,7 @@ static int run_masked(struct vcpu *vcpu, bool immediate_exit)
 long vcpu_run(struct kfile *f, void *arg)
 {
 	struct vcpu *vcpu = f->vcpu;
-	const bool immediate_exit = READ_ONCE(vcpu->run->immediate_exit);
+	bool immediate_exit;
 	int ret;
 
 	/*
@@ -196,7 +196,12 @@ long vcpu_run(struct kfile *f, void *arg)
 	if (unlikely(__atomic_load_n(vcpu->requests, __ATOMIC_RELAXED) & STALE))
 		vcpu_take_requests(vcpu, STALE);
 	handler_ran = false;
+	/*
+	 * A handler before this line is seen by immediate_exit, which it sets;
+	 * one after it posts REQ_SIGNAL.  Sampling first would lose a kick.
+	 */
 	WRITE_ONCE(current_vcpu, vcpu);
+	immediate_exit = READ_ONCE(vcpu->run->immediate_exit);
 	vcpu->run->flags = 0;
 
 	if (unlikely(vcpu->sigmask_active))

@@ -101,6 +101,8 @@ FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }
 FAKE enum step cpu_rdmsr(struct cpu *c, u32 i, u64 *v)	{ *v = i; return STEP_NEXT; }
 FAKE enum step cpu_wrmsr(struct cpu *c, u32 i, u64 v)	{ return STEP_NEXT; }
 FAKE void cpu_cpuid(struct cpu *c, u32 l, u32 s, struct cpuid_regs *r)	{ memset(r, 0, sizeof(*r)); }
+FAKE bool host_has(enum feature f)		{ return features[f]; }
+FAKE bool cpu_has_monitor(const struct cpu *c)	{ return features[FEATURE_MONITOR]; }
 FAKE u64 cpu_read_tsc(const struct cpu *c)	{ return 0x1122334455667788; }
 FAKE enum step cpu_hypercall(struct cpu *c)	{ return STEP_NEXT; }
 

@@ -61,6 +61,23 @@ static void real_mode_iret_keeps_vm(void **state)
 	assert_false(cpu.ev.nmi_masked);
 }
 
+/* Of the NMIs that come while one is handled, one is latched (SDM vol. 3A 6.7.1). */
+static void iret_leaves_one_nmi(void **state)
+{
+	enter_real();
+	push32s(3, 0x222, 0x4000, 2);
+	cpu.ev.nmi_masked = true;
+	cpu.ev.nmi_pending = 2;
+	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_int_equal(cpu.ev.nmi_pending, 1);
+
+	/* Not masked: two that came at once are still due. */
+	push32s(3, 0x222, 0x4000, 2);
+	cpu.ev.nmi_pending = 2;
+	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_int_equal(cpu.ev.nmi_pending, 2);
+}
+
 static void entering_protected_mode_keeps_stale_cs(void **state)
 {
 	enter_real();
@@ -213,6 +230,18 @@ static void outer_return_drops_segments(void **state)
 	assert_true(cpu.seg[DS].attr & SEG_ATTR_UNUSABLE);
 	assert_int_equal(cpu.seg[ES].selector, DATA3);
 	assert_true(cpu.rflags & X86_EFLAGS_IF);
+}
+
+/* What a kernel has put into MSR_GS_BASE survives its first IRET to user code. */
+static void outer_return_keeps_bases(void **state)
+{
+	enter_64(0);
+	cpu.seg[GS].base = 0x400000;
+	push64s(5, (u64)HANDLER, (u64)CODE64_3, (u64)X86_EFLAGS_IF, (u64)STACK3, (u64)DATA3);
+	assert_jumped(cpu_iret(&cpu, 8, 0), CODE64_3, HANDLER);
+	assert_true(cpu.seg[GS].attr & SEG_ATTR_UNUSABLE);
+	assert_int_equal(cpu.seg[GS].selector, 0);
+	assert_int_equal(cpu.seg[GS].base, 0x400000);
 }
 
 static const struct {
@@ -413,6 +442,21 @@ static void syscall_by_vendor(void **state)
 	assert_exception(cpu_sysenter(&cpu), EXC_UD, 0);
 }
 
+/* The trap comes at the target, before its first instruction (APM vol. 3, SYSRET). */
+static void sysret_with_tf_traps_at_its_target(void **state)
+{
+	enter_64(0);
+	cpu.efer |= EFER_SCE;
+	cpu.star = 0x0013000800000000;
+	cpu.gpr[RCX] = CODE + 2;
+	cpu.gpr[R11] = X86_EFLAGS_TF | X86_EFLAGS_FIXED;
+	assert_step(STEP_FAULT, cpu_sysret(&cpu, 8));
+	assert_int_equal(cpu.exc.vector, EXC_DB);
+	assert_true(cpu.exc.has_payload && cpu.exc.payload == DR6_BS);
+	assert_int_equal(cpu.rip, CODE + 2);
+	assert_int_equal(cpu.cpl, 3);
+}
+
 static void sysret_intel_checks_rcx(void **state)
 {
 	enter_64(0);
@@ -447,12 +491,14 @@ int main(void)
 		T(entering_protected_mode_keeps_stale_cs), T(bad_jumps_and_calls),
 		T(conforming_keeps_cpl), T(loading_sets_accessed), T(call_and_return_same_level),
 		T(sixteen_bit_code), T(call_gate_copies_parameters), T(call_gate_16_bit),
-		T(call_gate_refused), T(call_gate_64), T(outer_return_drops_segments),
+		T(call_gate_refused), T(call_gate_64), T(iret_leaves_one_nmi), T(outer_return_drops_segments),
+		T(outer_return_keeps_bases),
 		T(bad_returns), T(return_inward_is_refused), T(user_iret_keeps_if_and_iopl),
 		T(sixteen_bit_stack_keeps_upper_esp), T(iret_to_vm86_and_int_back),
 		T(vm86_int_needs_iopl_or_vme), T(iretq_pops_ss_always), T(iretq_to_user),
 		T(iretq_to_compatibility), T(iretq_refuses), T(enabling_long_mode),
 		T(syscall_and_sysret), T(syscall_by_vendor), T(sysret_intel_checks_rcx),
+		T(sysret_with_tf_traps_at_its_target),
 		T(sysenter_and_sysexit),
 	};
 

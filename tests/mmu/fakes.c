@@ -55,6 +55,11 @@ FAKE enum step cpu_raise_pf(struct cpu *c, u64 cr2, u32 error)
 	return STEP_FAULT;
 }
 
+FAKE enum step cpu_insn_completed(struct cpu *c)
+{
+	return STEP_JUMP;
+}
+
 FAKE enum step cpu_emulation_failure(struct cpu *c)
 {
 	c->vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;

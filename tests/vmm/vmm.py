@@ -12,6 +12,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ GUESTS = os.path.join(ROOT, "build", "guest")
 
 BOOT_TIMEOUT = 300
 STEP_TIMEOUT = 90
+# A whole test, whoever runs it; Meson's own limit is longer.
+TEST_TIMEOUT = 600
 
 SKIPPED = 77
 
@@ -224,8 +227,17 @@ def linux(vm_dir, what="shell", guest="amd64", modules=(), console="ttyS0",
             "-append", f"console={console} panic=-1 anykvm={what} {append}"]
 
 
+def interrupted(number, _frame):
+    raise Failure("not done within the time" if number == signal.SIGALRM
+                  else f"signal {number}")
+
+
 def main(test, *arguments):
     """Runs @test(directory, *arguments); exits with its verdict."""
+    # As exceptions these end QEMU too, which may be deaf to anything but KILL.
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupted)
+    signal.alarm(TEST_TIMEOUT)
     with tempfile.TemporaryDirectory(prefix="anykvm-vmm-") as directory:
         try:
             test(directory, *arguments)

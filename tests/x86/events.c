@@ -2,6 +2,8 @@
 /* KVM_GET/SET_VCPU_EVENTS, MP_STATE, NMI, SMI, SET_GUEST_DEBUG, MCE. */
 #include "harness.h"
 
+#include <unistd.h>
+
 #include "x86/api/msr.h"
 
 static struct kfile *vcpu(void **state)
@@ -208,6 +210,27 @@ static void mce_injection(void **state)
 	assert_int_equal(c->ev.exc.vector, EXC_MC);
 }
 
+/* KVM_HC_KICK_CPU just before the HLT of a spinlock's waiter, with IF clear. */
+static void kick_before_hlt_is_not_lost(void **state)
+{
+	static const u8 code[] = { 0xfa, 0xf4, 0xe6, 0x80 };	/* cli; hlt; out %al, $0x80 */
+	struct machine *m = *state;
+	struct kvm_regs regs = { .rip = 0x600, .rflags = 2 };
+	struct kvm_sregs sregs;
+
+	memcpy(m->ram + 0x600, code, sizeof(code));
+	assert_int_equal(call(vcpu(state), KVM_GET_SREGS, &sregs), 0);
+	sregs.cs.base = sregs.cs.selector = 0;
+	assert_int_equal(call(vcpu(state), KVM_SET_SREGS, &sregs), 0);
+	assert_int_equal(call(vcpu(state), KVM_SET_REGS, &regs), 0);
+	vcpu_request(machine_cpu(m)->vcpu, REQ_UNHALT);
+	alarm(10);	/* a lost kick sleeps for ever */
+	assert_int_equal(call(vcpu(state), KVM_RUN, NULL), 0);
+	alarm(0);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_IO);
+	assert_false(machine_cpu(m)->ev.pv_unhalted);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, machine_up, machine_down)
 #define TEST_IRQCHIP(fn) cmocka_unit_test_setup_teardown(fn, machine_up_irqchip, machine_down)
 
@@ -222,6 +245,7 @@ int main(void)
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),
 		TEST_IRQCHIP(mp_states_with_lapic),
+		TEST_IRQCHIP(kick_before_hlt_is_not_lost),
 		TEST(guest_debug),
 		TEST(mce_setup_checks),
 		TEST(mce_injection),

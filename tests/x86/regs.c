@@ -115,6 +115,23 @@ static void sregs_rejects_malformed(void **state)
 	assert_int_equal(call(vcpu(state), KVM_SET_SREGS, BAD_POINTER), -EFAULT);
 }
 
+/* KVM: all bits there are, until the VMM says which the guest has. */
+static void cr4_is_the_hosts_before_cpuid(void **state)
+{
+	struct kvm_cpuid2 none = { 0 };
+	struct kvm_sregs s = sregs(state);
+
+	if (!host_has(FEATURE_SMEP))
+		skip();
+	s.cr4 |= X86_CR4_SMEP;
+	assert_int_equal(call(vcpu(state), KVM_SET_SREGS, &s), 0);
+	s.cr4 = 0;
+	assert_int_equal(call(vcpu(state), KVM_SET_SREGS, &s), 0);
+	assert_int_equal(call(vcpu(state), KVM_SET_CPUID2, &none), 0);
+	s.cr4 = X86_CR4_SMEP;
+	set_sregs_refuses(state, s);
+}
+
 static void reset_image_makes_bsp_runnable(void **state)
 {
 	struct kvm_sregs s = sregs(state);
@@ -287,6 +304,7 @@ int main(void)
 		TEST(set_regs_keeps_mmio_unless_rip_moves),
 		TEST(sregs_round_trip),
 		TEST(sregs_rejects_malformed),
+		TEST(cr4_is_the_hosts_before_cpuid),
 		TEST(reset_image_makes_bsp_runnable),
 		TEST(sregs2_has_pdptrs_in_pae_only),
 		TEST(fpu_round_trip),

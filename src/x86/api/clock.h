@@ -17,11 +17,11 @@ struct pvclock {
 	u32 version;
 	bool guest_stopped;	/* KVMCLOCK_CTRL: flag in the next update */
 	u64 steal_time;		/* MSR value */
-	u64 steal_wall_ns;	/* sampled at entry and at each update */
-	u64 steal_cpu_ns;
+	bool steal_running;	/* the next three are of the last update */
+	pthread_t steal_thread;
+	u64 steal_switches;
+	u64 steal_run_delay;
 	u64 steal_next_tsc;	/* no update before */
-	u64 steal_total;
-	bool steal_running;	/* between steal_time_enter() and _leave() */
 };
 
 /* The guest's page (api: pvclock ABI, Linux Documentation/virt/kvm/x86/msr). */

@@ -93,15 +93,20 @@ static void put_bit(u32 *reg, enum feature f, bool on)
 	*reg = on ? *reg | bit : *reg & ~bit;
 }
 
+/* Without the quirk MONITOR and its bit are switched by IA32_MISC_ENABLE. */
+bool cpu_has_monitor(const struct cpu *c)
+{
+	if (cpu_arch_vm(c)->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		return c->misc_enable & MISC_ENABLE_MWAIT;
+	return cpu_has(c, FEATURE_MONITOR);
+}
+
 static void patch_version(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 {
-	struct arch_vm *vm = cpu_arch_vm(c);
-
 	if (cpu_has(c, FEATURE_XSAVE))
 		put_bit(&e->ecx, FEATURE_OSXSAVE, c->cr4 & X86_CR4_OSXSAVE);
 	put_bit(&e->edx, FEATURE_APIC, c->apic_base & APIC_BASE_EN);
-	if (vm->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
-		put_bit(&e->ecx, FEATURE_MONITOR, c->misc_enable & BIT_ULL(18));
+	put_bit(&e->ecx, FEATURE_MONITOR, cpu_has_monitor(c));
 }
 
 static void patch_xsave(const struct cpu *c, struct kvm_cpuid_entry2 *e)

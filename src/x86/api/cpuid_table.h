@@ -10,6 +10,8 @@
 #define KVM_MAX_CPUID_ENTRIES	256
 #define SIGNATURE_HYGON_EBX	0x6f677948u	/* "Hygo" */
 
+#define MISC_ENABLE_MWAIT	BIT_ULL(18)
+
 enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
 /* One row of cpuid.def. */

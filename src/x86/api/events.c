@@ -182,14 +182,7 @@ long vcpu_set_vcpu_events(struct kfile *f, void *arg)
 /* One is kept while another is being handled, else two (AMD64 APM vol. 2 8.2.3). */
 long vcpu_nmi(struct kfile *f, void *arg)
 {
-	struct cpu *c = kfile_cpu(f);
-	u8 limit = c->ev.nmi_masked || c->ev.nmi_injected ? 1 : 2;
-	u8 n = __atomic_load_n(&c->ev.nmi_pending, __ATOMIC_RELAXED);
-
-	while (n < limit && !__atomic_compare_exchange_n(&c->ev.nmi_pending, &n, n + 1, false,
-							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-	vcpu_events_changed(c);
+	event_post_nmi(kfile_cpu(f));
 	return 0;
 }
 

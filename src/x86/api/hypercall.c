@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VMCALL and VMMCALL (Linux Documentation/virt/kvm/x86/hypercalls.rst): number
- * in RAX, arguments in RBX RCX RDX RSI, result in RAX.  Both instructions are
- * understood whatever the vendor, so none needs patching.
+ * in RAX, arguments in RBX RCX RDX RSI, result in RAX.
  */
 #include <errno.h>
 #include <linux/kvm_para.h>

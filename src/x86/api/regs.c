@@ -5,6 +5,7 @@
 
 #include "x86/api/api.h"
 #include "x86/api/run_state.h"
+#include "x86/cpu/xsave.h"
 #include "x86/mmu/mmu.h"
 
 /* -- General registers -------------------------------------------------------------------- */
@@ -104,6 +105,8 @@ long vcpu_set_fpu(struct kfile *f, void *arg)
 	memcpy(fpu->fxsave + FX_FOP, &in->last_opcode, 2);
 	memcpy(fpu->fxsave + FX_FIP, &in->last_ip, 8);
 	memcpy(fpu->fxsave + FX_FDP, &in->last_dp, 8);
+	/* An ES that does not follow the flags would let the host raise #MF. */
+	fpu_update_es(fpu);
 	for (u32 i = 0; i < 16; i++)
 		memcpy(fpu->vec[i], in->xmm[i], 16);
 	fpu->xinuse |= XFEATURE_X87 | XFEATURE_SSE;

@@ -32,7 +32,9 @@ static int wait_for_sipi(struct cpu *c)
 static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
-	if (c->mmio.count)
+	user_reply_complete(c);
+	/* INS has its data: only the stores to a device are left. */
+	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
 	switch (pio_complete(c)) {
 	case STEP_EXIT:
@@ -69,9 +71,11 @@ static int run_checked(struct cpu *c, bool immediate_exit)
 	if (r)
 		return r;
 	if (!c->lapic) {
-		if (READ_ONCE(run->cr8) > 15)
+		u64 cr8 = READ_ONCE(run->cr8);
+
+		if (cr8 > 15)
 			return -EINVAL;
-		c->cr8 = READ_ONCE(run->cr8);
+		c->cr8 = cr8;
 	}
 	if (vcpu_enter_guest(c->vcpu))
 		mmu_flush_all(c);

@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Steal time (Linux Documentation/virt/kvm/x86/msr.rst): time a vCPU could
- * have run but its thread was not given a CPU.  Between steal_time_enter() and
- * steal_time_leave() the thread does not sleep of its own will, so it is what
- * wall time exceeds the thread's CPU time by.
+ * have run but its thread was not given a CPU, in KVM_RUN or on the way there.
+ * As in KVM it is what the host's scheduler has counted: the run_delay of
+ * /proc/PID/schedstat.
  */
+#include <fcntl.h>
 #include <linux/kvm_para.h>
+#include <stdio.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/mmu/mmu.h"
 
-#define NSEC_PER_SEC	1000000000ull
-/* Reading a thread's CPU time is a system call: not more often than this. */
-#define PERIOD_NS	4000000ull
-
-static u64 now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
+/* How often a guest that runs on is told. */
+#define UPDATES_PER_SEC	250
 
 static bool enabled(const struct cpu *c)
 {
@@ -38,30 +32,62 @@ static struct kvm_steal_time *shared(struct cpu *c)
 	return gpa_to_host(c, c->pvclock->steal_time & KVM_STEAL_VALID_BITS, true);
 }
 
-static void sample(struct pvclock *p)
+/* run_delay of this thread; 0 if the host does not tell. */
+static u64 read_run_delay(void)
 {
-	p->steal_wall_ns = now_ns(CLOCK_MONOTONIC);
-	p->steal_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
-	p->steal_next_tsc = host_tsc() + host_tsc_hz() / (NSEC_PER_SEC / PERIOD_NS);
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	unsigned long long delay = 0;
+	char text[96];
+	ssize_t n;
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	return sscanf(text, "%*u %llu", &delay) == 1 ? delay : 0;
 }
 
-/* Adds what was stolen since the last sample.  Version is odd meanwhile. */
+/* A thread that has not left its CPU has not waited for one, either. */
+static u64 switches(void)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_THREAD, &use);
+	return use.ru_nvcsw + use.ru_nivcsw;
+}
+
+/* What this thread has waited since the last time; 0 if that was another. */
+static u64 stolen_since(struct pvclock *p)
+{
+	bool same = p->steal_running && pthread_equal(p->steal_thread, pthread_self());
+	u64 now = switches(), before = p->steal_run_delay;
+
+	p->steal_next_tsc = host_tsc() + host_tsc_hz() / UPDATES_PER_SEC;
+	if (same && now == p->steal_switches)
+		return 0;
+	p->steal_running = true;
+	p->steal_thread = pthread_self();
+	p->steal_switches = now;
+	p->steal_run_delay = read_run_delay();
+	return same && p->steal_run_delay > before ? p->steal_run_delay - before : 0;
+}
+
+/* Version is odd meanwhile. */
 static void account(struct pvclock *p, struct kvm_steal_time *st)
 {
-	u64 wall = p->steal_wall_ns, cpu = p->steal_cpu_ns;
-	u32 version = READ_ONCE(st->version);
-	s64 stolen;
+	u32 version = READ_ONCE(st->version) | 1;
+	u64 stolen = stolen_since(p);
 
-	sample(p);
-	stolen = (s64)(p->steal_wall_ns - wall) - (s64)(p->steal_cpu_ns - cpu);
-	if (stolen <= 0)
+	if (!stolen)
 		return;
-	p->steal_total += stolen;
-	WRITE_ONCE(st->version, version | 1);
+	WRITE_ONCE(st->version, version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	WRITE_ONCE(st->steal, READ_ONCE(st->steal) + stolen);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	WRITE_ONCE(st->version, (version | 1) + 1);
+	WRITE_ONCE(st->version, version + 1);
 }
 
 void steal_time_update(struct cpu *c)
@@ -94,20 +120,15 @@ static void enter(struct cpu *c)
 		return;
 	if (__atomic_exchange_n(&st->preempted, 0, __ATOMIC_ACQ_REL) & KVM_VCPU_FLUSH_TLB)
 		mmu_flush_all(c);
-	sample(c->pvclock);
-	c->pvclock->steal_running = true;
+	account(c->pvclock, st);
 }
 
 static void leave(struct cpu *c)
 {
 	struct kvm_steal_time *st = shared(c);
 
-	if (!st)
-		return;
-	if (c->pvclock->steal_running)
-		account(c->pvclock, st);
-	c->pvclock->steal_running = false;
-	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
+	if (st)
+		__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
 }
 
 /* KVM_RUN calls this outside its own guard: the page may have gone. */

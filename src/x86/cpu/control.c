@@ -100,7 +100,8 @@ static const struct {
 
 /*
  * KVM: the bits of the first Pentiums are writable whatever CPUID says, later
- * ones only if the guest has the feature.
+ * ones only if the guest has the feature; all that there are before the VMM
+ * has said what the guest has.
  */
 u64 cpu_cr4_allowed(const struct cpu *c)
 {
@@ -109,7 +110,8 @@ u64 cpu_cr4_allowed(const struct cpu *c)
 		      X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
 
 	for (u32 i = 0; i < ARRAY_SIZE(cr4_features); i++)
-		if (cpu_has(c, cr4_features[i].feature))
+		if (c->cpuid ? cpu_has(c, cr4_features[i].feature) :
+			       host_has(cr4_features[i].feature))
 			allowed |= cr4_features[i].bit;
 	return allowed;
 }
@@ -250,7 +252,7 @@ static enum step dr_access(struct cpu *c, u32 *n)
 		return cpu_raise_ud(c);
 	if (*n == 4 || *n == 5)
 		*n += 2;
-	if (c->dr7 & DR7_GD)
+	if (cpu_effective_dr7(c) & DR7_GD)
 		return cpu_raise_db(c, DR6_BD);
 	return STEP_NEXT;
 }

@@ -95,6 +95,8 @@ enum step cpu_rsm(struct cpu *c);
 
 /* -- debug.c: breakpoints -------------------------------------------------- */
 
+/* DR7 as it works: the guest's, or the debugger's in its place. */
+u64 cpu_effective_dr7(const struct cpu *c);
 /* True if any data or instruction breakpoint, TF or guest debug is active. */
 bool cpu_debug_active(const struct cpu *c);
 /* Is there an instruction breakpoint at @linear?  Its DR6 bits in *dr6. */
@@ -112,6 +114,7 @@ enum step cpu_wrmsr(struct cpu *c, u32 index, u64 data);
 
 struct cpuid_regs { u32 eax, ebx, ecx, edx; };
 void cpu_cpuid(struct cpu *c, u32 leaf, u32 subleaf, struct cpuid_regs *out);
+bool cpu_has_monitor(const struct cpu *c);
 
 /* -- clock.c (x86/api) ------------------------------------------------------- */
 
@@ -135,10 +138,16 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val);
 int cpu_loop(struct cpu *c);
 
 /*
- * Executes the instruction whose MMIO userspace has just completed, to its
- * end.  True if it exits again (its next fragment).
+ * Executes the instruction whose MMIO userspace has just completed, or has
+ * answered, to its end.  True if it exits again (its next fragment).
  */
 bool cpu_finish_insn(struct cpu *c);
+
+/*
+ * An instruction has been completed outside the loop.  STEP_FAULT: a trap-class
+ * #DB is due.  STEP_EXIT: userspace is stepping.  Otherwise STEP_JUMP.
+ */
+enum step cpu_insn_completed(struct cpu *c);
 
 /* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
 enum step cpu_halt(struct cpu *c);

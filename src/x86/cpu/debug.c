@@ -18,6 +18,11 @@ static struct breakpoints breakpoints(const struct cpu *c)
 	return (struct breakpoints){ c->dr, c->dr7 };
 }
 
+u64 cpu_effective_dr7(const struct cpu *c)
+{
+	return breakpoints(c).dr7;
+}
+
 static bool bp_enabled(u64 dr7, u32 i)
 {
 	return dr7 >> (i * 2) & 3;

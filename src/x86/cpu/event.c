@@ -19,11 +19,12 @@ static void event_interrupt(struct cpu *c)
 
 void event_post_nmi(struct cpu *c)
 {
+	u8 limit = READ_ONCE(c->ev.nmi_masked) || READ_ONCE(c->ev.nmi_injected) ? 1 : 2;
 	u8 n = __atomic_load_n(&c->ev.nmi_pending, __ATOMIC_RELAXED);
 
-	/* KVM: one NMI may wait behind one in progress (kvm-api 4.64). */
+	/* KVM: one NMI may wait behind one in progress (api.rst 4.64). */
 	do {
-		if (n >= 2)
+		if (n >= limit)
 			break;
 	} while (!__atomic_compare_exchange_n(&c->ev.nmi_pending, &n, n + 1, false,
 					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
@@ -281,7 +282,7 @@ bool event_wakes(struct cpu *c)
 {
 	struct events *ev = &c->ev;
 
-	return ev->exc_pending || ev->exc_injected || ev->irq_injected ||
+	return ev->pv_unhalted || ev->exc_pending || ev->exc_injected || ev->irq_injected ||
 	       ev->nmi_injected || ev->triple_fault ||
 	       (READ_ONCE(ev->nmi_pending) && !ev->nmi_masked) ||
 	       (READ_ONCE(ev->smi_pending) && !c->smm) ||
@@ -295,6 +296,7 @@ static bool sleep_if_idle(struct cpu *c)
 		return false;
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
+		c->ev.pv_unhalted = false;
 		return false;
 	}
 	steal_time_leave(c);
@@ -317,8 +319,9 @@ static void requests_process(struct cpu *c, u32 req)
 		cpu_mode_changed(c);
 	if (req & REQ_CLOCK)
 		clock_update(c);
-	if ((req & REQ_UNHALT) && c->mp_state == KVM_MP_STATE_HALTED)
-		c->mp_state = KVM_MP_STATE_RUNNABLE;
+	steal_time_update(c);
+	if (req & REQ_UNHALT)
+		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
 		event_accept_init(c);
 }

@@ -359,6 +359,12 @@ enum step cpu_icebp(struct cpu *c, u64 rip_next)
 		.vector = EXC_DB, .ext = ERR_EXT, .rip = rip_next,
 		.rflags = cpu_rflags(c) & ~X86_EFLAGS_RF,
 	};
+	enum step st = deliver(c, &d);
 
-	return deliver(c, &d);
+	/* Data breakpoints that MOV SS has put off come with the same #DB. */
+	if (st == STEP_JUMP) {
+		c->dr6 |= c->pending_db;
+		c->pending_db = 0;
+	}
+	return st;
 }

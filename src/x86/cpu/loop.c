@@ -12,6 +12,7 @@
 
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/protect.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
@@ -66,28 +67,49 @@ static bool single_step_exit(struct cpu *c)
 	return true;
 }
 
-/* Instruction breakpoints come before the instruction (SDM vol. 3B 17.3.1.1). */
+static bool after_mov_ss(const struct cpu *c)
+{
+	return c->ev.shadow & KVM_X86_SHADOW_INT_MOV_SS;
+}
+
+/*
+ * Instruction breakpoints come before the instruction; on Intel's processors
+ * there are none right after MOV SS or POP SS (SDM vol. 3B 17.3.1.1).
+ */
 static bool insn_breakpoint(struct cpu *c)
 {
 	u64 dr6 = 0;
 
 	if ((c->rflags & X86_EFLAGS_RF) || !cpu_debug_active(c) ||
+	    (after_mov_ss(c) && !cpu_amd_like(c)) ||
 	    !cpu_insn_breakpoint(c, cpu_linear_rip(c), &dr6))
 		return false;
 	cpu_raise_db(c, dr6);
 	return true;
 }
 
-/* Trap-class #DB: single step and data breakpoints (SDM vol. 3B 17.3.1.2-4). */
+/*
+ * Trap-class #DB: single step and data breakpoints (SDM vol. 3B 17.3.1.2-4).
+ * MOV SS and POP SS put the latter off, and are not stepped (SDM vol. 3A 6.8.3).
+ */
 static bool trap_after(struct cpu *c, bool tf)
 {
 	u64 dr6 = c->pending_db | (tf ? DR6_BS : 0);
 
+	if (after_mov_ss(c))
+		return false;
 	c->pending_db = 0;
 	if (!dr6)
 		return false;
 	cpu_raise_db(c, dr6);
 	return true;
+}
+
+enum step cpu_insn_completed(struct cpu *c)
+{
+	if (trap_after(c, c->rflags & X86_EFLAGS_TF))
+		return STEP_FAULT;
+	return single_step_exit(c) ? STEP_EXIT : STEP_JUMP;
 }
 
 enum one_result { ONE_DONE, ONE_EXIT };
@@ -145,10 +167,12 @@ static enum one_result step_one(struct cpu *c)
 
 bool cpu_finish_insn(struct cpu *c)
 {
-	while (c->mmio.count && !c->ev.exc_injected && !c->ev.irq_injected &&
-	       !c->ev.nmi_injected)
+	if (c->ev.exc_injected || c->ev.irq_injected || c->ev.nmi_injected)
+		return false;
+	do {
 		if (step_one(c) == ONE_EXIT)
 			return true;
+	} while (c->mmio.count);
 	return false;
 }
 

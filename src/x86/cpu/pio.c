@@ -172,7 +172,7 @@ static enum step pio_finish(struct cpu *c)
 	c->rflags &= ~X86_EFLAGS_RF;
 	c->ev.shadow = 0;
 	note_io_breakpoints(c, c->pio.port, c->pio.size);
-	return STEP_JUMP;
+	return cpu_insn_completed(c);
 }
 
 static enum step ins_store(struct cpu *c, u8 asz, u8 size, u64 v)
@@ -196,14 +196,17 @@ static enum step ins_complete(struct cpu *c)
 		step = ins_store(c, p->asz, p->size, v);
 		if (step != STEP_NEXT) {
 			p->waiting = step == STEP_EXIT;
+			if (step == STEP_FAULT)
+				mmio_retire(c);
 			return step;
 		}
+		mmio_retire(c);
 		string_advance(c, GPR_OFF(RDI), p->asz, p->size, 1);
 		if (p->rep)
 			string_commit(c, p->asz, 1);
 		p->done++;
+		mmio_retire(c);
 	}
-	mmio_retire(c);
 	if (!p->rep || !string_count(c, p->asz))
 		return pio_finish(c);
 	p->waiting = false;
@@ -219,6 +222,7 @@ enum step pio_complete(struct cpu *c)
 		return STEP_NEXT;
 	if (linear_rip(c) != p->linear_rip) {
 		p->waiting = false;
+		mmio_retire(c);
 		return STEP_NEXT;
 	}
 	c->insn = NULL;

@@ -99,7 +99,10 @@ void seg_set_flat(struct segment *s, u16 sel, u32 attr);
 void seg_set_null(struct segment *s, u16 sel, u8 dpl);
 /* VM86: every segment is a 64 KiB read-write one at DPL 3. */
 void seg_set_vm86(struct segment *s, u16 sel);
-/* ES, FS, GS, DS that the new, lower privilege may not have are made null. */
+/*
+ * ES, FS, GS, DS that the new, lower privilege may not have are made null.
+ * Intel: base and limit stay, which 64-bit code sees in FS and GS.
+ */
 void seg_drop_privileged(struct cpu *c);
 
 /*

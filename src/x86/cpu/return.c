@@ -217,11 +217,23 @@ static enum step iret_any(struct cpu *c, u8 osz, u64 rip_next)
 	return iret_protected(c, osz);
 }
 
+/* One NMI at most has been latched while they were masked (SDM vol. 3A 6.7.1). */
+static void unmask_nmi(struct cpu *c)
+{
+	u8 two = 2;
+
+	if (!c->ev.nmi_masked)
+		return;
+	__atomic_compare_exchange_n(&c->ev.nmi_pending, &two, 1, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	c->ev.nmi_masked = false;
+}
+
 enum step cpu_iret(struct cpu *c, u8 osz, u64 rip_next)
 {
 	enum step st = iret_any(c, osz, rip_next);
 
 	if (st == STEP_JUMP)
-		c->ev.nmi_masked = false;	/* SDM vol. 3A 6.7.1 */
+		unmask_nmi(c);
 	return st;
 }

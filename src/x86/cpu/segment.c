@@ -122,10 +122,8 @@ void seg_drop_privileged(struct cpu *c)
 
 		if (attr_is_conforming(s->attr) || attr_dpl(s->attr) >= c->cpl)
 			continue;
-		if (!(s->attr & SEG_ATTR_UNUSABLE))
-			seg_set_null(s, 0, 0);
-		else
-			s->selector = 0;
+		s->attr = SEG_ATTR_UNUSABLE;
+		s->selector = 0;
 	}
 }
 

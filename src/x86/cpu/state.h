@@ -72,6 +72,7 @@ struct events {
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	u8 shadow;		/* KVM_X86_SHADOW_INT_*: no interrupt after this insn */
+	bool pv_unhalted;	/* KVM_HC_KICK_CPU came: the next HLT does not sleep */
 	u8 sipi_vector;
 	u8 latched;		/* BIT(0) INIT, BIT(1) SIPI; atomic */
 };

@@ -69,7 +69,8 @@ enum step cpu_sysret(struct cpu *c, u8 osz)
 	else
 		cpu_set_rflags(c, cpu_rflags(c) | X86_EFLAGS_IF);
 	load_flat(c, (osz == 8 ? base + 16 : base) | 3, (base + 8) | 3, osz == 8, ATTR_USER);
-	return STEP_JUMP;
+	/* Unlike IRET and POPF it traps before the next instruction. */
+	return c->rflags & X86_EFLAGS_TF ? cpu_raise_db(c, DR6_BS) : STEP_JUMP;
 }
 
 enum step cpu_sysenter(struct cpu *c)

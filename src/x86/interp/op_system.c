@@ -71,6 +71,7 @@ enum step op_rdtscp(struct cpu *c, const struct insn *in)
 {
 	TRY(need_feature(c, FEATURE_RDTSCP));
 	TRY(need_tsc(c));
+	__builtin_ia32_lfence();	/* it waits for what precedes it (SDM vol. 2B) */
 	set_edx_eax(c, cpu_read_tsc(c));
 	c->gpr[RCX] = (u32)c->tsc_aux;
 	return STEP_NEXT;
@@ -231,24 +232,34 @@ enum step op_clzero(struct cpu *c, const struct insn *in)
 /* -- What belongs to virtualization ------------------------------------------------------------ */
 
 /*
- * KVM: either vendor's instruction is a hypercall while the quirk that patches
- * it stands; otherwise only the guest's own one.
+ * KVM overwrites the other vendor's hypercall instruction with the guest's own
+ * and has it executed again; it is invalid if that quirk is disabled.
  */
-static enum step hypercall(struct cpu *c, bool own)
+static enum step patch_hypercall(struct cpu *c, const struct insn *in, const u8 *own, u32 n)
 {
-	if (!own && (c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN))
+	if (c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
 		return cpu_raise_ud(c);
-	return cpu_hypercall(c);
+	TRY(need_cpl0(c));
+	TRY(mem_write(c, cpu_linear_rip(c) + in->len - n, own, n));
+	return STEP_JUMP;
 }
 
 enum step op_vmcall(struct cpu *c, const struct insn *in)
 {
-	return hypercall(c, !cpu_amd_like(c));
+	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9 };
+
+	if (cpu_amd_like(c))
+		return patch_hypercall(c, in, vmmcall, sizeof(vmmcall));
+	return cpu_hypercall(c);
 }
 
 enum step op_vmmcall(struct cpu *c, const struct insn *in)
 {
-	return hypercall(c, cpu_amd_like(c));
+	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1 };
+
+	if (!cpu_amd_like(c))
+		return patch_hypercall(c, in, vmcall, sizeof(vmcall));
+	return cpu_hypercall(c);
 }
 
 /* KVM: MONITOR and MWAIT do nothing, or are invalid without the quirk. */
@@ -257,7 +268,7 @@ enum step op_mwait(struct cpu *c, const struct insn *in)
 	const u64 quirk = 1 << 6;	/* KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS */
 
 	if (c->cpl || ((c->vcpu->vm->arch->disabled_quirks & quirk) &&
-		       !cpu_has(c, FEATURE_MONITOR)))
+		       !cpu_has_monitor(c)))
 		return cpu_raise_ud(c);
 	return STEP_NEXT;
 }

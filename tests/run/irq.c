@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* HLT, interrupts, timers and IPIs with an interrupt controller in the kernel. */
+#include "guest.h"
+
+GUEST_BLOB(irq_handler);
+GUEST_BLOB(irq_handler_x2);
+GUEST_BLOB(irq_nmi_handler);
+GUEST_BLOB(irq_handler_pic);
+GUEST_BLOB(irq_sleep);
+GUEST_BLOB(irq_sleep_x2);
+GUEST_BLOB(irq_hlt);
+GUEST_BLOB(irq_timer);
+GUEST_BLOB(irq_deadline);
+GUEST_BLOB(irq_pit);
+GUEST_BLOB(irq_bsp);
+GUEST_BLOB(irq_ap);
+GUEST_BLOB(irq_ping);
+GUEST_BLOB(irq_ping_x2);
+GUEST_BLOB(irq_window);
+
+enum { HANDLER = 0x20000, NMI_HANDLER = 0x21000, CODE_1 = GUEST_CODE + 0x1000 };
+
+static void set_args(struct guest *g, u32 i, u64 rdi, u64 rsi, u64 rdx)
+{
+	struct kvm_regs r;
+
+	guest_regs(g, i, &r);
+	r.rdi = rdi;
+	r.rsi = rsi;
+	r.rdx = rdx;
+	guest_set_regs(g, i, &r);
+}
+
+static void prepare(struct guest *g, u32 flags, u32 nr)
+{
+	guest_create(g, flags, nr);
+	guest_load(g, HANDLER, irq_handler);
+	guest_load(g, NMI_HANDLER, irq_nmi_handler);
+	guest_gate(g, 0x30, HANDLER);
+	guest_gate(g, 2, NMI_HANDLER);
+}
+
+#define START(flags, name) struct guest g; prepare(&g, flags, 1);	\
+	guest_load(&g, GUEST_CODE, name); guest_long(&g, 0, GUEST_CODE)
+
+static u64 count(struct guest *g)
+{
+	return *guest_word(g, 0x40000);
+}
+
+static void assert_done(struct guest *g, int exit)
+{
+	assert_int_equal(exit, KVM_EXIT_IO);
+	assert_int_equal(g->run[0]->io.port, 0x10);
+}
+
+static int send_msi(struct guest *g, u32 vector)
+{
+	struct kvm_msi m = { .address_lo = 0xfee00000, .data = vector };
+
+	return kvm_ioctl(g->vm, KVM_SIGNAL_MSI, &m);
+}
+
+/* -- HLT -------------------------------------------------------------------------- */
+
+static void msi_wakes_hlt(void **state)
+{
+	START(GUEST_IRQCHIP, irq_sleep);
+	struct runner r;
+
+	set_args(&g, 0, 200, 0, 0);
+	runner_start(&r, &g, 0);
+	assert_soon(*guest_word(&g, 0x40010) == 1);
+	for (u32 i = 1; i <= 200; i++) {
+		assert_true(send_msi(&g, 0x30) > 0);
+		assert_soon(count(&g) == i);
+	}
+	assert_done(&g, runner_join(&r));
+	guest_destroy(&g);
+}
+
+static u32 mp_state(struct guest *g)
+{
+	struct kvm_mp_state s;
+
+	assert_ok(kvm_ioctl(g->vcpu[0], KVM_GET_MP_STATE, &s));
+	return s.mp_state;
+}
+
+/* A signal ends the sleep, which goes on in the next run. */
+static void signal_interrupts_hlt(void **state)
+{
+	START(GUEST_IRQCHIP, irq_hlt);
+	struct runner r;
+
+	for (int i = 0; i < 20; i++) {
+		runner_start(&r, &g, 0);
+		usleep(1000);
+		assert_int_equal(runner_stop(&r), -EINTR);
+		assert_int_equal(g.run[0]->exit_reason, KVM_EXIT_INTR);
+		if (i)
+			assert_int_equal(mp_state(&g), KVM_MP_STATE_HALTED);
+	}
+	assert_int_equal(*guest_word(&g, 0x40010), 0);
+	guest_destroy(&g);
+}
+
+static void nmi_wakes_hlt(void **state)
+{
+	START(GUEST_IRQCHIP, irq_hlt);
+	struct runner r;
+
+	runner_start(&r, &g, 0);
+	usleep(1000);
+	for (u32 i = 1; i <= 20; i++) {
+		int other = g.vcpu[0];
+
+		/* KVM_NMI is a vCPU ioctl: it waits until the run returns. */
+		r.stop = true;
+		while (!r.done) {
+			pthread_kill(r.thread, SIGUSR1);
+			usleep(100);
+		}
+		runner_join(&r);
+		assert_ok(kvm_ioctl_val(other, KVM_NMI, 0));
+		runner_start(&r, &g, 0);
+		assert_soon(*guest_word(&g, 0x40008) == i);
+		assert_soon(*guest_word(&g, 0x40010) == i);
+	}
+	assert_int_equal(runner_stop(&r), -EINTR);
+	guest_destroy(&g);
+}
+
+/* -- Timers ------------------------------------------------------------------------- */
+
+enum { LVT_PERIODIC = 1 << 17 };
+
+static void lapic_timer_one_shot(void **state)
+{
+	START(GUEST_IRQCHIP, irq_timer);
+	u64 t = now_ns();
+
+	set_args(&g, 0, 1, 0x30, 20000000);	/* 1 GHz: 20 ms */
+	assert_done(&g, guest_run(&g, 0));
+	assert_true(now_ns() - t >= 20000000);
+	assert_int_equal(count(&g), 1);
+	assert_int_equal(guest_rax(&g, 0), 0);
+	guest_destroy(&g);
+}
+
+static void lapic_timer_periodic(void **state)
+{
+	START(GUEST_IRQCHIP, irq_timer);
+	u64 t = now_ns();
+
+	set_args(&g, 0, 20, 0x30 | LVT_PERIODIC, 2000000);
+	assert_done(&g, guest_run(&g, 0));
+	t = now_ns() - t;
+	assert_true(t >= 38000000);
+	assert_true(guest_rax(&g, 0) <= 2000000);
+	guest_destroy(&g);
+}
+
+static void tsc_deadline(void **state)
+{
+	START(GUEST_IRQCHIP, irq_deadline);
+	u64 t = now_ns();
+
+	set_args(&g, 0, 1, 0, 20000000);
+	assert_done(&g, guest_run(&g, 0));
+	assert_int_equal(count(&g), 1);
+	assert_true((int64_t)guest_rax(&g, 0) >= 0);	/* never early */
+	assert_true(now_ns() - t < 2000000000);
+	guest_destroy(&g);
+}
+
+static void pit_through_pic(void **state)
+{
+	START(GUEST_IRQCHIP | GUEST_PIT, irq_pit);
+	u64 t = now_ns();
+
+	guest_load(&g, HANDLER, irq_handler_pic);
+	set_args(&g, 0, 20, 0, 0);
+	assert_done(&g, guest_run(&g, 0));
+	assert_true(now_ns() - t >= 17000000);
+	assert_int_equal(count(&g), 20);
+	guest_destroy(&g);
+}
+
+/* -- IPIs ------------------------------------------------------------------------------ */
+
+static void init_sipi(void **state)
+{
+	struct kvm_sregs s;
+	struct runner r[2];
+	struct guest g;
+
+	prepare(&g, GUEST_IRQCHIP, 2);
+	guest_load(&g, GUEST_CODE, irq_bsp);
+	guest_load(&g, 0x12000, irq_ap);
+	guest_long(&g, 0, GUEST_CODE);
+	set_args(&g, 0, 0, 0x12, 0);
+	runner_start(&r[1], &g, 1);
+	usleep(1000);
+	runner_start(&r[0], &g, 0);
+	assert_soon(*guest_word(&g, 0x40020) == 0x1234);
+	assert_int_equal(runner_stop(&r[0]), -EINTR);
+	assert_int_equal(runner_stop(&r[1]), -EINTR);
+	assert_ok(kvm_ioctl(g.vcpu[1], KVM_GET_SREGS, &s));
+	assert_int_equal(s.cs.selector, 0x1200);
+	assert_int_equal(s.cs.base, 0x12000);
+	guest_destroy(&g);
+}
+
+static void ping(bool x2)
+{
+	struct runner r[2];
+	struct guest g;
+
+	prepare(&g, GUEST_IRQCHIP, 2);
+	if (x2) {
+		guest_load(&g, GUEST_CODE, irq_ping_x2);
+		guest_load(&g, CODE_1, irq_sleep_x2);
+		guest_load(&g, HANDLER, irq_handler_x2);
+	} else {
+		guest_load(&g, GUEST_CODE, irq_ping);
+		guest_load(&g, CODE_1, irq_sleep);
+	}
+	guest_long(&g, 0, GUEST_CODE);
+	guest_long(&g, 1, CODE_1);
+	set_args(&g, 0, 300, 1, 0);
+	set_args(&g, 1, 1000000, 0, 0);
+	runner_start(&r[1], &g, 1);
+	runner_start(&r[0], &g, 0);
+	assert_done(&g, runner_join(&r[0]));
+	assert_int_equal(runner_stop(&r[1]), -EINTR);
+	assert_int_equal(count(&g), 300);
+	guest_destroy(&g);
+}
+
+static void ipi_xapic(void **state)
+{
+	ping(false);
+}
+
+static void ipi_x2apic(void **state)
+{
+	ping(true);
+}
+
+/* -- An interrupt controller in userspace ------------------------------------------------ */
+
+static void interrupt_window(void **state)
+{
+	struct kvm_interrupt irq = { 0x30 };
+	START(GUEST_PLAIN, irq_window);
+	struct kvm_regs r;
+
+	g.run[0]->request_interrupt_window = 1;
+	assert_done(&g, guest_run(&g, 0));
+	assert_false(g.run[0]->if_flag);
+	assert_false(g.run[0]->ready_for_interrupt_injection);
+	/* After the instruction that follows STI. */
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IRQ_WINDOW_OPEN);
+	assert_true(g.run[0]->if_flag);
+	assert_true(g.run[0]->ready_for_interrupt_injection);
+	guest_regs(&g, 0, &r);
+	assert_int_equal((u32)r.rcx, 1);
+	g.run[0]->request_interrupt_window = 0;
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_INTERRUPT, &irq));
+	/* The handler's EOI has nobody to go to but us. */
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_MMIO);
+	assert_int_equal(g.run[0]->mmio.phys_addr, 0xfee000b0);
+	assert_int_equal(count(&g), 1);
+	guest_destroy(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(msi_wakes_hlt),
+		cmocka_unit_test(signal_interrupts_hlt),
+		cmocka_unit_test(nmi_wakes_hlt),
+		cmocka_unit_test(lapic_timer_one_shot),
+		cmocka_unit_test(lapic_timer_periodic),
+		cmocka_unit_test(tsc_deadline),
+		cmocka_unit_test(pit_through_pic),
+		cmocka_unit_test(init_sipi),
+		cmocka_unit_test(ipi_xapic),
+		cmocka_unit_test(ipi_x2apic),
+		cmocka_unit_test(interrupt_window),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

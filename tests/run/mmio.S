@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "code.h"
+
+/* RBX: the address. */
+BEGIN mmio_reads
+	xor	%eax, %eax
+	dec	%rax
+	movb	(%rbx), %al
+	movw	2(%rbx), %cx
+	movl	4(%rbx), %edx
+	movq	8(%rbx), %rsi
+	hlt
+END mmio_reads
+
+BEGIN mmio_writes
+	mov	$0x1122334455667788, %rax
+	movb	%al, (%rbx)
+	movw	%ax, (%rbx)
+	movl	%eax, (%rbx)
+	movq	%rax, (%rbx)
+	hlt
+END mmio_writes
+
+BEGIN mmio_load
+	movq	(%rbx), %rax
+	hlt
+END mmio_load
+
+BEGIN mmio_store
+	mov	$0x1122334455667788, %rax
+	movq	%rax, (%rbx)
+	hlt
+END mmio_store
+
+BEGIN mmio_sse
+	movdqu	(%rbx), %xmm1
+	movdqu	%xmm1, 32(%rbx)
+	hlt
+END mmio_sse
+
+BEGIN mmio_rmw
+	lock addl $5, (%rbx)
+	mov	$7, %eax
+	xchg	%eax, (%rbx)
+	hlt
+END mmio_rmw
+
+BEGIN mmio_push
+	mov	%rbx, %rsp
+	mov	$0xabcdef, %eax
+	push	%rax
+	pop	%rcx
+	hlt
+END mmio_push
+
+BEGIN mmio_movs
+	mov	%rbx, %rdi
+	mov	$0x40000, %esi
+	mov	$2, %ecx
+	rep movsl
+	hlt
+END mmio_movs
+
+BEGIN mmio_jump
+	jmp	*%rbx
+END mmio_jump
