@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """QEMU's gdbstub: break, step and continue, over the remote protocol."""
 
+import argparse
 import os
 import re
 import socket
@@ -81,12 +82,12 @@ def break_and_step(vm, gdb, address, kind):
         raise vmm.Failure("single steps do not advance")
 
 
-def gdbstub(directory):
+def gdbstub(directory, options):
     path = os.path.join(directory, "gdb")
     arguments = vmm.linux(directory, append="nokaslr")
     arguments += ["-chardev", f"socket,id=gdb,path={path},server=on,wait=off",
                   "-gdb", "chardev:gdb"]
-    with vmm.Vm(*arguments) as vm:
+    with vmm.Vm(*arguments, smp=options.smp) as vm:
         vm.boot_to_shell()
         line = vm.sh(f"grep -w {SYSCALL} /proc/kallsyms")
         address = int(re.search(r"^([0-9a-f]{16}) ", line, re.M).group(1), 16)
@@ -102,4 +103,6 @@ def gdbstub(directory):
         vm.wait_exit()
 
 
-vmm.main(gdbstub)
+parser = argparse.ArgumentParser()
+parser.add_argument("--smp", type=int, default=1)
+vmm.main(gdbstub, parser.parse_args())
