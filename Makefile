@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-full check-kvm bench install clean help
+.PHONY: all demo check check-full check-kvm check-selftests soak bench install clean help
 
 all:
 	@scripts/install-deps build
@@ -24,6 +24,16 @@ check-kvm:
 	@scripts/install-deps build test
 	@scripts/check-kvm
 
+check-selftests:
+	@scripts/install-deps build selftests
+	@scripts/build build -Dtests=false
+	@scripts/check-selftests
+
+soak:
+	@scripts/install-deps build demo
+	@scripts/build build -Dtests=false
+	@scripts/soak
+
 bench:
 	@scripts/install-deps build test
 	@scripts/build build
@@ -41,6 +51,8 @@ help:
 	@echo "make check      build and run all tests"
 	@echo "make check-full the same with every variant of a guest"
 	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
+	@echo "make check-selftests  run KVM's own selftests (a quarter of an hour)"
+	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"
 	@echo "make install    install what make has built"
 	@echo "make clean      remove the build directories"

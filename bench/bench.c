@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 
 #include "anykvm.h"
 
-enum { RUNS = 7, MEM_SIZE = 4 << 20, CODE = 0x10000, STACK = 0x80000, PT = 0x1000 };
+enum { RUNS = 7, MEM_SIZE = 4 << 20, CODE = 0x10000, STACK = 0x80000, PT = 0x1000,
+       GDT = 0x8000, IDT = 0x9000 };
 
 static int sys_fd;
 static const char *only;	/* benchmarks whose name has this in it */
@@ -57,7 +59,7 @@ static void close_hinted(int fd)
 /* -- A VM in long mode ---------------------------------------------------- */
 
 struct guest {
-	int vm, vcpu;
+	int vm, vcpu, irqchip;
 	unsigned char *mem;
 	struct kvm_run *run;
 };
@@ -103,6 +105,8 @@ static void guest_open(struct guest *g)
 	long size = X(sys_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	g->vm = X(sys_fd, KVM_CREATE_VM, 0);
+	if (g->irqchip)
+		X(g->vm, KVM_CREATE_IRQCHIP, 0);
 	g->vcpu = X(g->vm, KVM_CREATE_VCPU, 0);
 	g->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -222,9 +226,141 @@ static void bench_mips(struct guest *g, const char *name, const void *code,
 	report(name, v, "MIPS");
 }
 
+/* -- Memory: what a VM with one vCPU adds before it runs ---------------------- */
+
+static double resident_kib(void)
+{
+	long size, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%ld %ld", &size, &resident) != 2)
+		die("/proc/self/statm");
+	fclose(f);
+	return resident * (sysconf(_SC_PAGESIZE) / 1024.0);
+}
+
+static void bench_memory_use(void)
+{
+	const char *name = "resident memory per VM and vCPU";
+	enum { N = 64 };
+	int vm[N], vcpu[N];
+	double before, after;
+
+	if (!chosen(name))
+		return;
+	before = resident_kib();
+	for (int i = 0; i < N; i++) {
+		vm[i] = X(sys_fd, KVM_CREATE_VM, 0);
+		vcpu[i] = X(vm[i], KVM_CREATE_VCPU, 0);
+	}
+	after = resident_kib();
+	for (int i = 0; i < N; i++) {
+		close_hinted(vcpu[i]);
+		close_hinted(vm[i]);
+	}
+	printf("%-34s %9.1f KiB\n", name, (after - before) / N);
+}
+
+/* -- Waking a vCPU that sleeps in HLT, from another thread ---------------------- */
+
+extern const char bench_kick[], bench_kick_end[], bench_kick_nmi[];
+
+static double wall(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec * 1e-9;
+}
+
+struct kicked {
+	struct guest *g;
+	double exit_time;
+	int exits;		/* atomic; published after exit_time */
+	int stop;
+};
+
+static void *kicked_main(void *arg)
+{
+	struct kicked *k = arg;
+
+	while (!__atomic_load_n(&k->stop, __ATOMIC_ACQUIRE)) {
+		X(k->g->vcpu, KVM_RUN, 0);
+		k->exit_time = wall();
+		__atomic_add_fetch(&k->exits, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* NMIs arrive through the gate of vector 2. */
+static void interrupt_tables(struct guest *g)
+{
+	unsigned long *gdt = (void *)(g->mem + GDT), *gate = (void *)(g->mem + IDT + 2 * 16);
+	unsigned long handler = CODE + (bench_kick_nmi - bench_kick);
+	struct kvm_sregs s;
+
+	gdt[1] = 0x00af9b000000ffff;	/* 64-bit code */
+	gdt[2] = 0x00cf93000000ffff;	/* data */
+	gate[0] = (handler & 0xffff) | 8ul << 16 | 0x8eul << 40 | (handler >> 16 & 0xffff) << 48;
+	gate[1] = 0;
+	X(g->vcpu, KVM_GET_SREGS, &s);
+	s.gdt.base = GDT;
+	s.gdt.limit = 3 * 8 - 1;
+	s.idt.base = IDT;
+	s.idt.limit = 16 * 32 - 1;
+	X(g->vcpu, KVM_SET_SREGS, &s);
+}
+
+static double kick_once(struct kicked *k)
+{
+	struct kvm_msi nmi = { .address_lo = 0xfee00000, .data = 4 << 8 };
+	int exits = __atomic_load_n(&k->exits, __ATOMIC_ACQUIRE);
+	double t;
+
+	usleep(300);			/* it has gone to sleep */
+	t = wall();
+	X(k->g->vm, KVM_SIGNAL_MSI, &nmi);
+	while (__atomic_load_n(&k->exits, __ATOMIC_ACQUIRE) == exits)
+		;
+	return k->exit_time - t;
+}
+
+static void bench_kick_latency(void)
+{
+	const char *name = "interrupt to exit, vCPU in HLT";
+	struct kvm_regs regs = { .rip = CODE, .rsp = STACK, .rflags = 2 };
+	enum { N = 50 };
+	struct kicked k = { 0 };
+	struct guest g = { .irqchip = 1 };
+	double v[RUNS];
+	pthread_t thread;
+
+	if (!chosen(name))
+		return;
+	guest_open(&g);
+	memcpy(g.mem + CODE, bench_kick, bench_kick_end - bench_kick);
+	interrupt_tables(&g);
+	X(g.vcpu, KVM_SET_REGS, &regs);
+	k.g = &g;
+	pthread_create(&thread, NULL, kicked_main, &k);
+	for (int i = 0; i < RUNS; i++) {
+		double one[N];
+
+		for (int j = 0; j < N; j++)
+			one[j] = kick_once(&k);
+		qsort(one, N, sizeof(*one), by_value);
+		v[i] = one[N / 2] * 1e6;
+	}
+	__atomic_store_n(&k.stop, 1, __ATOMIC_RELEASE);
+	kick_once(&k);
+	pthread_join(thread, NULL);
+	guest_close(&g);
+	report(name, v, "us");
+}
+
 int main(int argc, char **argv)
 {
-	struct guest g;
+	struct guest g = { 0 };
 
 	only = argc > 1 ? argv[1] : NULL;
 	sys_fd = anykvm_open(O_RDWR | O_CLOEXEC);
@@ -244,5 +380,7 @@ int main(int argc, char **argv)
 	bench_mips(&g, "branches", bench_branch, bench_branch_end, 9);
 	bench_mips(&g, "SSE2", bench_sse, bench_sse_end, 6);
 	guest_close(&g);
+	bench_memory_use();
+	bench_kick_latency();
 	return 0;
 }

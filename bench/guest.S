@@ -104,4 +104,14 @@ BEGIN sse
 	hlt
 END sse
 
+/* Sleeps; each NMI makes an exit.  The handler is at bench_kick_nmi. */
+BEGIN kick
+1:	hlt
+	jmp	1b
+	.globl	bench_kick_nmi
+bench_kick_nmi:
+	out	%al, $0x10
+	iretq
+END kick
+
 	.section .note.GNU-stack, "", @progbits

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/fd.h"
 #include "api/handlers.h"
 #include "util/guard.h"
 
@@ -114,11 +115,38 @@ static long unknown_request(enum scope scope)
 	return scope == SCOPE_SYSTEM || scope == SCOPE_VCPU ? -EINVAL : -ENOTTY;
 }
 
+/*
+ * The thread is asynchronously cancelled, which unwinds it out of KVM_RUN: the
+ * vCPU must not remain in guest, nor locked, for ever.
+ */
+static void abandon_run(void *arg)
+{
+	struct kfile *f = arg;
+
+	if (current_vcpu != f->vcpu)
+		return;
+	current_vcpu = NULL;
+	vcpu_leave_guest(f->vcpu);
+	pthread_mutex_unlock(&f->vcpu->mutex);
+	kfile_put(f);	/* anykvm_ioctl()'s */
+}
+
+static long call_locked(const struct ioctl_desc *d, struct kfile *f, uintptr_t arg)
+{
+	long ret;
+
+	pthread_mutex_lock(&f->vcpu->mutex);
+	pthread_cleanup_push(abandon_run, f);
+	ret = call_row(d, f, arg);
+	pthread_cleanup_pop(0);
+	pthread_mutex_unlock(&f->vcpu->mutex);
+	return ret;
+}
+
 long ioctl_call(struct kfile *f, u32 cmd, uintptr_t arg)
 {
 	const struct ioctl_desc *d;
 	struct vcpu *vcpu = f->vcpu;
-	long ret;
 
 	if (f->vm && unlikely(READ_ONCE(f->vm->dead)))
 		return -EIO;
@@ -137,8 +165,5 @@ long ioctl_call(struct kfile *f, u32 cmd, uintptr_t arg)
 	 */
 	if (unlikely(current_vcpu == vcpu))
 		return -EBUSY;
-	pthread_mutex_lock(&vcpu->mutex);
-	ret = call_row(d, f, arg);
-	pthread_mutex_unlock(&vcpu->mutex);
-	return ret;
+	return call_locked(d, f, arg);
 }

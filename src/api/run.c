@@ -149,8 +149,10 @@ static void mask_enter(struct mask_state *m, struct vcpu *vcpu)
 	}
 }
 
-static void mask_leave(struct mask_state *m)
+static void mask_leave(void *arg)
 {
+	struct mask_state *m = arg;
+
 	if (m->polled)
 		worker_timer_cancel(&m->poll);
 	set_mask(SIG_SETMASK, &m->thread_mask, NULL);
@@ -175,11 +177,12 @@ static int run_masked(struct vcpu *vcpu, bool immediate_exit)
 	int ret;
 
 	mask_enter(&m, vcpu);
+	pthread_cleanup_push(mask_leave, &m);
 	do {
 		ret = arch_vcpu_run(vcpu, immediate_exit);
 		vcpu_take_requests(vcpu, REQ_SIGNAL);
 	} while (ret == -EINTR && !immediate_exit && was_only_polling(&m));
-	mask_leave(&m);
+	pthread_cleanup_pop(1);
 	return ret;
 }
 

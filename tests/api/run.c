@@ -271,6 +271,36 @@ static void no_kick_is_lost(void **state)
 	alarm(0);
 }
 
+static void *run_cancellable(void *arg)
+{
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	kvm_ioctl_val(vcpu, KVM_RUN, 0);
+	return NULL;
+}
+
+/* Neither slots nor the vCPU may wait for a thread that is no more. */
+static void cancelled_thread_leaves_the_guest(void **state)
+{
+	int (*guests[])(struct vcpu *, bool) = { guest_halts, guest_spins };
+	struct kvm_regs regs;
+	u8 *mem = guest_ram(PG);
+
+	for (u32 i = 0; i < 2; i++) {
+		pthread_t thread;
+		void *result;
+
+		fake_guest = guests[i];
+		pthread_create(&thread, NULL, run_cancellable, NULL);
+		sleep_ms(20);
+		assert_int_equal(pthread_cancel(thread), 0);
+		pthread_join(thread, &result);
+		assert_ptr_equal(result, PTHREAD_CANCELED);
+		assert_ok(set_region(vm, 0, 0, 0, PG, mem));
+		assert_ok(set_region(vm, 0, 0, 0, 0, mem));
+		kvm_ioctl(vcpu, KVM_GET_REGS, &regs);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -284,6 +314,7 @@ int main(void)
 		T(handler_on_top_does_not_hang),
 		T(other_ioctls_wait_for_the_run),
 		T(request_wakes_without_signal),
+		T(cancelled_thread_leaves_the_guest),
 		T(no_kick_is_lost),
 	};
 

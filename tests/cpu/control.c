@@ -301,7 +301,7 @@ static void invpcid_checks(void **state)
 
 static void mwait_quirk(void **state)
 {
-	struct insn in = { 0 };
+	struct insn in = { .len = 3 };
 
 	enter_32(0);
 	features[FEATURE_MONITOR] = false;
@@ -309,7 +309,7 @@ static void mwait_quirk(void **state)
 	arch.disabled_quirks = 1 << 6;
 	assert_exception(op_mwait(&cpu, &in), EXC_UD, 0);
 	assert_step(STEP_NEXT, op_vmcall(&cpu, &in));
-	/* The other vendor's: overwritten, and executed again. */
+	/* Replaced by VMCALL, and to be executed again. */
 	assert_step(STEP_JUMP, op_vmmcall(&cpu, &in));
 	arch.disabled_quirks = KVM_X86_QUIRK_FIX_HYPERCALL_INSN;
 	assert_exception(op_vmmcall(&cpu, &in), EXC_UD, 0);

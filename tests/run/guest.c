@@ -217,7 +217,8 @@ u64 guest_rax(struct guest *g, u32 i)
 
 static void on_kick(int sig)
 {
-	anykvm_signalled(sig);
+	if (!anykvm_signal_is_masked(sig))
+		anykvm_signalled(sig);
 }
 
 void kick_prepare(void)

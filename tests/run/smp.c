@@ -38,7 +38,7 @@ static void run_all(struct guest *g, u64 rounds)
 
 static void locked_counters_are_exact(void **state)
 {
-	enum { N = 50000 };
+	enum { N = 20000 };
 	struct guest g;
 
 	guest_create(&g, 0, CPUS);
@@ -65,7 +65,7 @@ static void cmpxchg16b_is_atomic(void **state)
 
 static void spin_lock_excludes(void **state)
 {
-	enum { N = 2000 };
+	enum { N = 300 };
 	struct guest g;
 
 	guest_create(&g, 0, CPUS);
@@ -96,12 +96,12 @@ static void cross_modified_code(void **state)
 		guest_long(&g, 0, GUEST_CODE);
 		guest_long(&g, 1, GUEST_CODE + 0x1000);
 		set_args(&g, 0, 0, places[i]);
-		set_args(&g, 1, 500, places[i]);
+		set_args(&g, 1, 100, places[i]);
 		runner_start(&r[0], &g, 0);
 		runner_start(&r[1], &g, 1);
 		assert_int_equal(runner_join(&r[1]), KVM_EXIT_HLT);
 		assert_int_equal(runner_stop(&r[0]), -EINTR);
-		assert_in_range(*guest_word(&g, 0x40000), 500, 500);
+		assert_in_range(*guest_word(&g, 0x40000), 100, 100);
 	}
 	guest_destroy(&g);
 }

@@ -205,7 +205,6 @@ static enum step ins_complete(struct cpu *c)
 		if (p->rep)
 			string_commit(c, p->asz, 1);
 		p->done++;
-		mmio_retire(c);
 	}
 	if (!p->rep || !string_count(c, p->asz))
 		return pio_finish(c);

@@ -295,18 +295,26 @@ static inline bool block_fits(struct cpu *c, const struct block *b, u64 lin,
 	return same_bytes(host, block_bytes(b), b->len);
 }
 
-/* Not where the last block led before. */
+static struct block **successor(struct block_cache *bc, const u8 *host)
+{
+	return &bc->last->next[host != bc->last->host + bc->last->len];
+}
+
+/* All that block_get() leaves out, so as to need no stack frame. */
 static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
-							const u8 *host,
-							struct block **out)
+							const struct block **out)
 {
 	struct block_cache *bc = c->blocks;
-	struct block *b = bc->bucket[bucket_of(host, c->code_size)];
+	struct block *b;
+	const u8 *host;
 
+	TRY(mmu_fetch(c, lin, &host));
+	b = bc->bucket[bucket_of(host, c->code_size)];
 	if (!b || !block_fits(c, b, lin, host))
 		TRY(block_make(c, lin, host, &b));
 	/* Making one may have emptied the cache: only now is @last certain. */
-	bc->last->next[host != bc->last->host + bc->last->len] = b;
+	*successor(bc, host) = b;
+	bc->last = b;
 	*out = b;
 	return STEP_NEXT;
 }
@@ -317,14 +325,12 @@ enum step block_get(struct cpu *c, const struct block **out)
 	u64 lin = cpu_linear_rip(c);
 	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
 	const u8 *host = (const u8 *)(lin + e->addend);
-	struct block *b;
+	struct block *b = *successor(bc, host);
 
-	if (unlikely((lin ^ e->tag_exec) >= PAGE_SIZE))
-		TRY(mmu_fetch(c, lin, &host));
-
-	b = bc->last->next[host != bc->last->host + bc->last->len];
-	if (unlikely(!block_fits(c, b, lin, host)))
-		TRY(block_search(c, lin, host, &b));
+	if (unlikely((lin ^ e->tag_exec) >= PAGE_SIZE || b->host != host ||
+		     b->code_size != c->code_size || b->cross ||
+		     !same_bytes(host, block_bytes(b), b->len)))
+		return block_search(c, lin, out);
 	bc->last = b;
 	*out = b;
 	return STEP_NEXT;

@@ -20,7 +20,8 @@ const struct memslot *gpa_slot(struct cpu *c, gfn_t gfn)
 
 	if (unlikely(!slots))
 		return NULL;
-	if (likely(c->mmu->last_slot < slots->count)) {
+	/* Slots are appended in place: what the count covers is there. */
+	if (likely(c->mmu->last_slot < __atomic_load_n(&slots->count, __ATOMIC_ACQUIRE))) {
 		s = &slots->slot[c->mmu->last_slot];
 		if (likely(slot_holds(s, gfn)))
 			return s;
