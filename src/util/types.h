@@ -17,6 +17,12 @@ typedef int32_t s32;
 typedef int64_t s64;
 typedef unsigned __int128 u128;
 
+/* Integers in guest memory: at any address, aliasing anything. */
+typedef u8 mem_u8;
+typedef u16 mem_u16 __attribute__((aligned(1), may_alias));
+typedef u32 mem_u32 __attribute__((aligned(1), may_alias));
+typedef u64 mem_u64 __attribute__((aligned(1), may_alias));
+
 typedef u64 gva_t;	/* guest virtual (linear) address */
 typedef u64 gpa_t;	/* guest physical address */
 typedef u64 gfn_t;	/* guest frame number: gpa >> PAGE_SHIFT */

@@ -41,7 +41,7 @@ DEFINE_LOAD(bits, name##_rm, name##_load##bits)
 
 /* The source is an expression of c and in. */
 #define DEFINE_TO_MEM_FORM(bits, form, text, pre, lock, locked, source)		\
-static inline void form##_update##bits(struct cpu *c, const struct insn *in, u##bits *p) \
+static inline void form##_update##bits(struct cpu *c, const struct insn *in, mem_u##bits *p) \
 {										\
 	u32 ax;									\
 										\

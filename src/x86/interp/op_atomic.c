@@ -80,7 +80,7 @@ HANDLER(xadd_mr##bits)								\
 	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
 	p = tlb_host_write(c, lin, bits / 8);					\
 	if (likely(p)) {							\
-		ASM_XADD(bits, "lock\n\t", ax, "+m", *(u##bits *)p, src);	\
+		ASM_XADD(bits, "lock\n\t", ax, "+m", *(mem_u##bits *)p, src);	\
 	} else {								\
 		do {								\
 			TRY(rmw_begin(c, lin, bits / 8, &m));			\
@@ -146,7 +146,7 @@ HANDLER(cmpxchg_mr##bits)							\
 	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
 	p = tlb_host_write(c, lin, bits / 8);					\
 	if (likely(p)) {							\
-		ASM_CMPXCHG(bits, "lock\n\t", "", ax, "+m", *(u##bits *)p, (u##bits)src, acc); \
+		ASM_CMPXCHG(bits, "lock\n\t", "", ax, "+m", *(mem_u##bits *)p, (u##bits)src, acc); \
 	} else {								\
 		do {								\
 			TRY(rmw_begin(c, lin, bits / 8, &m));			\

@@ -72,10 +72,10 @@ static inline enum step name##_mem##bits(struct cpu *c, const struct insn *in,	\
 	u##bits bit = (u##bits)index & (bits - 1);				\
 	u32 ax = flags_image(c);						\
 	u64 lin;								\
-	u##bits *p;								\
+	mem_u##bits *p;								\
 										\
 	TRY(bit_linear(c, in, index, bits / 8, true, &lin));			\
-	p = (u##bits *)tlb_host_write(c, lin, bits / 8);			\
+	p = (mem_u##bits *)tlb_host_write(c, lin, bits / 8);			\
 	if (unlikely(!p))							\
 		return name##_slow##bits(c, lin, bit, in->flags & INSN_LOCK);	\
 	if (in->flags & INSN_LOCK) {						\

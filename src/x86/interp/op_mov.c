@@ -92,7 +92,7 @@ HANDLER(name##src##_rm##dst)							\
 										\
 	if (unlikely(!p))							\
 		return name##src##_rm_slow##dst(c, in);				\
-	name##src##_load##dst(c, in, *(const u##src *)p);			\
+	name##src##_load##dst(c, in, *(const mem_u##src *)p);			\
 	return STEP_NEXT;							\
 }
 

@@ -9,7 +9,7 @@
 		     : [st] "m"(*(u16 *)&c->status) : "cc", "memory")
 
 #define DEFINE_UNARY_MEM(bits, form, text, pre, lock, locked)			\
-static inline void form##_update##bits(struct cpu *c, const struct insn *in, u##bits *p) \
+static inline void form##_update##bits(struct cpu *c, const struct insn *in, mem_u##bits *p) \
 {										\
 	u32 ax;									\
 										\
@@ -69,7 +69,7 @@ SLOW_HANDLER(form##_slow##bits)							\
 }										\
 HANDLER(form##bits)								\
 {										\
-	u##bits *p = (u##bits *)operand_write(c, in, bits / 8);			\
+	mem_u##bits *p = (mem_u##bits *)operand_write(c, in, bits / 8);			\
 										\
 	if (unlikely(!p))							\
 		return form##_slow##bits(c, in);				\

@@ -52,7 +52,7 @@ HANDLER(handler##bits)								\
 										\
 	if (unlikely(!p))							\
 		return handler##_slow##bits(c, in);				\
-	apply(c, in, *(const u##bits *)p);					\
+	apply(c, in, *(const mem_u##bits *)p);					\
 	return STEP_NEXT;							\
 }
 
@@ -71,12 +71,12 @@ HANDLER(handler##bits)								\
 										\
 	if (unlikely(!p))							\
 		return handler##_slow##bits(c, in);				\
-	*(u##bits *)p = (u##bits)(value);					\
+	*(mem_u##bits *)p = (u##bits)(value);					\
 	return STEP_NEXT;							\
 }
 
 /*
- * @handler##bits reads, modifies and writes: update(c, in, (u##bits *)host)
+ * @handler##bits reads, modifies and writes: update(c, in, (mem_u##bits *)host)
  * on the fast path, else as rmw_begin() and rmw_commit() do it, with
  * value = compute(c, in, old, &flags).
  */
@@ -93,7 +93,7 @@ SLOW_HANDLER(handler##_slow##bits)						\
 	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
 	p = tlb_host_write(c, lin, bits / 8);					\
 	if (p) {								\
-		update(c, in, (u##bits *)p);					\
+		update(c, in, (mem_u##bits *)p);					\
 		return STEP_NEXT;						\
 	}									\
 	do {									\
@@ -111,7 +111,7 @@ HANDLER(handler##bits)								\
 										\
 	if (unlikely(!p))							\
 		return handler##_slow##bits(c, in);				\
-	update(c, in, (u##bits *)p);						\
+	update(c, in, (mem_u##bits *)p);						\
 	return STEP_NEXT;							\
 }
 
