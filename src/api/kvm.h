@@ -54,6 +54,7 @@ struct kfile {
 struct vm {
 	pthread_mutex_t lock;		/* creation of vCPUs and chips, caps */
 	u32 refs;			/* one per kfile */
+	struct vm *all_next, **all_prev;	/* api/vm.c: the list of all VMs */
 	bool dead;			/* KVM_RUN and ioctls answer EIO */
 
 	/* Memory: see api/memslot.h. */

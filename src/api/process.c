@@ -7,6 +7,7 @@
 
 #include "api/arch.h"
 #include "api/fd.h"
+#include "api/vm.h"
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
@@ -48,6 +49,7 @@ static int reinit_child(void)
 {
 	worker_reinit_child();
 	fd_reinit_child();
+	vm_reinit_child();
 	return 0;
 }
 

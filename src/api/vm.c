@@ -27,6 +27,39 @@ u32 vm_count(void)
 
 /* -- VM -------------------------------------------------------------------- */
 
+/*
+ * Every VM, from its creation until its memory is free.  The last descriptor
+ * may be long gone when the worker ends it: until then it is not lost.
+ */
+static struct vm *all_vms;
+static pthread_mutex_t all_vms_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void vm_list_add(struct vm *vm)
+{
+	pthread_mutex_lock(&all_vms_lock);
+	vm->all_next = all_vms;
+	vm->all_prev = &all_vms;
+	if (all_vms)
+		all_vms->all_prev = &vm->all_next;
+	all_vms = vm;
+	pthread_mutex_unlock(&all_vms_lock);
+}
+
+static void vm_list_remove(struct vm *vm)
+{
+	pthread_mutex_lock(&all_vms_lock);
+	*vm->all_prev = vm->all_next;
+	if (vm->all_next)
+		vm->all_next->all_prev = vm->all_prev;
+	pthread_mutex_unlock(&all_vms_lock);
+}
+
+/* Another thread of the parent may have held it when it forked. */
+void vm_reinit_child(void)
+{
+	pthread_mutex_init(&all_vms_lock, NULL);
+}
+
 struct part {
 	int (*create)(struct vm *vm);
 	void (*destroy)(struct vm *vm);
@@ -61,6 +94,7 @@ int vm_create(struct vm **out)
 		free(vm);
 		return ret;
 	}
+	vm_list_add(vm);
 	__atomic_add_fetch(&nr_vms, 1, __ATOMIC_ACQ_REL);
 	*out = vm;
 	return 0;
@@ -98,6 +132,7 @@ void vm_put(struct vm *vm)
 		parts[i].destroy(vm);
 	pthread_mutex_destroy(&vm->slots_lock);
 	pthread_mutex_destroy(&vm->lock);
+	vm_list_remove(vm);
 	free(vm);
 	__atomic_sub_fetch(&nr_vms, 1, __ATOMIC_ACQ_REL);
 }

@@ -17,6 +17,9 @@ void vm_put(struct vm *vm);
 /* The VM descriptor is gone, though vCPUs may keep the VM (irqfds go). */
 void vm_fd_released(struct vm *vm);
 
+/* In a forked child, before anything else of this header. */
+void vm_reinit_child(void);
+
 /* VMs that exist, for tests and the exit statistics. */
 u32 vm_count(void);
 
