@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -38,6 +39,9 @@ int anykvm_open(int flags)
 		ret = worker_start();
 	if (!ret)
 		ret = kfile_memfd("anon_inode:kvm", 0);
+	if (ret == -EPERM || ret == -EACCES || ret == -ENOSYS)
+		log_error("the host refuses memfd_create or inotify (%s), of which "
+			  "descriptors are made; is a sandbox in the way?", strerror(-ret));
 	if (ret >= 0)
 		ret = kfile_install(SCOPE_SYSTEM, NULL, NULL, ret, flags);
 	return ret < 0 ? fail(ret) : ret;

@@ -6,6 +6,7 @@
 
 #include "api/arch.h"
 #include "api/memslot.h"
+#include "trace/trace.h"
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
@@ -41,6 +42,17 @@ static void cpu_free(struct cpu *c)
 }
 
 /* Everything that needs memory; cpu_free() undoes whatever was reached. */
+/* Said once: what runs natively stops the guest then (op_unimplemented). */
+static void warn_no_native(void)
+{
+	static bool said;
+
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		log_error("the host refuses executable memory (%s): a guest that uses "
+			  "x87, MMX, SSE or AVX will stop; see sysctl vm.memfd_noexec",
+			  strerror(errno));
+}
+
 static int cpu_alloc(struct cpu *c)
 {
 	int err;
@@ -54,8 +66,9 @@ static int cpu_alloc(struct cpu *c)
 		err = mmu_create(c);
 	if (err)
 		return err;
-	/* NULL where executable memory is refused: then nothing runs natively. */
 	c->native = native_create();
+	if (!c->native)
+		warn_no_native();
 	return block_cache_create(c);
 }
 
