@@ -30,7 +30,7 @@ struct arch_vm {
 	pthread_mutex_t clock_lock;
 	u64 clock_base_tsc, clock_base_ns;
 	u32 default_tsc_khz;
-	/* TSC synchronisation of host writes (kvm-api.md item 54). */
+	/* TSC synchronisation of host writes. */
 	u64 last_tsc_write, last_tsc_ns, last_tsc_offset;
 	u32 last_tsc_khz;
 

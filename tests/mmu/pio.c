@@ -85,7 +85,7 @@ static void out_stays_until_the_next_run(void **state)
 	assert_int_equal(m->cpu.rip, RIP + 2);
 }
 
-/* kvm-api item 28: KVM_SET_REGS may redirect or cancel. */
+/* KVM: KVM_SET_REGS may redirect or cancel. */
 static void moved_rip_cancels(void **state)
 {
 	struct insn in = insn(1, 1);
@@ -200,7 +200,7 @@ static void ins_batch_ends_with_the_page(void **state)
 	assert_io_exit(KVM_EXIT_IO_IN, 4, 0, 1);
 }
 
-/* kvm-api item 30: rCX is read again, so that user edits count. */
+/* KVM: rCX is read again, so that user edits count. */
 static void ins_honours_an_edited_count(void **state)
 {
 	struct insn in = insn(1, 2);

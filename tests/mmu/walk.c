@@ -368,7 +368,7 @@ static void tables_in_rom_keep_their_flags(void **state)
 	assert_memory_equal(m->rom + 2 * PAGE_SIZE, &e, 8);
 }
 
-/* A table page whose flags are set is dirty for the log (kvm-api item 45). */
+/* A table page whose flags are set is dirty for the log. */
 static void flags_dirty_the_table_page(void **state)
 {
 	u64 e = 0x5000 | P | W;

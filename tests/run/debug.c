@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest debugging (kvm-api: KVM_SET_GUEST_DEBUG) and exceptions end to end. */
+/* Guest debugging (api.rst, KVM_SET_GUEST_DEBUG) and exceptions end to end. */
 #include "guest.h"
 
 GUEST_BLOB(dbg_steps);

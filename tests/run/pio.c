@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Port I/O end to end (kvm-api: KVM_EXIT_IO, immediate_exit). */
+/* Port I/O end to end (api.rst, KVM_EXIT_IO, immediate_exit). */
 #include "guest.h"
 
 GUEST_BLOB(pio_in);

@@ -89,7 +89,7 @@ static void wrmsr_takes_the_answer(void **state)
 	}
 }
 
-/* Completed first (kvm-api item 15), like KVM_EXIT_IO. */
+/* Completed first, like KVM_EXIT_IO. */
 static void immediate_exit_comes_after_the_answer(void **state)
 {
 	START(0x0f, 0x32, 0xf4);

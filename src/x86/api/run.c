@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The x86 part of KVM_RUN (kvm-api.md part 6, items 14-26). */
+/* The x86 part of KVM_RUN. */
 #include <errno.h>
 
 #include "api/arch.h"
@@ -10,7 +10,7 @@
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-/* An AP that has had no SIPI waits, and is woken with EAGAIN (item 19). */
+/* An AP that has had no SIPI waits, and is woken with EAGAIN. */
 static int wait_for_sipi(struct cpu *c)
 {
 	vcpu_block(c->vcpu);
@@ -27,7 +27,7 @@ static int wait_for_sipi(struct cpu *c)
 
 /*
  * What userspace has done meanwhile: the I/O of the last exit is completed
- * before immediate_exit counts (item 15).  True if it exits again at once.
+ * before immediate_exit counts.  True if it exits again at once.
  */
 static bool complete_io(struct cpu *c)
 {

@@ -152,7 +152,7 @@ enum step cpu_insn_completed(struct cpu *c);
 /* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
 enum step cpu_halt(struct cpu *c);
 
-/* INTERNAL_ERROR/EMULATION exit with the bytes at RIP (kvm-api.md part 3). */
+/* INTERNAL_ERROR/EMULATION exit with the bytes at RIP. */
 enum step cpu_emulation_failure(struct cpu *c);
 
 /* -- Requests of x86, posted with vcpu_request() ------------------------------ */

@@ -144,7 +144,7 @@ static enum event_result shutdown_exit(struct cpu *c)
 {
 	c->ev.triple_fault = false;
 	c->vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	/* KVM: SVM puts the vCPU through INIT before it exits (kvm-api part 3). */
+	/* KVM: SVM puts the vCPU through INIT before it exits. */
 	cpu_reset(c, true);
 	return EVENT_EXIT;
 }
@@ -226,7 +226,7 @@ static bool take_interrupt(struct cpu *c)
 	return true;
 }
 
-/* KVM_EXIT_IRQ_WINDOW_OPEN: a PIC in userspace waits to inject (item 23). */
+/* KVM_EXIT_IRQ_WINDOW_OPEN: a PIC in userspace waits to inject. */
 static bool window_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;

@@ -81,7 +81,7 @@ struct events {
  * MMIO of the instruction under way.  An instruction that touches MMIO is
  * executed from its start each time userspace has completed one fragment;
  * accesses that are done are replayed from this log, so that each happens
- * exactly once (kvm-api: fragments of at most 8 bytes).  See mmu/mmio.c.
+ * exactly once (api.rst 5, kvm_run.mmio: at most 8 bytes each).  See mmu/mmio.c.
  */
 struct mmio_fragment {
 	gpa_t gpa;
@@ -97,7 +97,7 @@ struct mmio_log {
 	struct mmio_fragment frag[MMIO_LOG_MAX];
 };
 
-/* Port I/O at userspace: KVM_EXIT_IO (kvm-api.md items 27-30). */
+/* Port I/O at userspace: KVM_EXIT_IO (api.rst 5, kvm_run.io). */
 struct pio {
 	bool waiting;
 	bool in;

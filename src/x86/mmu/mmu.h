@@ -46,7 +46,7 @@ enum step mmu_load_pdptes(struct cpu *c, u64 cr3);
 /*
  * Host address of the code at linear @lin, for fetching up to the page's end.
  * STEP_FAULT (#PF raised); STEP_EXIT if it is not backed by memory
- * (INTERNAL_ERROR/EMULATION: fetch from MMIO, kvm-api.md item 35).
+ * (INTERNAL_ERROR/EMULATION: KVM: fetch from MMIO).
  */
 enum step mmu_fetch(struct cpu *c, u64 lin, const u8 **host);
 
