@@ -99,7 +99,4 @@ void mce_reset(struct cpu *c);
 bool user_reply_take(struct cpu *c, u32 exit, u32 index, struct user_reply *r);
 void user_reply_wait(struct cpu *c, u32 exit, u32 index);
 
-/* x86/cpu/control.c: all checks of a guest's write. */
-enum step cpu_write_efer(struct cpu *c, u64 v);
-
 #endif

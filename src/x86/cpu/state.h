@@ -182,7 +182,6 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
-	void *stats;
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

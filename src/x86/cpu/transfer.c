@@ -241,6 +241,23 @@ static bool real_addressing(const struct cpu *c)
 	return !cpu_protected(c) || cpu_vm86(c);
 }
 
+/*
+ * STEP_NEXT with @t filled if @sel is a code segment.  Anything else is
+ * dealt with here, and its outcome, never STEP_NEXT, is that of the transfer.
+ */
+static enum step far_target(struct cpu *c, u16 sel, u64 off, bool call, u64 rip_next,
+			    struct target *t)
+{
+	if (sel_is_null(sel))
+		return cpu_raise_gp0(c);
+	TRY(desc_read(c, sel, EXC_GP, 0, &t->d));
+	if (attr_is_code(t->d.attr))
+		return direct_target(c, sel, off, t);
+	if (t->d.attr & SEG_ATTR_S)
+		return target_bad(c, EXC_GP, sel, 0);
+	return far_system(c, sel, &t->d, call, rip_next);
+}
+
 enum step cpu_far_jump(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next)
 {
 	struct target t;
@@ -254,15 +271,7 @@ enum step cpu_far_jump(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next)
 		cpu_mode_changed(c);
 		return STEP_JUMP;
 	}
-	if (sel_is_null(sel))
-		return cpu_raise_gp0(c);
-	TRY(desc_read(c, sel, EXC_GP, 0, &t.d));
-	if (!attr_is_code(t.d.attr)) {
-		if (t.d.attr & SEG_ATTR_S)
-			return target_bad(c, EXC_GP, sel, 0);
-		return far_system(c, sel, &t.d, false, rip_next);
-	}
-	TRY(direct_target(c, sel, off, &t));
+	TRY(far_target(c, sel, off, false, rip_next, &t));
 	TRY(target_check_offset(c, &t, 0));
 	target_commit(c, &t);
 	cpu_mode_changed(c);
@@ -293,15 +302,7 @@ enum step cpu_far_call(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next)
 	off = cut_offset(off, osz);
 	if (real_addressing(c))
 		return far_call_real(c, sel, off, osz, rip_next);
-	if (sel_is_null(sel))
-		return cpu_raise_gp0(c);
-	TRY(desc_read(c, sel, EXC_GP, 0, &t.d));
-	if (!attr_is_code(t.d.attr)) {
-		if (t.d.attr & SEG_ATTR_S)
-			return target_bad(c, EXC_GP, sel, 0);
-		return far_system(c, sel, &t.d, true, rip_next);
-	}
-	TRY(direct_target(c, sel, off, &t));
+	TRY(far_target(c, sel, off, true, rip_next, &t));
 	stack_current(c, &s, 0);
 	return finish_call(c, &t, &s, osz, rip_next);
 }
