@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-full check-kvm check-selftests soak bench install clean help
+.PHONY: all demo check check-full check-kvm check-selftests soak bench docs install clean help
 
 all:
 	@scripts/install-deps build
@@ -39,6 +39,11 @@ bench:
 	@scripts/build build
 	@meson test -C build --benchmark --verbose
 
+docs:
+	@scripts/install-deps build test
+	@scripts/build build
+	@scripts/docs
+
 install:
 	@meson install -C build
 
@@ -54,5 +59,6 @@ help:
 	@echo "make check-selftests  run KVM's own selftests (a quarter of an hour)"
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"
+	@echo "make docs       write docs/generated from the lists of the source"
 	@echo "make install    install what make has built"
 	@echo "make clean      remove the build directories"
