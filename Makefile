@@ -13,11 +13,11 @@ demo:
 	@scripts/demo
 
 check:
-	@scripts/install-deps build test demo
+	@scripts/install-deps build test demo selftests
 	@scripts/check
 
 check-full:
-	@scripts/install-deps build test demo
+	@scripts/install-deps build test demo selftests
 	@scripts/check --full
 
 check-kvm:
@@ -56,7 +56,7 @@ help:
 	@echo "make check      build and run all tests"
 	@echo "make check-full the same with every variant of a guest"
 	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
-	@echo "make check-selftests  run KVM's own selftests (a quarter of an hour)"
+	@echo "make check-selftests  run KVM's own selftests (five minutes)"
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"
 	@echo "make docs       write docs/generated from the lists of the source"
