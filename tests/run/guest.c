@@ -223,9 +223,7 @@ static void on_kick(int sig)
 
 void kick_prepare(void)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
-
-	sigaction(SIGUSR1, &sa, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
 }
 
 static void *runner_main(void *arg)
