@@ -18,6 +18,8 @@
 
 struct arch_vm;		/* x86: src/x86/x86.h */
 struct cpu;		/* x86: src/x86/cpu/state.h */
+struct dirty_ring;
+struct dirty_rings;
 struct memslots;
 struct vcpu;
 struct vm;
@@ -62,6 +64,7 @@ struct vm {
 	struct memslots *slots[KVM_ADDRESS_SPACES];	/* published snapshots */
 	u64 sync_gen;			/* see vm_sync_vcpus() */
 	u64 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
+	struct dirty_rings *dirty_rings;	/* api/dirty_ring.c; NULL: bitmaps */
 
 	/* vCPUs in creation order; entries never change once published. */
 	struct vcpu *vcpus[KVM_MAX_VCPUS];
@@ -87,6 +90,7 @@ enum {
 	REQ_SIGNAL	= BIT(0),	/* a signal arrived: leave with EINTR */
 	REQ_SYNC	= BIT(1),	/* flush what came from memslots, then ack */
 	REQ_UNHALT	= BIT(2),	/* wake from HLT without an event */
+	REQ_DIRTY_RING	= BIT(3),	/* look at dirty_ring_full() */
 	REQ_ARCH_SHIFT	= 8,
 };
 
@@ -108,6 +112,8 @@ struct vcpu {
 	u64 acked_gen;			/* last vm->sync_gen it has acted on */
 	u32 sleeping;			/* futex word, see vcpu_block() */
 	u32 *requests;			/* lives in the arch state: it is polled */
+
+	struct dirty_ring *dirty_ring;	/* api/dirty_ring.h; NULL: bitmaps */
 
 	bool sigmask_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigmask;

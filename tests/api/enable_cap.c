@@ -61,10 +61,7 @@ static void not_offered(void **state)
 
 	assert_errno(EFAULT, kvm_ioctl(vm, KVM_CREATE_DEVICE, NULL));
 	assert_errno(ENODEV, kvm_ioctl(vm, KVM_CREATE_DEVICE, &dev));
-	assert_errno(EINVAL, kvm_ioctl_val(vm, KVM_RESET_DIRTY_RINGS, 0));
 	if (!on_kernel()) {
-		assert_int_equal(kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING), 0);
-		assert_errno(EINVAL, enable(vm, KVM_CAP_DIRTY_LOG_RING, 0, 4096));
 		assert_int_equal(kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD), 0);
 		assert_errno(ENOTTY, kvm_ioctl_val(vm, KVM_GET_STATS_FD, 0));
 	}

@@ -2,6 +2,7 @@
 #include "x86/cpu/event.h"
 
 #include "api/arch.h"
+#include "api/dirty_ring.h"
 #include "x86/api/clock.h"
 #include "x86/decode/block.h"
 #include "x86/irqchip/irqchip.h"
@@ -305,6 +306,15 @@ static bool sleep_if_idle(struct cpu *c)
 	return true;
 }
 
+/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
+static bool ring_full_exit(struct cpu *c)
+{
+	if (likely(!dirty_ring_full(c->vcpu)))
+		return false;
+	c->vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+	return true;
+}
+
 /* -- Requests -------------------------------------------------------------------------- */
 
 static void requests_process(struct cpu *c, u32 req)
@@ -357,6 +367,8 @@ enum event_result event_process(struct cpu *c)
 			again = true;
 			continue;
 		}
+		if (ring_full_exit(c))
+			return EVENT_EXIT;
 		r = deliver_due(c, &again);
 		if (r != EVENT_RUN)
 			return r;
