@@ -71,6 +71,8 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 	*ret = -KVM_ENOSYS;
 	switch (h->nr) {
 	case KVM_HC_VAPIC_POLL_IRQ:
+		/* The guest has lowered its TPR in memory. */
+		vcpu_events_changed(c);
 		*ret = 0;
 		break;
 	case KVM_HC_KICK_CPU:

@@ -67,7 +67,6 @@ struct x86_msrs {
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 bank[MCG_BANKS_MAX][4];	/* CTL, STATUS, ADDR, MISC */
 	struct user_reply reply;
-	u64 vapic_addr;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 };
 

@@ -6,6 +6,7 @@
 #include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
+#include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
@@ -53,12 +54,17 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 
 	if (guard_enter(&g) != 0)
 		return -EFAULT;		/* the memory behind a slot has gone */
+	/* The registers were set meanwhile, or else the VMM may have set the word. */
+	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
+		vapic_store(c);
 	if (complete_io(c))
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
 	else
 		r = cpu_loop(c);
+	if (vapic_active(c))
+		vapic_load(c);
 	guard_leave(&g);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "x86/api/clock.h"
+#include "x86/api/vapic.h"
 #include "x86/decode/block.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
@@ -52,6 +53,19 @@ static void event_post_sipi(struct cpu *c, u8 vector)
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
 
+static void event_tpr_changed(struct cpu *c)
+{
+	if (vapic_active(c) && c->vcpu->in_guest)
+		vapic_store(c);
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static void event_tpr_refresh(struct cpu *c)
+{
+	if (vapic_active(c) && c->vcpu->in_guest)
+		vapic_load(c);
+}
+
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
 	c->eoi_exit = vector;
@@ -65,7 +79,9 @@ static const struct irqchip_ops ops = {
 	.smi		= event_post_smi,
 	.init		= event_post_init,
 	.sipi		= event_post_sipi,
-	.tpr_changed	= event_interrupt,
+	.tpr_changed	= event_tpr_changed,
+	.tpr_refresh	= event_tpr_refresh,
+	.tpr_access	= vapic_report,
 	.tsc		= cpu_read_tsc,
 	.tsc_to_ns	= cpu_tsc_to_ns,
 	.eoi_exit	= event_eoi_exit,
@@ -255,6 +271,8 @@ static bool eoi_exit(struct cpu *c)
 static enum event_result deliver_due(struct cpu *c, bool *again)
 {
 	*again = true;
+	if (vapic_report_exit(c))
+		return EVENT_EXIT;
 	if (c->ev.triple_fault)
 		return shutdown_exit(c);
 	if (c->ev.exc_pending || c->ev.exc_injected)
@@ -344,7 +362,7 @@ static enum event_result run_one_reason(const struct cpu *c)
 	return EVENT_RUN;
 }
 
-enum event_result event_process(struct cpu *c)
+static enum event_result process(struct cpu *c)
 {
 	enum event_result r;
 	bool again;
@@ -375,4 +393,16 @@ enum event_result event_process(struct cpu *c)
 	} while (again);
 
 	return run_one_reason(c);
+}
+
+enum event_result event_process(struct cpu *c)
+{
+	enum event_result r;
+
+	if (!vapic_active(c))
+		return process(c);
+	vapic_load(c);
+	r = process(c);
+	vapic_store(c);
+	return r;
 }

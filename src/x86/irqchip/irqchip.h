@@ -28,6 +28,9 @@ struct irqchip_ops {
 	void (*init)(struct cpu *c);
 	void (*sipi)(struct cpu *c, u8 vector);
 	void (*tpr_changed)(struct cpu *c);
+	/* Of the vCPU's own thread: TPR or PPR is about to be read; TPR is touched. */
+	void (*tpr_refresh)(struct cpu *c);
+	void (*tpr_access)(struct cpu *c, bool is_write);
 	u64 (*tsc)(const struct cpu *c);	/* guest TSC now */
 	u64 (*tsc_to_ns)(const struct cpu *c, u64 tsc);
 	/* Split mode: an EOI of a vector some reserved GSI routes to: exit 26. */

@@ -216,6 +216,8 @@ void lapic_eoi(struct lapic *l)
 		ioapic_eoi(l->ic->ioapic, v, lapic_bit(l, LAPIC_TMR, v));
 	}
 	lapic_look_again(l);
+	if (unlikely(l->cpu->vapic_gpa))
+		irqchip_ops->tpr_changed(l->cpu);	/* the word shows ISR, too */
 }
 
 void lapic_set_tpr(struct lapic *l, u32 tpr)

@@ -68,7 +68,13 @@ bool lapic_reg_read(struct lapic *l, u32 reg, u32 *v)
 		break;
 	case LAPIC_APR:
 		break;
+	case LAPIC_TPR:
+		irqchip_ops->tpr_access(l->cpu, false);
+		irqchip_ops->tpr_refresh(l->cpu);
+		*v = lapic_reg(l, LAPIC_TPR);
+		break;
 	case LAPIC_PPR:
+		irqchip_ops->tpr_refresh(l->cpu);
 		*v = lapic_ppr(l);
 		break;
 	case LAPIC_TMCCT:
@@ -160,6 +166,7 @@ static bool lapic_write_xapic(struct lapic *l, u32 reg, u32 v)
 
 static bool lapic_write_tpr(struct lapic *l, u32 v)
 {
+	irqchip_ops->tpr_access(l->cpu, true);
 	lapic_set_tpr(l, v & 0xff);
 	irqchip_ops->tpr_changed(l->cpu);
 	return true;
