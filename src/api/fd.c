@@ -395,6 +395,9 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		return fd;
 	if (!(flags & O_CLOEXEC))
 		fcntl(fd, F_SETFD, 0);
+	/* KVM's descriptors cannot be read: nothing follows the end of ours. */
+	if (scope != SCOPE_STATS)
+		lseek(fd, 0, SEEK_END);
 	if (fstat(fd, &st) == 0)
 		f = create_kfile(scope, vm, vcpu, fd, st.st_ino, 1);
 	if (!f) {

@@ -96,10 +96,9 @@ static struct kvm_segment flat(u16 selector, u8 type, bool l, bool db)
 
 static void begin_at(struct guest *g, u32 i, u64 ip, u64 sp)
 {
-	struct kvm_mp_state mp = { KVM_MP_STATE_RUNNABLE };
 	struct kvm_regs r = { .rip = ip, .rsp = sp, .rflags = 2 };
 
-	assert_ok(kvm_ioctl(g->vcpu[i], KVM_SET_MP_STATE, &mp));
+	guest_set_mp_state(g, i, KVM_MP_STATE_RUNNABLE);
 	guest_set_regs(g, i, &r);
 }
 
@@ -211,6 +210,21 @@ u64 guest_rax(struct guest *g, u32 i)
 
 	guest_regs(g, i, &r);
 	return r.rax;
+}
+
+u32 guest_mp_state(struct guest *g, u32 i)
+{
+	struct kvm_mp_state s;
+
+	assert_ok(kvm_ioctl(g->vcpu[i], KVM_GET_MP_STATE, &s));
+	return s.mp_state;
+}
+
+void guest_set_mp_state(struct guest *g, u32 i, u32 state)
+{
+	struct kvm_mp_state s = { state };
+
+	assert_ok(kvm_ioctl(g->vcpu[i], KVM_SET_MP_STATE, &s));
 }
 
 /* -- Threads ------------------------------------------------------------------------- */
