@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "x86/api/msr.h"
+#include "x86/hyperv/hyperv.h"
 
 /* -- Look-up ---------------------------------------------------------------------- */
 
@@ -196,5 +197,6 @@ void cpuid_install(struct cpu *c, struct kvm_cpuid_entry2 *e, u32 n)
 	c->cpuid = e;
 	c->nr_cpuid = n;
 	decode_features(c);
+	hv_cpuid_changed(c);
 	c->maxphyaddr = physical_width(c);
 }

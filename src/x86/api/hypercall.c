@@ -10,6 +10,7 @@
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
+#include "x86/hyperv/hyperv.h"
 
 struct hypercall {
 	u64 nr, arg[4];
@@ -115,6 +116,8 @@ enum step cpu_hypercall(struct cpu *c)
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (hv_hypercall_enabled(c))
+		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;

@@ -8,6 +8,7 @@
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -34,6 +35,7 @@ static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
 	user_reply_complete(c);
+	hv_run_enter(c);
 	/* INS has its data: only the stores to a device are left. */
 	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);

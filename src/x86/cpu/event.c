@@ -6,6 +6,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/vapic.h"
 #include "x86/decode/block.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
@@ -85,6 +86,7 @@ static const struct irqchip_ops ops = {
 	.tsc		= cpu_read_tsc,
 	.tsc_to_ns	= cpu_tsc_to_ns,
 	.eoi_exit	= event_eoi_exit,
+	.synic_eoi	= hv_synic_eoi,
 };
 const struct irqchip_ops *irqchip_ops = &ops;
 
@@ -281,7 +283,7 @@ static enum event_result deliver_due(struct cpu *c, bool *again)
 		return deliver_nmi(c);
 	if (c->ev.irq_injected)
 		return deliver_irq(c);
-	if (eoi_exit(c))
+	if (eoi_exit(c) || hv_exit(c))
 		return EVENT_EXIT;
 	if (READ_ONCE(c->ev.smi_pending) && !c->smm && !c->ev.shadow) {
 		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
@@ -345,8 +347,12 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
-	if (req & REQ_CLOCK)
+	if (req & REQ_CLOCK) {
 		clock_update(c);
+		hv_tsc_page_update(c);
+	}
+	if (req & REQ_STIMER)
+		hv_stimers_process(c);
 	steal_time_update(c);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;

@@ -18,6 +18,7 @@
 
 struct block;
 struct block_cache;
+struct hv_vcpu;
 struct insn;
 struct lapic;
 struct tlb;
@@ -169,6 +170,7 @@ struct cpu {
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
+	struct hv_vcpu *hv;	/* x86/hyperv/ */
 
 	/* -- Userspace exits ------------------------------------------------ */
 	struct mmio_log mmio;
