@@ -35,6 +35,8 @@ struct arch_vm {
 	u32 last_tsc_khz;
 
 	u64 wall_clock_gpa;
+
+	struct xen_vm *xen;		/* x86/xen/ */
 };
 
 static inline struct irqchip *vm_irqchip(struct vm *vm)

@@ -36,6 +36,8 @@ void user_reply_complete(struct cpu *c)
 		return;
 	if (r->exit == KVM_EXIT_HYPERCALL) {
 		r->data = READ_ONCE(run->hypercall.ret);
+	} else if (r->exit == KVM_EXIT_XEN) {
+		r->data = READ_ONCE(run->xen.u.hcall.result);
 	} else {
 		r->data = READ_ONCE(run->msr.data);
 		r->error = READ_ONCE(run->msr.error);

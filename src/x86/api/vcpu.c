@@ -15,6 +15,7 @@
 #include "x86/decode/block.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
+#include "x86/xen/xen.h"
 
 #define LATCHED_SIPI	BIT(1)
 
@@ -35,6 +36,7 @@ static void cpu_free(struct cpu *c)
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
+	xen_vcpu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
@@ -62,6 +64,8 @@ static int cpu_alloc(struct cpu *c)
 	if (!c->features || !c->pvclock)
 		return -ENOMEM;
 	err = msrs_create(c);
+	if (!err)
+		err = xen_vcpu_create(c);
 	if (!err)
 		err = mmu_create(c);
 	if (err)
@@ -198,6 +202,7 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
+	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }

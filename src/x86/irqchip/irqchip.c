@@ -14,6 +14,7 @@
 #include "x86/irqchip/pic.h"
 #include "x86/irqchip/pit.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 /* -- Life ---------------------------------------------------------------------------- */
 
@@ -232,6 +233,8 @@ int arch_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int sourc
 	case KVM_IRQ_ROUTING_MSI:
 		/* A message has no de-assertion. */
 		return level ? irqchip_deliver_msi(vm, route_msi_addr(e), e->u.msi.data) : -1;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_set_irq(vm, e, level);
 	default:
 		return -1;
 	}
@@ -271,6 +274,8 @@ int arch_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e)
 			return -EINVAL;
 		return msi_decode(vm_irqchip(vm), route_msi_addr(e), e->u.msi.data, &m) ?
 		       0 : -EINVAL;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_check_route(vm, e);
 	default:
 		return -EINVAL;
 	}
