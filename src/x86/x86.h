@@ -38,6 +38,7 @@ struct arch_vm {
 	u64 wall_clock_gpa;
 
 	struct hv_vm *hv;
+	struct xen_vm *xen;		/* x86/xen/ */
 };
 
 static inline struct irqchip *vm_irqchip(struct vm *vm)

@@ -4,6 +4,7 @@
 
 #include "api/arch.h"
 #include "util/guard.h"
+#include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
@@ -24,6 +25,11 @@ static int wait_for_sipi(struct cpu *c)
 	if (vcpu_take_requests(c->vcpu, ~0u) & ~REQ_EVENT)
 		mmu_flush_all(c);
 	event_accept_init(c);
+	/* The guest's clock and timers are among what was taken. */
+	if (c->mp_state != KVM_MP_STATE_UNINITIALIZED) {
+		clock_request(c);
+		vcpu_events_changed(c);
+	}
 	return -EAGAIN;
 }
 

@@ -9,6 +9,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/xen/xen.h"
 
 #define MAX_PHYSADDR	52
 #define TSS_ADDR_MAX	0xffffd000ull		/* three pages below 4 GiB */
@@ -32,7 +33,7 @@ int arch_vm_create(struct vm *vm)
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
 	clock_vm_create(vm);
-	if (hv_vm_create(vm)) {
+	if (hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}
@@ -49,6 +50,7 @@ void arch_vm_stop(struct vm *vm)
 		hv_vcpu_stop(v->cpu);
 		if (v->cpu->lapic)
 			lapic_stop(v->cpu->lapic);
+		xen_vcpu_stop(v->cpu);
 	}
 }
 
@@ -60,6 +62,7 @@ void arch_vm_destroy(struct vm *vm)
 	msr_filter_free(vm->arch->msr_filter);
 	clock_vm_destroy(vm);
 	hv_vm_destroy(vm);
+	xen_vm_destroy(vm);
 	free(vm->arch);
 	vm->arch = NULL;
 }

@@ -124,6 +124,9 @@ u64 cpu_tsc_to_ns(const struct cpu *c, u64 tsc);
 
 /* -- hypercall.c (x86/api) ---------------------------------------------------- */
 enum step cpu_hypercall(struct cpu *c);
+/* The bytes of VMCALL or VMMCALL, whichever is this CPU's own. */
+enum { HYPERCALL_INSN_SIZE = 3 };
+const u8 *cpu_hypercall_insn(const struct cpu *c);
 
 /* -- pio.c: port I/O of instructions and its completion ---------------------- */
 

@@ -163,6 +163,7 @@ struct cpu {
 	u64 tsc_ratio;		/* 32.32 fixed point; 1 << 32 when not scaled */
 	u32 tsc_khz;
 	struct pvclock *pvclock;	/* x86/api/clock.c: kvmclock, steal time */
+	struct xen_vcpu *xen;		/* x86/xen/ */
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
