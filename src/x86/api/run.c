@@ -8,6 +8,7 @@
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -52,8 +53,10 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	struct guard g;
 	int r;
 
-	if (guard_enter(&g) != 0)
+	if (guard_enter(&g) != 0) {
+		pmu_block_abandoned(c);
 		return -EFAULT;		/* the memory behind a slot has gone */
+	}
 	/* The registers were set meanwhile, or else the VMM may have set the word. */
 	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
 		vapic_store(c);

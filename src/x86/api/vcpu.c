@@ -12,6 +12,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
@@ -35,6 +36,7 @@ static void cpu_free(struct cpu *c)
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
+	pmu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
@@ -62,6 +64,8 @@ static int cpu_alloc(struct cpu *c)
 	if (!c->features || !c->pvclock)
 		return -ENOMEM;
 	err = msrs_create(c);
+	if (!err)
+		err = pmu_create(c);
 	if (!err)
 		err = mmu_create(c);
 	if (err)

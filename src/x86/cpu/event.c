@@ -4,6 +4,7 @@
 #include "api/arch.h"
 #include "x86/api/clock.h"
 #include "x86/api/vapic.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
@@ -335,6 +336,8 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
+	if (req & REQ_PMU)
+		pmu_reprogram(c);
 	if (req & REQ_CLOCK)
 		clock_update(c);
 	steal_time_update(c);
