@@ -10,6 +10,7 @@
 #include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/cpu/pmu.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -60,8 +61,10 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	struct guard g;
 	int r;
 
-	if (guard_enter(&g) != 0)
+	if (guard_enter(&g) != 0) {
+		pmu_block_abandoned(c);
 		return -EFAULT;		/* the memory behind a slot has gone */
+	}
 	/* The registers were set meanwhile, or else the VMM may have set the word. */
 	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
 		vapic_store(c);

@@ -32,6 +32,8 @@ int arch_vm_create(struct vm *vm)
 		return -ENOMEM;
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
+	vm->arch->no_pmu = !cpuid_host_amd();
+	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
 	if (hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
@@ -60,6 +62,8 @@ void arch_vm_destroy(struct vm *vm)
 		return;
 	irqchip_destroy(&vm->arch->irqchip);
 	msr_filter_free(vm->arch->msr_filter);
+	free(vm->arch->pmu_filter);
+	pthread_mutex_destroy(&vm->arch->pmu_lock);
 	clock_vm_destroy(vm);
 	hv_vm_destroy(vm);
 	xen_vm_destroy(vm);

@@ -166,6 +166,7 @@ enum {
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
 	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
 	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
+	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 6),	/* the filter of events has changed */
 };
 
 #endif

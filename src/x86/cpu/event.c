@@ -5,6 +5,7 @@
 #include "api/dirty_ring.h"
 #include "x86/api/clock.h"
 #include "x86/api/vapic.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
@@ -353,6 +354,8 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
+	if (req & REQ_PMU)
+		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
 		clock_update(c);
 		hv_tsc_page_update(c);

@@ -195,6 +195,8 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
+	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
+	bool pmu_active;		/* one of them counts */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");
