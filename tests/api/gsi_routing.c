@@ -139,7 +139,7 @@ static void signal_msi(void **state)
 	close(vm);
 	vm = vm_with_irqchip();
 	assert_int_equal(kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi), 1);
-	msi.flags = KVM_MSI_VALID_DEVID;
+	msi.flags = 2;
 	assert_errno(EINVAL, kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi));
 	msi.flags = 0;
 	msi.address_lo = 0;	/* nobody there: KVM's raw -1 */
