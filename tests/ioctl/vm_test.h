@@ -22,6 +22,12 @@ static inline int check_extension(int fd, unsigned long cap)
 	return kvm_ioctl_val(fd, KVM_CHECK_EXTENSION, cap);
 }
 
+/* The kernel's flavour that runs without virtualization in hardware. */
+static inline bool on_pvm(void)
+{
+	return on_kernel() && access("/sys/module/kvm_pvm", F_OK) == 0;
+}
+
 static inline int new_vm_irqchip(void)
 {
 	int vm = new_vm();
