@@ -53,6 +53,24 @@ static inline void machine_free(struct machine m)
 	close(m.vm);
 }
 
+/*
+ * INIT, SIPI or NMI as another processor would send it to APIC ID @id of @vcpu.
+ * A kernel does not find a new vCPU's LAPIC before something has been written
+ * to it.
+ */
+static inline void send_ipi(int vm, int vcpu, uint8_t id, uint32_t data)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000 | id << 12, .data = data };
+	struct kvm_lapic_state lapic;
+
+	must(vcpu, KVM_GET_LAPIC, &lapic);
+	must(vcpu, KVM_SET_LAPIC, &lapic);
+	assert_true(kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi) > 0);
+}
+
+#define MSI_NMI		0x400u
+#define MSI_INIT	0x500u
+
 /* RAM of @size from 0 up as slot 0; the caller unmaps it. */
 static inline uint8_t *add_ram(int vm, size_t size)
 {
