@@ -118,11 +118,8 @@ static void exception_set(struct cpu *c, const struct kvm_vcpu_events *e)
 		.has_payload = ev->exc_pending && e->exception_has_payload,
 		.payload = e->exception_payload,
 	};
-	/* A debugger's INT3 that is the guest's own: it returns past it. */
-	if (is_soft(ev->exc.vector) && (ev->exc_pending || ev->exc_injected)) {
-		ev->exc.soft = true;
-		c->rip++;
-	}
+	/* A debugger's INT3 that is the guest's own. */
+	ev->exc.soft = is_soft(ev->exc.vector);
 }
 
 static void smm_set(struct cpu *c, const struct kvm_vcpu_events *e)

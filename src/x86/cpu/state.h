@@ -53,7 +53,7 @@ struct exception {
 	u8 vector;
 	bool has_error;
 	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
-	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	bool soft;		/* userspace's INT3, INTO: RIP is on the instruction */
 	u32 error;
 	u64 payload;
 };
