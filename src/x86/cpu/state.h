@@ -68,6 +68,7 @@ struct events {
 	u8 irq_vector;
 	bool nmi_injected;
 	bool nmi_masked;	/* until IRET */
+	bool smm_inside_nmi;	/* RSM leaves NMIs masked */
 	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
