@@ -14,7 +14,7 @@ static void only_a_boot_processor_runs_at_first(void **state)
 {
 	static const enum chips chips[] = { FULL_CHIPS, SPLIT_CHIPS };
 
-	for (size_t i = 0; i < NELEMS(chips); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(chips); i++) {
 		struct machine m = machine_new(chips[i]);
 		int ap = new_vcpu(m.vm, 1);
 

@@ -33,8 +33,8 @@ static void flags_name_the_capabilities_enabled(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 	uint32_t want = ALWAYS;
 
-	for (size_t i = 0; i < NELEMS(rows); i++) {
-		assert_ok(enable_cap(m.vm, rows[i].cap, 1));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_ok(enable_cap(m.vm, rows[i].cap, 0, 1));
 		want |= rows[i].flag;
 		assert_int_equal(events(m.vcpu).flags, want);
 	}
@@ -50,12 +50,12 @@ static void pending_looks_injected_without_payloads(void **state)
 		.exception = { .pending = 1, .nr = 13, .has_error_code = 1, .error_code = 0x18 },
 	};
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	e = events(m.vcpu);
 	assert_int_equal(e.exception.pending, 1);
 	assert_int_equal(e.exception.injected, 0);
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 0));
 	e = events(m.vcpu);
 	assert_int_equal(e.exception.injected, 1);
 	assert_int_equal(e.exception.nr, 13);
@@ -74,14 +74,14 @@ static void pending_page_fault_loses_its_payload_to_cr2(void **state)
 	};
 	struct kvm_sregs s;
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	e = events(m.vcpu);
 	assert_int_equal(e.exception_has_payload, 1);
 	assert_int_equal(e.exception_payload, 0x123456789000);
 	must(m.vcpu, KVM_GET_SREGS, &s);
 	assert_int_equal(s.cr2, 0);
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 0));
 	e = events(m.vcpu);
 	assert_int_equal(e.exception_has_payload, 0);
 	must(m.vcpu, KVM_GET_SREGS, &s);

@@ -16,7 +16,7 @@ static void malformed_is_einval_and_changes_nothing(void **state)
 	struct kvm_debugregs before, d, after;
 
 	must(m.vcpu, KVM_GET_DEBUGREGS, &before);
-	for (size_t i = 0; i < NELEMS(malformed); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
 		d = malformed[i];
 		d.db[0] = 0x1234;
 		refused(EINVAL, m.vcpu, KVM_SET_DEBUGREGS, &d);
@@ -35,7 +35,7 @@ static void every_register_is_kept(void **state)
 	};
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(values); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		struct kvm_debugregs in = values[i], out;
 
 		must(m.vcpu, KVM_SET_DEBUGREGS, &in);
@@ -62,7 +62,7 @@ static void pointer(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_DEBUGREGS, sizeof(struct kvm_debugregs));
-	must(m.vcpu, KVM_SET_DEBUGREGS, at_edge(sizeof(struct kvm_debugregs)));
+	must(m.vcpu, KVM_SET_DEBUGREGS, at_page_end(sizeof(struct kvm_debugregs)));
 	machine_free(m);
 }
 

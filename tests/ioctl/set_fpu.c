@@ -59,7 +59,7 @@ static void pointer(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_FPU, sizeof(struct kvm_fpu));
-	must(m.vcpu, KVM_SET_FPU, at_edge(sizeof(struct kvm_fpu)));
+	must(m.vcpu, KVM_SET_FPU, at_page_end(sizeof(struct kvm_fpu)));
 	machine_free(m);
 }
 

@@ -36,7 +36,7 @@ static void injects_a_debug_exception(void **state)
 {
 	struct machine m = machine_new(NO_CHIPS);
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	assert_ok(debug(m.vcpu, KVM_GUESTDBG_INJECT_DB));
 	assert_int_equal(events(m.vcpu).exception.pending, 1);
 	assert_int_equal(events(m.vcpu).exception.nr, 1);
@@ -71,9 +71,9 @@ static void injecting_twice_is_ebusy(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	/* Events folds pending into injected without this. */
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	assert_ok(debug(m.vcpu, KVM_GUESTDBG_INJECT_DB));
-	for (size_t i = 0; i < NELEMS(both); i++)
+	for (size_t i = 0; i < ARRAY_LEN(both); i++)
 		assert_errno(EBUSY, debug(m.vcpu, both[i]));
 	assert_int_equal(events(m.vcpu).exception.nr, 1);
 	assert_ok(debug(m.vcpu, KVM_GUESTDBG_ENABLE));
@@ -136,7 +136,7 @@ static void pointer(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_GUEST_DEBUG, sizeof(struct kvm_guest_debug));
-	must(m.vcpu, KVM_SET_GUEST_DEBUG, at_edge(sizeof(struct kvm_guest_debug)));
+	must(m.vcpu, KVM_SET_GUEST_DEBUG, at_page_end(sizeof(struct kvm_guest_debug)));
 	machine_free(m);
 }
 

@@ -33,7 +33,7 @@ static void states_of_x86_are_kept(void **state)
 	struct machine m = machine_new(FULL_CHIPS);
 	int ap = new_vcpu(m.vm, 1);
 
-	for (size_t i = 0; i < NELEMS(settled); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(settled); i++) {
 		assert_ok(set(ap, settled[i]));
 		assert_int_equal(get(ap), settled[i]);
 	}
@@ -45,7 +45,7 @@ static void other_states_are_einval(void **state)
 {
 	struct machine m = machine_new(FULL_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(unknown); i++)
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
 		assert_errno(EINVAL, set(m.vcpu, unknown[i]));
 	assert_int_equal(get(m.vcpu), KVM_MP_STATE_RUNNABLE);
 	machine_free(m);
@@ -55,14 +55,14 @@ static void only_runnable_without_a_lapic(void **state)
 {
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(settled); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(settled); i++) {
 		if (settled[i] == KVM_MP_STATE_RUNNABLE)
 			assert_ok(set(m.vcpu, settled[i]));
 		else
 			assert_errno(EINVAL, set(m.vcpu, settled[i]));
 	}
 	assert_errno(EINVAL, set(m.vcpu, KVM_MP_STATE_SIPI_RECEIVED));
-	for (size_t i = 0; i < NELEMS(unknown); i++)
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
 		assert_errno(EINVAL, set(m.vcpu, unknown[i]));
 	machine_free(m);
 }
@@ -89,7 +89,7 @@ static void no_init_while_an_smi_waits_or_runs(void **state)
 
 	if (!kvm_ioctl_val(m.vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM))
 		skip();
-	for (size_t i = 0; i < NELEMS(both); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
 		must(m.vcpu, KVM_SET_VCPU_EVENTS, both[i]);
 		assert_errno(EINVAL, set(m.vcpu, KVM_MP_STATE_INIT_RECEIVED));
 		assert_errno(EINVAL, set(m.vcpu, KVM_MP_STATE_SIPI_RECEIVED));
@@ -104,7 +104,7 @@ static void pointer_comes_before_the_state(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_MP_STATE, sizeof(struct kvm_mp_state));
-	must(m.vcpu, KVM_SET_MP_STATE, at_edge(sizeof(struct kvm_mp_state)));
+	must(m.vcpu, KVM_SET_MP_STATE, at_page_end(sizeof(struct kvm_mp_state)));
 	machine_free(m);
 }
 

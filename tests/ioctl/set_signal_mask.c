@@ -24,9 +24,9 @@ static void length_is_the_kernels(void **state)
 	static const uint32_t wrong[] = { 0, 4, 7, 9, 16, sizeof(sigset_t), ~0u };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(wrong); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		/* Nothing is read behind a wrong length. */
-		uint32_t *arg = at_edge(sizeof(*arg));
+		uint32_t *arg = at_page_end(sizeof(*arg));
 
 		*arg = wrong[i];
 		refused(EINVAL, m.vcpu, KVM_SET_SIGNAL_MASK, arg);
@@ -40,11 +40,11 @@ static void pointer(void **state)
 	struct mask *arg;
 
 	refused(EFAULT, m.vcpu, KVM_SET_SIGNAL_MASK, NO_POINTER);
-	refused(EFAULT, m.vcpu, KVM_SET_SIGNAL_MASK, at_edge(3));
-	arg = at_edge(sizeof(*arg) - 1);
+	refused(EFAULT, m.vcpu, KVM_SET_SIGNAL_MASK, at_page_end(3));
+	arg = at_page_end(sizeof(*arg) - 1);
 	arg->head.len = KERNEL_LEN;
 	refused(EFAULT, m.vcpu, KVM_SET_SIGNAL_MASK, arg);
-	arg = at_edge(sizeof(*arg));
+	arg = at_page_end(sizeof(*arg));
 	arg->head.len = KERNEL_LEN;
 	must(m.vcpu, KVM_SET_SIGNAL_MASK, arg);
 	machine_free(m);

@@ -111,7 +111,7 @@ static void pointer(void **state)
 	struct kvm_sregs2 *s;
 
 	reads_all_of(m.vcpu, KVM_SET_SREGS2, sizeof(struct kvm_sregs2));
-	s = at_edge(sizeof(*s));
+	s = at_page_end(sizeof(*s));
 	must(m.vcpu, KVM_GET_SREGS2, s);
 	must(m.vcpu, KVM_SET_SREGS2, s);
 	machine_free(m);

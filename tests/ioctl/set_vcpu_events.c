@@ -44,7 +44,7 @@ static void payload_without_the_capability(void **state)
 	struct kvm_vcpu_events e = { .flags = PAYLOAD };
 
 	refused(EINVAL, m.vcpu, KVM_SET_VCPU_EVENTS, &e);
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	machine_free(m);
 }
@@ -54,8 +54,8 @@ static void vectors_that_are_no_exceptions(void **state)
 	static const uint8_t none[] = { 2, 32, 33, 128, 255 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
-	for (size_t i = 0; i < NELEMS(none); i++) {
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
 		struct kvm_vcpu_events e = { .exception = { .injected = 1, .nr = none[i] } };
 
 		refused(EINVAL, m.vcpu, KVM_SET_VCPU_EVENTS, &e);
@@ -95,7 +95,7 @@ static void triple_fault_without_the_capability(void **state)
 
 	refused(EINVAL, m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	assert_int_equal(events(m.vcpu).nmi.masked, 1);
-	assert_ok(enable_cap(m.vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 0, 1));
 	assert_int_equal(events(m.vcpu).triple_fault.pending, 0);
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	assert_int_equal(events(m.vcpu).triple_fault.pending, 1);
@@ -145,7 +145,7 @@ static void pending_wins_over_injected(void **state)
 		.exception_has_payload = 1, .exception_payload = 0x4001,
 	};
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	e = events(m.vcpu);
 	assert_int_equal(e.exception.injected, 0);
@@ -163,7 +163,7 @@ static void only_a_pending_exception_has_a_payload(void **state)
 		.exception_has_payload = 1, .exception_payload = 0x1000,
 	};
 
-	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(m.vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
 	e = events(m.vcpu);
 	assert_int_equal(e.exception.injected, 1);
@@ -211,7 +211,7 @@ static void interrupts_are_kept(void **state)
 	static const uint8_t vectors[] = { 0, 8, 0x20, 255 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(vectors); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
 		struct kvm_vcpu_events e = { .interrupt = { .injected = 1, .nr = vectors[i] } };
 
 		must(m.vcpu, KVM_SET_VCPU_EVENTS, &e);
@@ -328,7 +328,7 @@ static void pointer(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events));
-	must(m.vcpu, KVM_SET_VCPU_EVENTS, at_edge(sizeof(struct kvm_vcpu_events)));
+	must(m.vcpu, KVM_SET_VCPU_EVENTS, at_page_end(sizeof(struct kvm_vcpu_events)));
 	machine_free(m);
 }
 

@@ -33,7 +33,7 @@ static void malformed_is_einval_and_changes_nothing(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	give_supported_cpuid(m.vcpu);
-	for (size_t i = 0; i < NELEMS(malformed); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
 		struct kvm_xcrs x = malformed[i];
 
 		refused(EINVAL, m.vcpu, KVM_SET_XCRS, &x);
@@ -49,7 +49,7 @@ static void legal_values_are_kept(void **state)
 	const uint64_t values[] = { XF_X87, XF_X87 | XF_SSE, XF_X87 | XF_SSE | XF_YMM };
 
 	give_supported_cpuid(m.vcpu);
-	for (size_t i = 0; i < NELEMS(values); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		struct kvm_xcrs x = xcr0(values[i]);
 
 		if (values[i] & ~supported)
@@ -115,7 +115,7 @@ static void pointer(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	reads_all_of(m.vcpu, KVM_SET_XCRS, sizeof(struct kvm_xcrs));
-	must(m.vcpu, KVM_SET_XCRS, at_edge(sizeof(struct kvm_xcrs)));
+	must(m.vcpu, KVM_SET_XCRS, at_page_end(sizeof(struct kvm_xcrs)));
 	machine_free(m);
 }
 

@@ -135,7 +135,7 @@ static void pointer(void **state)
 	uint8_t *arg;
 
 	reads_all_of(m.vcpu, KVM_SET_XSAVE, size);
-	arg = at_edge(size);
+	arg = at_page_end(size);
 	must(m.vcpu, KVM_GET_XSAVE, arg);
 	must(m.vcpu, KVM_SET_XSAVE, arg);
 	machine_free(m);

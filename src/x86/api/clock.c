@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 
 #define NSEC_PER_SEC	1000000000ull
@@ -104,6 +105,7 @@ static void request_all(struct vm *vm)
 	struct vcpu *v;
 	u32 i;
 
+	hv_tsc_page_stale(vm);
 	vm_for_each_vcpu(vm, i, v)
 		clock_request(v->cpu);
 }
@@ -164,7 +166,7 @@ static u64 page_gpa(const struct cpu *c)
 	return c->pvclock->system_time & ~1ull;
 }
 
-static void fill(struct cpu *c, struct pvclock_vcpu_time_info *p)
+void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p)
 {
 	struct arch_vm *vm = cpu_arch_vm(c);
 	u64 base;
@@ -177,8 +179,6 @@ static void fill(struct cpu *c, struct pvclock_vcpu_time_info *p)
 		(c->tsc_ratio == 1ull << 32 ? base : (u64)((u128)base * c->tsc_ratio >> 32));
 	clock_scale(tsc_guest_hz(c), &p->tsc_to_system_mul, &p->tsc_shift);
 	p->flags = host_tsc_stable() ? PVCLOCK_TSC_STABLE_BIT : 0;
-	if (c->pvclock->guest_stopped)
-		p->flags |= PVCLOCK_GUEST_STOPPED;
 }
 
 /*
@@ -195,7 +195,9 @@ void clock_update(struct cpu *c)
 		return;
 	if (!gpa_read(c, page_gpa(c), &version, sizeof(version)))
 		return;
-	fill(c, &p);
+	clock_params(c, &p);
+	if (c->pvclock->guest_stopped)
+		p.flags |= PVCLOCK_GUEST_STOPPED;
 	version = (version | 1) + (version & 1 ? 2 : 0);
 	if (!gpa_write(c, page_gpa(c), &version, sizeof(version)))
 		return;

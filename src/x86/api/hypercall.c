@@ -10,6 +10,7 @@
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
+#include "x86/hyperv/hyperv.h"
 
 struct hypercall {
 	u64 nr, arg[4];
@@ -71,6 +72,8 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 	*ret = -KVM_ENOSYS;
 	switch (h->nr) {
 	case KVM_HC_VAPIC_POLL_IRQ:
+		/* The guest has lowered its TPR in memory. */
+		vcpu_events_changed(c);
 		*ret = 0;
 		break;
 	case KVM_HC_KICK_CPU:
@@ -113,6 +116,8 @@ enum step cpu_hypercall(struct cpu *c)
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (hv_hypercall_enabled(c))
+		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;
