@@ -54,7 +54,7 @@ struct exception {
 	u8 vector;
 	bool has_error;
 	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
-	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	bool soft;		/* userspace's INT3, INTO: RIP is on the instruction */
 	u32 error;
 	u64 payload;
 };
@@ -69,6 +69,7 @@ struct events {
 	u8 irq_vector;
 	bool nmi_injected;
 	bool nmi_masked;	/* until IRET */
+	bool smm_inside_nmi;	/* RSM leaves NMIs masked */
 	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
