@@ -152,7 +152,7 @@ bool cpu_finish_insn(struct cpu *c);
  */
 enum step cpu_insn_completed(struct cpu *c);
 
-/* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
+/* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);
 
 /* INTERNAL_ERROR/EMULATION exit with the bytes at RIP. */

@@ -4,6 +4,7 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "x86/api/clock.h"
+#include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
@@ -257,7 +258,7 @@ static bool window_exit(struct cpu *c)
 	struct kvm_run *run = c->vcpu->run;
 
 	if (!READ_ONCE(run->request_interrupt_window) ||
-	    arch_irqchip_full(c->vcpu->vm) || !irqs_open(c))
+	    arch_irqchip_full(c->vcpu->vm) || !run_ready_for_interrupt(c))
 		return false;
 	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return true;

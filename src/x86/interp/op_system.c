@@ -10,7 +10,6 @@
 enum step op_hlt(struct cpu *c, const struct insn *in)
 {
 	TRY(need_cpl0(c));
-	c->rip = insn_next(c, in);
 	return cpu_halt(c);
 }
 
