@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +77,8 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 {
 	const struct sigaction *next = &next_handler[sig == SIGBUS];
 
+	if (world_repair(info->si_addr))
+		return;
 	fprintf(stderr, "finding: signal %d at %p\n", sig, info->si_addr);
 	report();
 	if (next->sa_flags & SA_SIGINFO)
@@ -180,9 +181,7 @@ static void *kicker_main(void *unused)
 static void thread_prepare(struct thread *t, u32 id)
 {
 	t->id = id;
-	t->args = mmap(NULL, ARGS_SIZE + 4096, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(t->args + ARGS_SIZE, 4096, PROT_NONE);
+	t->args = world.args[id];
 	t->stage = malloc(ARGS_SIZE);
 }
 
@@ -203,10 +202,8 @@ static void run_threads(void)
 	pthread_join(kicker, NULL);
 	if (options.hostile)
 		pthread_join(hostile, NULL);
-	for (u32 i = 0; i < options.threads; i++) {
-		munmap(threads[i].args, ARGS_SIZE + 4096);
+	for (u32 i = 0; i < options.threads; i++)
 		free(threads[i].stage);
-	}
 }
 
 /* -- All ------------------------------------------------------------------------------- */
