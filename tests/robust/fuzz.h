@@ -87,7 +87,7 @@ struct thread {
 struct options {
 	u64 seed, calls;
 	u32 threads;
-	bool hostile, hints, verbose;
+	bool hostile, hints, guests, verbose;
 };
 
 extern struct world world;
