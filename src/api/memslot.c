@@ -395,7 +395,7 @@ static int access_guest(struct vm *vm, u16 as_id, gpa_t gpa, void *buf, size_t n
 		else if (!write)
 			ret = copy_from_user(buf, memslot_hva(s, gpa), part);
 		else if (!(ret = copy_to_user(memslot_hva(s, gpa), buf, part)))
-			memslot_mark_dirty(s, gpa >> PAGE_SHIFT);
+			memslot_mark_dirty(vm, NULL, s, gpa >> PAGE_SHIFT);
 		gpa += part;
 		buf = (u8 *)buf + part;
 		n -= part;
