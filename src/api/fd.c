@@ -375,10 +375,31 @@ static int reopen(int memfd, int flags)
 	proc_path(path, memfd);
 	fd = open(path, (flags & O_ACCMODE) | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)	/* no /proc here */
-		return memfd;
+		fd = fcntl(memfd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int kfile_reopen(enum scope scope, int memfd, int flags)
+{
+	int fd = reopen(memfd, flags);
+	struct kfile *f = NULL;
+	struct stat st;
+
 	if (fd < 0)
-		fd = -errno;
-	close(memfd);
+		return fd;
+	if (fstat(fd, &st) == 0) {
+		pthread_mutex_lock(&fd_lock);
+		f = find_inode_locked(st.st_ino);
+		pthread_mutex_unlock(&fd_lock);
+		if (!f)
+			f = create_kfile(scope, NULL, NULL, fd, st.st_ino, 2);
+	}
+	if (!f) {
+		close(fd);
+		return -ENFILE;
+	}
+	table_set(fd, f);
+	kfile_put(f);
 	return fd;
 }
 
@@ -391,6 +412,8 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 
 	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
 		fd = reopen(memfd, flags);
+	if (fd != memfd)
+		close(memfd);
 	if (fd < 0)
 		return fd;
 	if (!(flags & O_CLOEXEC))
@@ -427,6 +450,8 @@ static struct kfile *adopt(int fd, const struct stat *st)
 		return NULL;
 	if (!*rest || *rest == ' ')
 		return create_kfile(SCOPE_SYSTEM, NULL, NULL, fd, st->st_ino, 2);
+	if (!strncmp(rest, "-vm-stats ", 10) || !strncmp(rest, "-vcpu-stats:", 12))
+		return create_kfile(SCOPE_STATS, NULL, NULL, fd, st->st_ino, 2);
 	if (!strncmp(rest, "-vm ", 4))
 		return create_kfile(SCOPE_VM, &foreign_vm, NULL, fd, st->st_ino, 2);
 	if (!strncmp(rest, "-vcpu:", 6))

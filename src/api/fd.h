@@ -31,6 +31,13 @@ int kfile_memfd(const char *name, size_t size);
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		  int memfd, int flags);
 
+/*
+ * One more open file of @memfd, with the access mode of @flags and O_CLOEXEC.
+ * All of them are one object, which belongs to no VM, and ends when the inode
+ * does: whoever has it mapped or open keeps it.  The descriptor, or -errno.
+ */
+int kfile_reopen(enum scope scope, int memfd, int flags);
+
 /* The hints of anykvm.h.  From the first one on, numbers are trusted. */
 void fd_hint_closed(int fd);
 void fd_hint_duped(int from, int to);

@@ -20,6 +20,7 @@
 
 #include "api/arch.h"
 #include "api/handlers.h"
+#include "api/stats.h"
 #include "util/guard.h"
 
 #define MEM_MAX_NR_PAGES	((1ul << 31) - 1)
@@ -201,6 +202,7 @@ static int insert_locked(struct vm *vm, const struct memslot *m)
 		publish(vm, m->as_id, a);
 	}
 	s->ids[m->id] = m->base_gfn;
+	stat_add(vm, pages_4k, m->npages);
 	return 0;
 }
 
@@ -209,7 +211,7 @@ static int remove_locked(struct vm *vm, const struct memslot *m)
 	struct memslots *old = vm->slots[m->as_id];
 	struct space *s = array_of(old)->space;
 	u32 pos = m - old->slot, count = old->count - 1;
-	u64 *bitmap = m->dirty_bitmap;
+	u64 *bitmap = m->dirty_bitmap, npages = m->npages;
 	u16 id = m->id;
 
 	if (may_change_in_place(vm, array_of(old), count)) {
@@ -228,6 +230,7 @@ static int remove_locked(struct vm *vm, const struct memslot *m)
 		publish(vm, m->as_id, a);
 	}
 	s->ids[id] = NO_SLOT;
+	stat_add(vm, pages_4k, -npages);
 	free(bitmap);
 	return 0;
 }

@@ -61,10 +61,6 @@ static void not_offered(void **state)
 
 	assert_errno(EFAULT, kvm_ioctl(vm, KVM_CREATE_DEVICE, NULL));
 	assert_errno(ENODEV, kvm_ioctl(vm, KVM_CREATE_DEVICE, &dev));
-	if (!on_kernel()) {
-		assert_int_equal(kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD), 0);
-		assert_errno(ENOTTY, kvm_ioctl_val(vm, KVM_GET_STATS_FD, 0));
-	}
 	close(vm);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/arch.h"
+#include "api/stats.h"
 #include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
@@ -60,6 +61,8 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	else
 		r = cpu_loop(c);
 	guard_leave(&g);
+	if (!r)
+		stat_inc(c->vcpu, exits);
 	return r;
 }
 
