@@ -139,6 +139,17 @@ extern __thread struct vcpu *current_vcpu
 /* Posts @bits and makes the vCPU notice soon, asleep or not.  Any thread. */
 void vcpu_request(struct vcpu *vcpu, u32 bits);
 
+/* The same, but a sleeper sleeps on: it sees them before it does anything. */
+void vcpu_request_quietly(struct vcpu *vcpu, u32 bits);
+
+/*
+ * Returns when each other vCPU that is in guest has taken those of @bits that
+ * were posted.  @self is the caller's, in guest; it counts as out of it
+ * meanwhile, so that two may wait for each other, and must look at its own
+ * requests before guest code goes on.
+ */
+void vm_wait_taken(struct vcpu *self, u32 bits);
+
 /* Takes those of @bits that are posted, and clears them. */
 static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
 {

@@ -24,7 +24,6 @@
 #include "util/guard.h"
 
 #define MEM_MAX_NR_PAGES	((1ul << 31) - 1)
-#define USER_SPACE_END		0x7ffffffff000ul	/* TASK_SIZE_MAX */
 #define NO_SLOT			UINT64_MAX
 
 struct space {

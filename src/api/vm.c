@@ -232,7 +232,7 @@ struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id)
 	return NULL;
 }
 
-static long check_vcpu_id(struct vm *vm, u64 id)
+static long check_vcpu_id(struct vm *vm, u32 id)
 {
 	if (id >= KVM_MAX_VCPU_IDS)
 		return -EINVAL;
@@ -295,7 +295,7 @@ static long vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	return fd;
 }
 
-static long create_vcpu_locked(struct vm *vm, u64 id)
+static long create_vcpu_locked(struct vm *vm, u32 id)
 {
 	struct vcpu *vcpu;
 	long ret = check_vcpu_id(vm, id);
@@ -324,12 +324,13 @@ static long create_vcpu_locked(struct vm *vm, u64 id)
 	return ret;
 }
 
+/* Linux 6.1 looks at 32 bits of the argument. */
 long vm_create_vcpu(struct kfile *f, void *id)
 {
 	long ret;
 
 	pthread_mutex_lock(&f->vm->lock);
-	ret = create_vcpu_locked(f->vm, (uintptr_t)id);
+	ret = create_vcpu_locked(f->vm, (u32)(uintptr_t)id);
 	pthread_mutex_unlock(&f->vm->lock);
 	return ret;
 }

@@ -3,6 +3,7 @@
 
 #include "api/stats.h"
 #include "x86/irqchip/irqchip.h"
+#include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
 
 u8 mem[MEM_SIZE];
@@ -58,6 +59,8 @@ FAKE enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 	*v = 0;
 	return mem_read_slow(c, lin, v, size);
 }
+FAKE void vapic_load(struct cpu *c) { }
+FAKE void vapic_store(struct cpu *c) { }
 FAKE enum step stack_push(struct cpu *c, u64 v, u8 size)
 {
 	struct stack s;
@@ -107,6 +110,7 @@ FAKE bool host_has(enum feature f)		{ return features[f]; }
 FAKE bool cpu_has_monitor(const struct cpu *c)	{ return features[FEATURE_MONITOR]; }
 FAKE u64 cpu_read_tsc(const struct cpu *c)	{ return 0x1122334455667788; }
 FAKE enum step cpu_hypercall(struct cpu *c)	{ return STEP_NEXT; }
+FAKE const u8 *cpu_hypercall_insn(const struct cpu *c) { return (const u8 *)"\x0f\x01\xc1"; }
 
 /* -- Memory ------------------------------------------------------------------------------ */
 

@@ -88,7 +88,7 @@ static const struct statistic vcpu_stats[] = {
 	{ "notify_window_exits", COUNTER, 0, 1 },
 };
 
-static int stats_fd(int fd)
+static int open_stats(int fd)
 {
 	int stats = kvm_ioctl_val(fd, KVM_GET_STATS_FD, 0);
 
@@ -166,7 +166,7 @@ static void not_of_the_system(void **state)
 
 static void of_a_vm(void **state)
 {
-	int vm = new_vm(), stats = stats_fd(vm);
+	int vm = new_vm(), stats = open_stats(vm);
 	char id[NAME_SIZE];
 
 	snprintf(id, sizeof(id), "kvm-%d", (int)syscall(SYS_gettid));
@@ -177,7 +177,7 @@ static void of_a_vm(void **state)
 
 static void of_a_vcpu(void **state)
 {
-	int vm = new_vm(), vcpu = new_vcpu(vm, 7), stats = stats_fd(vcpu);
+	int vm = new_vm(), vcpu = new_vcpu(vm, 7), stats = open_stats(vcpu);
 	char id[NAME_SIZE];
 
 	snprintf(id, sizeof(id), "kvm-%d/vcpu-7", (int)syscall(SYS_gettid));
@@ -219,7 +219,7 @@ static void descriptor(void **state)
 
 static void each_has_its_own_position(void **state)
 {
-	int vm = new_vm(), a = stats_fd(vm), b = stats_fd(vm);
+	int vm = new_vm(), a = open_stats(vm), b = open_stats(vm);
 	struct kvm_stats_header h;
 	char id[NAME_SIZE];
 
@@ -241,7 +241,7 @@ static void each_has_its_own_position(void **state)
 static void outlives_the_others(void **state)
 {
 	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-	int of_vm = stats_fd(vm), of_vcpu = stats_fd(vcpu);
+	int of_vm = open_stats(vm), of_vcpu = open_stats(vcpu);
 	char id[NAME_SIZE];
 
 	snprintf(id, sizeof(id), "kvm-%d/vcpu-0", (int)syscall(SYS_gettid));
@@ -273,7 +273,7 @@ static void table_is_full(void **state)
 		assert_int_equal(errno, EMFILE);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 		if (!i)
-			first = stats_fd(vm);
+			first = open_stats(vm);
 	}
 	assert_int_equal(header_of(first).name_size, NAME_SIZE);
 	close(first);
@@ -282,7 +282,7 @@ static void table_is_full(void **state)
 
 static void a_child_may_read(void **state)
 {
-	int vm = new_vm(), stats = stats_fd(vm), status;
+	int vm = new_vm(), stats = open_stats(vm), status;
 	struct kvm_stats_header h;
 	pid_t child = fork();
 
@@ -304,7 +304,7 @@ static void a_child_may_read(void **state)
 /* Slots change under all vCPUs: one number that needs no guest. */
 static void numbers_are_of_now(void **state)
 {
-	int vm = new_vm(), stats = stats_fd(vm), again;
+	int vm = new_vm(), stats = open_stats(vm), again;
 	struct kvm_stats_header h = header_of(stats);
 	void *ram = guest_ram(8 * PG);
 	uint64_t pages = 77;
@@ -316,7 +316,7 @@ static void numbers_are_of_now(void **state)
 	if (!on_kernel()) {	/* it counts what the guest has touched */
 		assert_int_equal(pread(stats, &pages, 8, at), 8);
 		assert_int_equal(pages, 8);
-		again = stats_fd(vm);
+		again = open_stats(vm);
 		assert_ok(set_region(vm, 0, 0, 0, 0, NULL));
 		assert_int_equal(pread(again, &pages, 8, at), 8);
 		assert_int_equal(pages, 0);

@@ -62,6 +62,8 @@ void guest_regs(struct guest *g, u32 i, struct kvm_regs *r);
 void guest_set_regs(struct guest *g, u32 i, const struct kvm_regs *r);
 u64 guest_rip(struct guest *g, u32 i);
 u64 guest_rax(struct guest *g, u32 i);
+u32 guest_mp_state(struct guest *g, u32 i);
+void guest_set_mp_state(struct guest *g, u32 i, u32 state);
 
 static inline u8 *guest_pio(struct guest *g, u32 i)
 {

@@ -5,9 +5,12 @@
 #include "api/arch.h"
 #include "api/stats.h"
 #include "util/guard.h"
+#include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
+#include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -23,6 +26,11 @@ static int wait_for_sipi(struct cpu *c)
 	if (vcpu_take_requests(c->vcpu, ~0u) & ~REQ_EVENT)
 		mmu_flush_all(c);
 	event_accept_init(c);
+	/* The guest's clock and timers are among what was taken. */
+	if (c->mp_state != KVM_MP_STATE_UNINITIALIZED) {
+		clock_request(c);
+		vcpu_events_changed(c);
+	}
 	return -EAGAIN;
 }
 
@@ -34,6 +42,7 @@ static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
 	user_reply_complete(c);
+	hv_run_enter(c);
 	/* INS has its data: only the stores to a device are left. */
 	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
@@ -54,12 +63,17 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 
 	if (guard_enter(&g) != 0)
 		return -EFAULT;		/* the memory behind a slot has gone */
+	/* The registers were set meanwhile, or else the VMM may have set the word. */
+	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
+		vapic_store(c);
 	if (complete_io(c))
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
 	else
 		r = cpu_loop(c);
+	if (vapic_active(c))
+		vapic_load(c);
 	guard_leave(&g);
 	if (!r)
 		stat_inc(c->vcpu, exits);

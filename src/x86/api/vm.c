@@ -8,6 +8,8 @@
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
+#include "x86/hyperv/hyperv.h"
+#include "x86/xen/xen.h"
 
 #define MAX_PHYSADDR	52
 #define TSS_ADDR_MAX	0xffffd000ull		/* three pages below 4 GiB */
@@ -31,6 +33,10 @@ int arch_vm_create(struct vm *vm)
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
 	clock_vm_create(vm);
+	if (hv_vm_create(vm) || xen_vm_create(vm)) {
+		arch_vm_destroy(vm);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -40,9 +46,12 @@ void arch_vm_stop(struct vm *vm)
 	u32 i;
 
 	irqchip_stop(&vm->arch->irqchip);
-	vm_for_each_vcpu(vm, i, v)
+	vm_for_each_vcpu(vm, i, v) {
+		hv_vcpu_stop(v->cpu);
 		if (v->cpu->lapic)
 			lapic_stop(v->cpu->lapic);
+		xen_vcpu_stop(v->cpu);
+	}
 }
 
 void arch_vm_destroy(struct vm *vm)
@@ -52,6 +61,8 @@ void arch_vm_destroy(struct vm *vm)
 	irqchip_destroy(&vm->arch->irqchip);
 	msr_filter_free(vm->arch->msr_filter);
 	clock_vm_destroy(vm);
+	hv_vm_destroy(vm);
+	xen_vm_destroy(vm);
 	free(vm->arch);
 	vm->arch = NULL;
 }
