@@ -32,11 +32,11 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		  int memfd, int flags);
 
 /*
- * One more open file of @memfd, with the access mode of @flags and O_CLOEXEC.
- * All of them are one object, which belongs to no VM, and ends when the inode
- * does: whoever has it mapped or open keeps it.  The descriptor, or -errno.
+ * One more open file of @memfd, which stays the caller's: read-only, O_CLOEXEC,
+ * SCOPE_STATS.  All that are open at one time are one object, which holds a
+ * reference of @vm.  The descriptor, or -errno.
  */
-int kfile_reopen(enum scope scope, int memfd, int flags);
+int kfile_reopen(struct vm *vm, int memfd);
 
 /* The hints of anykvm.h.  From the first one on, numbers are trusted. */
 void fd_hint_closed(int fd);

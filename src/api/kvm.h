@@ -39,14 +39,14 @@ enum scope { SCOPE_SYSTEM, SCOPE_VM, SCOPE_VCPU, SCOPE_DEVICE, SCOPE_STATS };
 /*
  * One open file of ours.  Found by fd number or by inode (api/fd.h); lives
  * until the kernel says the last descriptor and mapping of it are gone.
- * @vm is NULL for SCOPE_SYSTEM and SCOPE_STATS, @vcpu is set for SCOPE_VCPU
- * only.
+ * @vm is NULL for SCOPE_SYSTEM, @vcpu is set for SCOPE_VCPU only.
  */
 struct kfile {
 	enum scope scope;
 	struct vm *vm;		/* holds a reference */
 	struct vcpu *vcpu;
 	void *private;		/* SCOPE_DEVICE */
+	int memfd;		/* SCOPE_STATS: our own of the same inode */
 	ino_t ino;
 	int watch;		/* inotify watch that reports its end; -1 none */
 	u32 refs;		/* the descriptor itself, plus calls under way */

@@ -7,9 +7,7 @@
  * the numbers of that moment.  Before somebody asks for a descriptor there is
  * no file, but private memory at the same address.
  *
- * All descriptors of one VM or vCPU are open files of one inode.  They do not
- * keep it: once it is gone the numbers stay as they were, which is all that
- * could be seen of a VM that nobody has another descriptor of.
+ * All descriptors of one VM or vCPU are open files of one inode.
  */
 #include "api/stats.h"
 
@@ -152,8 +150,8 @@ static int file_create(const struct format *f, void *data, const char *name, con
 	return -err;
 }
 
-static long open_file(const struct format *f, void *data, int *file, const char *name,
-		      const char *id)
+static long open_file(const struct format *f, struct vm *vm, void *data, int *file,
+		      const char *name, const char *id)
 {
 	if (*file < 0) {
 		int fd = file_create(f, data, name, id);
@@ -162,7 +160,7 @@ static long open_file(const struct format *f, void *data, int *file, const char 
 			return fd;
 		*file = fd;
 	}
-	return kfile_reopen(SCOPE_STATS, *file, O_RDONLY);
+	return kfile_reopen(vm, *file);
 }
 
 long vm_get_stats_fd(struct kfile *f, void *arg)
@@ -173,7 +171,7 @@ long vm_get_stats_fd(struct kfile *f, void *arg)
 
 	snprintf(id, sizeof(id), "kvm-%d", vm->stats_pid);
 	pthread_mutex_lock(&vm->slots_lock);
-	ret = open_file(&vm_format, vm->stats, &vm->stats_fd, "anon_inode:kvm-vm-stats", id);
+	ret = open_file(&vm_format, vm, vm->stats, &vm->stats_fd, "anon_inode:kvm-vm-stats", id);
 	pthread_mutex_unlock(&vm->slots_lock);
 	return ret;
 }
@@ -185,5 +183,5 @@ long vcpu_get_stats_fd(struct kfile *f, void *arg)
 
 	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->stats_pid, vcpu->id);
 	snprintf(name, sizeof(name), "anon_inode:kvm-vcpu-stats:%u", vcpu->id);
-	return open_file(&vcpu_format, vcpu->stats, &vcpu->stats_fd, name, id);
+	return open_file(&vcpu_format, vcpu->vm, vcpu->stats, &vcpu->stats_fd, name, id);
 }
