@@ -123,15 +123,22 @@ const u8 *cpu_hypercall_insn(const struct cpu *c)
 	return cpu_amd_like(c) ? vmmcall : vmcall;
 }
 
+/* Beside Xen's, Hyper-V's page marks its calls with bit 31 of EAX. */
+static bool is_hv_hypercall(const struct cpu *c)
+{
+	return hv_hypercall_enabled(c) &&
+	       (!xen_hypercall_enabled(c->vcpu->vm) || c->gpr[RAX] & BIT(31));
+}
+
 enum step cpu_hypercall(struct cpu *c)
 {
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (is_hv_hypercall(c))
+		return hv_hypercall(c);
 	if (xen_hypercall_enabled(c->vcpu->vm))
 		return xen_hypercall(c);
-	if (hv_hypercall_enabled(c))
-		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
 	stat_inc(c->vcpu, hypercalls);

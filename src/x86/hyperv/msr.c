@@ -2,9 +2,11 @@
 /* Hyper-V's MSRs but for time's page, the SynIC and its timers (TLFS appendix B). */
 #include "x86/hyperv/msr.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "x86/hyperv/internal.h"
+#include "x86/xen/xen.h"
 
 #define FEATURES_EAX(c)	((c)->hv->cpuid.features_eax)
 #define FEATURES_EDX(c)	((c)->hv->cpuid.features_edx)
@@ -54,14 +56,22 @@ MSR_WRITE(hv_guest_os_id)
 	return r;
 }
 
-/* The page holds the hypercall instruction of this guest's processor, and RET. */
+/*
+ * The page holds the hypercall instruction of this guest's processor, and RET.
+ * Where Xen's hypercalls are there too, OR $0x80000000, EAX tells them apart.
+ */
 static bool write_hypercall_page(struct cpu *c, const struct msr_access *a)
 {
-	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9, 0xc3 };
-	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1, 0xc3 };
+	u8 code[9], *p = code;
 
-	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE,
-			       c->features->amd_like ? vmmcall : vmcall, sizeof(vmcall));
+	if (xen_hypercall_enabled(c->vcpu->vm)) {
+		memcpy(p, "\x0d\0\0\0\x80", 5);
+		p += 5;
+	}
+	memcpy(p, cpu_hypercall_insn(c), HYPERCALL_INSN_SIZE);
+	p += HYPERCALL_INSN_SIZE;
+	*p++ = 0xc3;
+	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE, code, p - code);
 }
 
 MSR_WRITE(hv_hypercall)
