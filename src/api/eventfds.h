@@ -24,14 +24,4 @@ void ioeventfds_destroy(struct eventfds *e);
 /* Removes every irqfd.  On return none will fire. */
 void irqfds_detach(struct vm *vm);
 
-/*
- * Our own descriptor of the eventfd @fd: -EBADF, -EINVAL if it is something
- * else.  @id identifies the eventfd whatever its number (fdinfo, Linux 5.2).
- */
-int eventfd_take(int fd, u32 *id);
-int eventfd_identify(int fd, u32 *id);
-
-/* Adds 1. */
-void eventfd_fire(int fd);
-
 #endif

@@ -82,7 +82,7 @@ static void proc_path(char path[PROC_PATH_MAX], int fd)
 
 static u64 table_entry(const struct kfile *f)
 {
-	return (u64)f->gen << 32 | (u32)(f - pool + 1);
+	return (u64)READ_ONCE(f->gen) << 32 | (u32)(f - pool + 1);
 }
 
 static bool try_ref(struct kfile *f)
@@ -206,7 +206,7 @@ struct kfile *kfile_get(int fd)
 
 	f = &pool[(u32)entry - 1];
 	if (likely(try_ref(f))) {
-		if (likely(f->gen == entry >> 32 && still_same(fd, f)))
+		if (likely(READ_ONCE(f->gen) == entry >> 32 && still_same(fd, f)))
 			return f;
 		kfile_put(f);
 	}
@@ -395,6 +395,9 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		return fd;
 	if (!(flags & O_CLOEXEC))
 		fcntl(fd, F_SETFD, 0);
+	/* KVM's descriptors cannot be read: nothing follows the end of ours. */
+	if (scope != SCOPE_STATS)
+		lseek(fd, 0, SEEK_END);
 	if (fstat(fd, &st) == 0)
 		f = create_kfile(scope, vm, vcpu, fd, st.st_ino, 1);
 	if (!f) {

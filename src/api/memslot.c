@@ -23,7 +23,6 @@
 #include "util/guard.h"
 
 #define MEM_MAX_NR_PAGES	((1ul << 31) - 1)
-#define USER_SPACE_END		0x7ffffffff000ul	/* TASK_SIZE_MAX */
 #define NO_SLOT			UINT64_MAX
 
 struct space {
@@ -396,7 +395,7 @@ static int access_guest(struct vm *vm, u16 as_id, gpa_t gpa, void *buf, size_t n
 		else if (!write)
 			ret = copy_from_user(buf, memslot_hva(s, gpa), part);
 		else if (!(ret = copy_to_user(memslot_hva(s, gpa), buf, part)))
-			memslot_mark_dirty(s, gpa >> PAGE_SHIFT);
+			memslot_mark_dirty(vm, NULL, s, gpa >> PAGE_SHIFT);
 		gpa += part;
 		buf = (u8 *)buf + part;
 		n -= part;

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "x86/irqchip/irqchip.h"
+#include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
 
 u8 mem[MEM_SIZE];
@@ -56,6 +57,8 @@ FAKE enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 	*v = 0;
 	return mem_read_slow(c, lin, v, size);
 }
+FAKE void vapic_load(struct cpu *c) { }
+FAKE void vapic_store(struct cpu *c) { }
 FAKE enum step stack_push(struct cpu *c, u64 v, u8 size)
 {
 	struct stack s;

@@ -127,6 +127,16 @@ void routing_for_each(struct vm *vm,
 
 u32 acks[3][32];
 
+/* No vCPU here has a SynIC. */
+int hv_synic_set_sint(struct vm *vm, u32 vp_index, u32 sint)
+{
+	return -1;
+}
+
+void hv_routes_changed(struct vm *vm)
+{
+}
+
 void irqfd_notify_ack(struct vm *vm, u32 irqchip, u32 pin)
 {
 	acks[irqchip][pin]++;

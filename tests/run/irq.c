@@ -79,14 +79,6 @@ static void msi_wakes_hlt(void **state)
 	guest_destroy(&g);
 }
 
-static u32 mp_state(struct guest *g)
-{
-	struct kvm_mp_state s;
-
-	assert_ok(kvm_ioctl(g->vcpu[0], KVM_GET_MP_STATE, &s));
-	return s.mp_state;
-}
-
 /* A signal ends the sleep, which goes on in the next run. */
 static void signal_interrupts_hlt(void **state)
 {
@@ -99,7 +91,7 @@ static void signal_interrupts_hlt(void **state)
 		assert_int_equal(runner_stop(&r), -EINTR);
 		assert_int_equal(g.run[0]->exit_reason, KVM_EXIT_INTR);
 		if (i)
-			assert_int_equal(mp_state(&g), KVM_MP_STATE_HALTED);
+			assert_int_equal(guest_mp_state(&g, 0), KVM_MP_STATE_HALTED);
 	}
 	assert_int_equal(*guest_word(&g, 0x40010), 0);
 	guest_destroy(&g);

@@ -193,6 +193,28 @@ static void the_version_is_answered_if_it_is_known(void **state)
 	assert_call_exits(XEN_VERSION, 1, 0, 0);
 }
 
+/* Bit 31 of EAX is set on the way into Hyper-V's hypercalls, and only there. */
+static void hyper_vs_page_is_told_apart(void **state)
+{
+	static const u8 mark[] = { 0x0d, 0, 0, 0, 0x80, 0x0f, 0x01 };
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[2]; } msrs = {
+		.head.nmsrs = 2,
+		.e = { { .index = 0x40000000, .data = 1 },	/* who the guest is */
+		       { .index = 0x40000001, .data = PAGE | 1 } },
+	};
+
+	needs_xen_guest();
+	assert_ok(xen_config(g.vm, INTERCEPT, 0x40000200));
+	assert_int_equal(kvm_ioctl(g.vcpu[0], KVM_SET_MSRS, &msrs), 2);
+	assert_memory_equal(byte(PAGE), mark, sizeof(mark));
+	assert_int_equal(*byte(PAGE + 8), 0xc3);
+	assert_call_exits(1u << 31, 0, 0, 0);	/* Hyper-V is not enabled in CPUID */
+
+	assert_ok(xen_config(g.vm, 0, 0x40000200));
+	assert_int_equal(kvm_ioctl(g.vcpu[0], KVM_SET_MSRS, &msrs), 2);
+	assert_memory_equal(byte(PAGE), mark + 5, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +226,7 @@ int main(void)
 		with_guest(bad_pages_are_protection_faults),
 		with_guest(the_page_comes_from_the_blob_of_the_mode),
 		with_guest(the_version_is_answered_if_it_is_known),
+		with_guest(hyper_vs_page_is_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

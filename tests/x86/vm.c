@@ -68,7 +68,7 @@ static void required_capabilities(void **state)
 	assert_int_equal(arch_check_extension(NULL, KVM_CAP_ADJUST_CLOCK), 14);
 	assert_int_equal(arch_check_extension(NULL, KVM_CAP_XSAVE2), 4096);
 	assert_int_equal(arch_check_extension(NULL, KVM_CAP_NESTED_STATE), 0);
-	assert_int_equal(arch_check_extension(NULL, KVM_CAP_HYPERV), 0);
+	assert_int_equal(arch_check_extension(NULL, KVM_CAP_HYPERV_ENLIGHTENED_VMCS), 0);
 	assert_int_equal(arch_check_extension(NULL, 0x7fffffff), 0);
 	assert_int_equal(arch_check_extension(NULL, -1), 0);
 }

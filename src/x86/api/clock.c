@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
 
@@ -112,6 +113,7 @@ static void request_all(struct vm *vm)
 	struct vcpu *v;
 	u32 i;
 
+	hv_tsc_page_stale(vm);
 	vm_for_each_vcpu(vm, i, v)
 		clock_request(v->cpu);
 }
@@ -167,7 +169,7 @@ long vcpu_kvmclock_ctrl(struct kfile *f, void *arg)
 
 /* -- The guest's page --------------------------------------------------------------------------- */
 
-static void fill(struct cpu *c, struct pvclock_vcpu_time_info *p)
+void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p)
 {
 	struct arch_vm *vm = cpu_arch_vm(c);
 	u64 base;
@@ -220,7 +222,7 @@ void clock_update(struct cpu *c)
 
 	if (!n && !(c->pvclock->system_time & KVM_MSR_ENABLED))
 		return;
-	fill(c, &p);
+	clock_params(c, &p);
 	if (c->pvclock->system_time & KVM_MSR_ENABLED)
 		write_kvmclock(c, p);
 	while (n--)

@@ -75,6 +75,8 @@ u64 clock_at(struct vm *vm, u64 tsc);
 u64 clock_wall_ns(struct vm *vm);
 /* REQ_CLOCK, if the guest has a page.  Any thread. */
 void clock_request(struct cpu *c);
+/* The line of this vCPU's page, or of one it would have.  Any thread. */
+void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p);
 /* pvclock's (mul, shift) so that ns = (ticks << shift) * mul >> 32. */
 void clock_scale(u64 hz, u32 *mul, s8 *shift);
 u64 clock_scale_delta(u64 delta, u32 mul, s8 shift);

@@ -11,6 +11,7 @@
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 #include "x86/cpu/protect.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/xen/xen.h"
 
 struct hypercall {
@@ -73,6 +74,8 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 	*ret = -KVM_ENOSYS;
 	switch (h->nr) {
 	case KVM_HC_VAPIC_POLL_IRQ:
+		/* The guest has lowered its TPR in memory. */
+		vcpu_events_changed(c);
 		*ret = 0;
 		break;
 	case KVM_HC_KICK_CPU:
@@ -125,6 +128,8 @@ enum step cpu_hypercall(struct cpu *c)
 
 	if (xen_hypercall_enabled(c->vcpu->vm))
 		return xen_hypercall(c);
+	if (hv_hypercall_enabled(c))
+		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;

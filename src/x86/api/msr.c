@@ -8,6 +8,7 @@
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr_handlers.h"
+#include "x86/hyperv/msr.h"
 #include "x86/xen/xen.h"
 
 #define F(x)	offsetof(struct cpu, x)

@@ -7,7 +7,9 @@
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
+#include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -39,6 +41,7 @@ static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
 	user_reply_complete(c);
+	hv_run_enter(c);
 	/* INS has its data: only the stores to a device are left. */
 	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
@@ -59,12 +62,17 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 
 	if (guard_enter(&g) != 0)
 		return -EFAULT;		/* the memory behind a slot has gone */
+	/* The registers were set meanwhile, or else the VMM may have set the word. */
+	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
+		vapic_store(c);
 	if (complete_io(c))
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
 	else
 		r = cpu_loop(c);
+	if (vapic_active(c))
+		vapic_load(c);
 	guard_leave(&g);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/xen/xen.h"
 
 #define MAX_PHYSADDR	52
@@ -31,12 +32,11 @@ int arch_vm_create(struct vm *vm)
 		return -ENOMEM;
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
-	if (xen_vm_create(vm)) {
-		free(vm->arch);
-		vm->arch = NULL;
+	clock_vm_create(vm);
+	if (hv_vm_create(vm) || xen_vm_create(vm)) {
+		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}
-	clock_vm_create(vm);
 	return 0;
 }
 
@@ -47,6 +47,7 @@ void arch_vm_stop(struct vm *vm)
 
 	irqchip_stop(&vm->arch->irqchip);
 	vm_for_each_vcpu(vm, i, v) {
+		hv_vcpu_stop(v->cpu);
 		if (v->cpu->lapic)
 			lapic_stop(v->cpu->lapic);
 		xen_vcpu_stop(v->cpu);
@@ -60,6 +61,7 @@ void arch_vm_destroy(struct vm *vm)
 	irqchip_destroy(&vm->arch->irqchip);
 	msr_filter_free(vm->arch->msr_filter);
 	clock_vm_destroy(vm);
+	hv_vm_destroy(vm);
 	xen_vm_destroy(vm);
 	free(vm->arch);
 	vm->arch = NULL;

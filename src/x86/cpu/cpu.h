@@ -165,6 +165,7 @@ enum {
 	REQ_CLOCK	= BIT(REQ_ARCH_SHIFT + 2),	/* rewrite the pvclock page */
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
 	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
+	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
 };
 
 #endif

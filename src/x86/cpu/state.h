@@ -18,6 +18,7 @@
 
 struct block;
 struct block_cache;
+struct hv_vcpu;
 struct insn;
 struct lapic;
 struct tlb;
@@ -112,6 +113,14 @@ struct pio {
 	bool rep;		/* INS */
 };
 
+/* KVM_TPR_ACCESS_REPORTING: the exit waits for the end of its instruction. */
+struct tpr_report {
+	bool enabled;
+	bool due;
+	bool is_write;
+	u64 rip;
+};
+
 struct cpu {
 	u64 gpr[NR_GPRS];
 	u64 gpr_none;		/* always 0: an absent base or index register */
@@ -162,6 +171,7 @@ struct cpu {
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
+	struct hv_vcpu *hv;	/* x86/hyperv/ */
 
 	/* -- Userspace exits ------------------------------------------------ */
 	struct mmio_log mmio;
@@ -169,6 +179,8 @@ struct cpu {
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	u64 debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
 	u64 pending_db;		/* DR6 bits of a trap due after this instruction */
+	struct tpr_report tpr_report;
+	u64 vapic_gpa;		/* KVM_SET_VAPIC_ADDR; 0: none (x86/api/vapic.h) */
 	s16 eoi_exit;		/* vector of a KVM_EXIT_IOAPIC_EOI due, or -1 */
 
 	/* -- CPUID: x86/api/cpuid.c ------------------------------------------ */

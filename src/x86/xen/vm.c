@@ -29,6 +29,8 @@ void xen_vm_destroy(struct vm *vm)
 {
 	struct xen_vm *x = vm_xen(vm);
 
+	if (!x)
+		return;
 	xen_outbound_reset(x);
 	pthread_rwlock_destroy(&x->lock);
 	free(x);
