@@ -3,7 +3,8 @@
 
 /* Hypercalls whose registers the test has set, one after the other. */
 BEGIN xen_call
-1:	vmcall
+1:	incq	0x40010
+	vmcall
 	out	%al, $0x10
 	jmp	1b
 END xen_call
@@ -67,6 +68,7 @@ END xen_upcall_lapic
 BEGIN xen_sleep
 	mov	$0xfee000f0, %eax
 	movl	$0x1ff, (%rax)
+	incq	0x40010
 1:	sti
 	hlt
 	cli

@@ -57,7 +57,7 @@ static void the_result_is_dropped_if_rip_moved(void **state)
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_XEN);
 	g.run[0]->xen.u.hcall.result = 1234;
 	guest_regs(&g, 0, &r);
-	r.rip = GUEST_CODE + 3;
+	r.rip = GUEST_CODE + 11;	/* after VMCALL */
 	guest_set_regs(&g, 0, &r);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_int_equal(guest_rax(&g, 0), 99);

@@ -23,9 +23,7 @@ static void sleep_with(struct runner *r, const u8 *handler, const u8 *end)
 {
 	START(xen_sleep);
 	start_handler(VECTOR, handler, end);
-	runner_start(r, &g, 0);
-	usleep(2000);
-	assert_false(r->done);
+	run_to_sleep(r);
 }
 
 static void an_event_wakes_the_vcpu(void **state)

@@ -20,6 +20,7 @@ GUEST_BLOB(xen_open);
 enum {
 	COUNT	= GUEST_DATA,		/* of upcalls */
 	SEEN	= GUEST_DATA + 8,	/* the selector the last one saw */
+	STARTED	= GUEST_DATA + 16,	/* the guest is about to sleep, or to call */
 	INFO	= 0x41000,		/* vcpu_info; xen.S knows */
 	SHARED	= 0x42000,
 	PAGE	= 0x43000,		/* hypercalls */
@@ -105,6 +106,14 @@ static inline void assert_call_exits(u64 nr, u64 a, u64 b, u64 c)
 	assert_int_equal(g.run[0]->xen.u.hcall.input, nr);
 	/* Its result would be the next one's, which has the same RIP. */
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+}
+
+/* vCPU 0 goes on in a thread, until it is about to sleep. */
+static inline void run_to_sleep(struct runner *r)
+{
+	*guest_word(&g, STARTED) = 0;
+	runner_start(r, &g, 0);
+	assert_soon(*guest_word(&g, STARTED));
 }
 
 static inline volatile u8 *byte(u64 gpa)

@@ -16,7 +16,7 @@ static void assert_timer_wakes(void)
 
 static void set_timer_op(void **state)
 {
-	u64 when = kvmclock_ns(g.vm) + 5 * MS;
+	u64 when = kvmclock_ns(g.vm) + 50 * MS;
 
 	needs_xen_guest();
 	assert_ok(xen_set_vector(g.vm, VECTOR));
@@ -42,17 +42,15 @@ static void singleshot(u64 when, u32 flags)
 
 static void singleshot_timers(void **state)
 {
-	u64 when = kvmclock_ns(g.vm) + 5 * MS;
-
 	needs_xen_guest();
 	assert_ok(xen_set_vector(g.vm, VECTOR));
-	singleshot(when, 1);
+	singleshot(kvmclock_ns(g.vm) + 50 * MS, 1);
 	assert_int_equal(call(VCPU_OP, SET_SINGLESHOT, 1, ARG), (u64)-EINVAL);
 	assert_int_equal(call(VCPU_OP, SET_SINGLESHOT, 0, 0x50000000), (u64)-EFAULT);
 	assert_int_equal(call(VCPU_OP, SET_SINGLESHOT, 0, ARG), 0);
 	assert_timer_wakes();
 	assert_int_equal(call(VCPU_OP, SET_SINGLESHOT, 0, ARG), (u64)-ETIME);
-	singleshot(kvmclock_ns(g.vm) + 1000000000ull, 0);
+	singleshot(kvmclock_ns(g.vm) + 100000000000, 0);
 	assert_int_equal(call(VCPU_OP, SET_SINGLESHOT, 0, ARG), 0);
 	assert_true(xen_timer_expires(g.vcpu[0]));
 	assert_int_equal(call(VCPU_OP, STOP_SINGLESHOT, 1, 0), (u64)-EINVAL);
@@ -118,10 +116,14 @@ static void assert_poll_woken(u32 nr, u32 polled, u32 raised)
 
 	poll_args(nr, polled, 0);
 	begin_call(SCHED_OP, POLL, ARG, 0);
-	runner_start(&r, &g, 0);
-	usleep(2000);
+	run_to_sleep(&r);
+	usleep(1000);
 	assert_false(r.done);
-	assert_ok(xen_send(g.vm, raised, 0, XEN_2LEVEL));
+	/* Only what is raised after the poll has begun can wake it. */
+	for (u32 port = raised; !r.done; port += 64) {
+		assert_ok(xen_send(g.vm, port, 0, XEN_2LEVEL));
+		usleep(100);
+	}
 	assert_int_equal(runner_join(&r), KVM_EXIT_IO);
 	assert_int_equal(guest_rax(&g, 0), 0);
 }
@@ -134,7 +136,8 @@ static void poll_is_woken_by_its_port(void **state)
 	assert_poll_woken(1, 9, 9);
 	*guest_word(&g, SHARED + 2048) = 0;
 	assert_poll_woken(2, 9, 10);
-	assert_poll_woken(1, 20, 21);		/* not masked: any */
+	*guest_word(&g, INFO + 8) = 0;
+	assert_poll_woken(1, 20, 64);		/* not masked: any */
 }
 
 static void poll_is_over_when_kvm_run_is_interrupted(void **state)
@@ -143,10 +146,10 @@ static void poll_is_over_when_kvm_run_is_interrupted(void **state)
 	struct runner r;
 
 	needs_xen_guest();
-	poll_args(1, 9, 0);
+	poll_args(1, 9, 200 * MS);
 	begin_call(SCHED_OP, POLL, ARG, 0);
-	runner_start(&r, &g, 0);
-	usleep(2000);
+	run_to_sleep(&r);
+	usleep(1000);
 	assert_int_equal(runner_stop(&r), -EINTR);
 	assert_ok(kvm_ioctl(g.vcpu[0], KVM_GET_MP_STATE, &mp));
 	assert_int_equal(mp.mp_state, KVM_MP_STATE_RUNNABLE);
