@@ -179,6 +179,33 @@ static void the_guest_sends_to_an_eventfd(void **state)
 	close(fd);
 }
 
+static void *send_when_cancelled(void *sent)
+{
+	pthread_cancel(pthread_self());
+	if (guest_run(&g, 0) == KVM_EXIT_IO)
+		*(volatile bool *)sent = true;
+	return NULL;
+}
+
+/* ioctl() is no cancellation point, nor is anything it does. */
+static void a_cancelled_thread_finishes_its_send(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	volatile bool sent = false;
+	eventfd_t count = 0;
+	pthread_t thread;
+
+	needs_xen_guest();
+	*(volatile u32 *)byte(ARG) = 197;
+	assert_ok(xen_outbound(g.vm, 0, 197, XEN_INTERDOMAIN, fd, -1));
+	begin_call(EVENT_CHANNEL_OP, SEND, ARG, 0);
+	assert_int_equal(pthread_create(&thread, NULL, send_when_cancelled, (void *)&sent), 0);
+	pthread_join(thread, NULL);
+	assert_true(sent);
+	assert_ok(eventfd_read(fd, &count));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +218,7 @@ int main(void)
 		with_guest(an_event_waits_for_its_vcpu_info),
 		with_guest(the_guest_sends_to_its_own_ports),
 		with_guest(the_guest_sends_to_an_eventfd),
+		with_guest(a_cancelled_thread_finishes_its_send),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
