@@ -206,6 +206,83 @@ static void a_cancelled_thread_finishes_its_send(void **state)
 	close(fd);
 }
 
+/* -- All at once ---------------------------------------------------------------------- */
+
+static volatile bool stop;
+static void *far_page;
+
+static void *change_addresses(void *unused)
+{
+	while (!stop) {
+		xen_set_shared_info(g.vm, SHARED / PG);
+		xen_set_long_mode(g.vm, false);
+		xen_set_shared_info(g.vm, 0x10000);
+		xen_set_long_mode(g.vm, true);
+		xen_set_shared_info(g.vm, XEN_NONE);
+	}
+	return NULL;
+}
+
+static void *change_memory(void *unused)
+{
+	while (!stop) {
+		set_region(g.vm, 1, 0, 0x10000000, PG, far_page);
+		mprotect(far_page, PG, PROT_NONE);
+		mprotect(far_page, PG, PROT_READ | PROT_WRITE);
+		set_region(g.vm, 1, 0, 0x10000000, 0, far_page);
+	}
+	return NULL;
+}
+
+static void *change_ports(void *unused)
+{
+	while (!stop) {
+		xen_outbound(g.vm, 0, 127, XEN_INTERDOMAIN, 15, 0);
+		xen_outbound(g.vm, KVM_XEN_EVTCHN_UPDATE, 127, XEN_INTERDOMAIN, 15, 1);
+		xen_outbound(g.vm, KVM_XEN_EVTCHN_RESET, 0, 0, 0, 0);
+	}
+	return NULL;
+}
+
+static void *send_events(void *unused)
+{
+	for (u32 port = 1; !stop; port = port % 4000 + 1)
+		xen_send(g.vm, port, 0, XEN_2LEVEL);
+	return NULL;
+}
+
+/* Nothing is promised but that it ends, and that events come afterwards. */
+static void everything_changes_while_events_are_sent(void **state)
+{
+	void *(*const fns[])(void *) = {
+		change_addresses, change_memory, change_ports, send_events,
+	};
+	pthread_t threads[4];
+	u64 until = now_ns() + 300000000;
+
+	needs_xen_guest();
+	stop = false;
+	far_page = guest_ram(PG);
+	*(volatile u32 *)byte(ARG) = 127;
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, fns[i], NULL), 0);
+	while (now_ns() < until) {
+		begin_call(EVENT_CHANNEL_OP, SEND, ARG, 0);
+		if (guest_run(&g, 0) == KVM_EXIT_XEN)
+			assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	}
+	stop = true;
+	for (u32 i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+
+	assert_ok(xen_set_shared_info(g.vm, SHARED / PG));
+	memset(g.mem + INFO, 0, PG);
+	memset(g.mem + SHARED, 0, PG);
+	assert_ok(xen_send(g.vm, 9, 0, XEN_2LEVEL));
+	assert_int_equal(*byte(INFO), 1);
+	munmap(far_page, PG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +296,7 @@ int main(void)
 		with_guest(the_guest_sends_to_its_own_ports),
 		with_guest(the_guest_sends_to_an_eventfd),
 		with_guest(a_cancelled_thread_finishes_its_send),
+		with_guest(everything_changes_while_events_are_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
