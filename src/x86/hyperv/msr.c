@@ -58,20 +58,22 @@ MSR_WRITE(hv_guest_os_id)
 
 /*
  * The page holds the hypercall instruction of this guest's processor, and RET.
- * Where Xen's hypercalls are there too, OR $0x80000000, EAX tells them apart.
+ * Where Xen's hypercalls are intercepted, bit 31 of EAX tells the two apart.
  */
 static bool write_hypercall_page(struct cpu *c, const struct msr_access *a)
 {
-	u8 code[9], *p = code;
+	static const u8 mark[] = { 0x0d, 0x00, 0x00, 0x00, 0x80 };	/* OR to EAX */
+	u8 code[sizeof(mark) + HYPERCALL_INSN_SIZE + 1];
+	u32 n = 0;
 
 	if (xen_hypercall_enabled(c->vcpu->vm)) {
-		memcpy(p, "\x0d\0\0\0\x80", 5);
-		p += 5;
+		memcpy(code, mark, sizeof(mark));
+		n = sizeof(mark);
 	}
-	memcpy(p, cpu_hypercall_insn(c), HYPERCALL_INSN_SIZE);
-	p += HYPERCALL_INSN_SIZE;
-	*p++ = 0xc3;
-	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE, code, p - code);
+	memcpy(code + n, cpu_hypercall_insn(c), HYPERCALL_INSN_SIZE);
+	n += HYPERCALL_INSN_SIZE;
+	code[n++] = 0xc3;
+	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE, code, n);
 }
 
 MSR_WRITE(hv_hypercall)
