@@ -93,6 +93,40 @@ static void events_reject_malformed(void **state)
 	refuses(state, bad);
 }
 
+/* Whether NMIs were masked when the SMI came: they stay so after RSM. */
+static void smm_inside_nmi_is_kept(void **state)
+{
+	struct kvm_vcpu_events e = events(state);
+
+	e.smi.smm = 1;
+	e.smi.smm_inside_nmi = 1;
+	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
+	assert_int_equal(events(state).smi.smm_inside_nmi, 1);
+	e.smi.smm_inside_nmi = 0;
+	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
+	assert_int_equal(events(state).smi.smm_inside_nmi, 0);
+	e.smi.smm = 0;
+	e.smi.smm_inside_nmi = 1;
+	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
+	assert_int_equal(events(state).smi.smm_inside_nmi, 0);
+}
+
+/* Ends of interrupt by one instruction: an exit each, the highest first. */
+static void every_eoi_exits(void **state)
+{
+	static const u8 vectors[] = { 0x35, 0xf0, 0x41 }, order[] = { 0xf0, 0x41, 0x35 };
+	struct machine *m = *state;
+
+	for (int i = 0; i < 3; i++)
+		irqchip_ops->eoi_exit(machine_cpu(m), vectors[i]);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(call(vcpu(state), KVM_RUN, NULL), 0);
+		assert_int_equal(m->run->exit_reason, KVM_EXIT_IOAPIC_EOI);
+		assert_int_equal(m->run->eoi.vector, order[i]);
+	}
+	assert_false(machine_cpu(m)->eoi_due);
+}
+
 static void injected_int3_returns_past_it(void **state)
 {
 	struct kvm_vcpu_events e = events(state);
@@ -201,7 +235,13 @@ static void mce_injection(void **state)
 	e.status = 1ull << 63;
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_int_equal(c->msrs->bank[3][2], 0x55);
+	/* Uncorrected, but no action required: only recorded. */
 	e.status |= 1ull << 61;
+	e.addr = 0x66;
+	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
+	assert_int_equal(c->msrs->bank[3][2], 0x66);
+	assert_false(c->ev.triple_fault);
+	e.mcg_status = 4;
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_true(c->ev.triple_fault);		/* CR4.MCE is clear */
 	c->cr4 |= X86_CR4_MCE;
@@ -241,6 +281,8 @@ int main(void)
 		TEST(events_round_trip),
 		TEST(pending_is_folded_without_payload_cap),
 		TEST(events_reject_malformed),
+		TEST(smm_inside_nmi_is_kept),
+		TEST_IRQCHIP(every_eoi_exits),
 		TEST(injected_int3_returns_past_it),
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),

@@ -65,6 +65,7 @@ void events_get(struct cpu *c, struct kvm_vcpu_events *e)
 	e->nmi.pending = __atomic_load_n(&c->ev.nmi_pending, __ATOMIC_RELAXED) != 0;
 	e->nmi.masked = c->ev.nmi_masked;
 	e->smi.smm = c->smm;
+	e->smi.smm_inside_nmi = c->ev.smm_inside_nmi;
 	e->smi.pending = __atomic_load_n(&c->ev.smi_pending, __ATOMIC_RELAXED);
 	e->smi.latched_init = c->lapic && c->ev.latched & LATCHED_INIT;
 	e->flags = ALWAYS_VALID;
@@ -133,6 +134,7 @@ static void smm_set(struct cpu *c, const struct kvm_vcpu_events *e)
 		cpu_mode_changed(c);
 		mmu_flush_all(c);
 	}
+	c->ev.smm_inside_nmi = c->smm && e->smi.smm_inside_nmi;
 	if (!c->lapic)
 		return;
 	if (e->smi.latched_init)
