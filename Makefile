@@ -48,7 +48,7 @@ install:
 	@meson install -C build
 
 clean:
-	rm -rf build build-asan
+	rm -rf build build-asan build-tsan
 
 help:
 	@echo "make            build build/anykvm"

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,6 +150,17 @@ static bool engine_start(void)
 	signals_adopt_all();
 	announce();
 	return true;
+}
+
+/* Only the system descriptor has an API version. */
+bool engine_has_system(int fd)
+{
+	int err = errno;
+	bool is = engine_has(fd) &&
+		  ENGINE_CALL(ioctl(fd, KVM_GET_API_VERSION, NULL)) == KVM_API_VERSION;
+
+	errno = err;
+	return is;
 }
 
 int engine_open(int flags)

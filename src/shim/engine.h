@@ -59,6 +59,9 @@ static inline bool engine_has(int fd)
 	return fd >= 0 && engine_listens() && ENGINE_CALL(owns(fd));
 }
 
+/* True if it is a descriptor of /dev/kvm itself.  Keeps errno. */
+bool engine_has_system(int fd);
+
 /*
  * True in the process whose memory this is.  A vfork() child is not: it must
  * leave no trace in the tables that it shares with its parent.

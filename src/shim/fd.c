@@ -23,8 +23,12 @@ INTERPOSE int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (_IOC_TYPE(request) != KVMIO || !engine_has(fd))
-		return REAL(ioctl)(fd, request, arg);
+	if (_IOC_TYPE(request) != KVMIO || !engine_has(fd)) {
+		ret = REAL(ioctl)(fd, request, arg);
+		/* KVM has its own answers to what nobody knows. */
+		if (ret != -1 || errno != ENOTTY || !engine_has(fd))
+			return ret;
+	}
 	ret = ENGINE_CALL(ioctl(fd, request, arg));
 	if (!ret && (unsigned int)request == KVM_SET_SIGNAL_MASK)
 		signals_cover_mask(arg);

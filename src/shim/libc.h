@@ -29,6 +29,9 @@ int __fxstatat(int ver, int dir, const char *path, struct stat *st, int flags);
 int __fxstatat64(int ver, int dir, const char *path, struct stat64 *st,
 		 int flags);
 
+ssize_t __read_chk(int fd, void *buf, size_t size, size_t room);
+ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room);
+
 struct libc {
 	bool ready;
 #define LIBC(fn)	__typeof__(fn) *fn;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What stat() and its relations say of /dev/kvm: char 10:232, root:kvm. */
 #include <errno.h>
-#include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -85,22 +84,10 @@ static bool path_asks(int dir, const char *path)
 	return path_is_kvm(dir, path) && engine_depth == 0;
 }
 
-/* Only the system descriptor has an API version. */
-static bool fd_is_system(int fd)
-{
-	int err = errno;
-	bool is = engine_has(fd) &&
-		  ENGINE_CALL(ioctl(fd, KVM_GET_API_VERSION, NULL)) ==
-			  KVM_API_VERSION;
-
-	errno = err;
-	return is;
-}
-
 static bool at_asks(int dir, const char *path, int flags)
 {
 	if ((flags & AT_EMPTY_PATH) && path && !*path)
-		return fd_is_system(dir);
+		return engine_has_system(dir);
 	return path_asks(dir, path);
 }
 
@@ -118,7 +105,7 @@ INTERPOSE int fn(const char *path, type *st)			\
 #define DEFINE_FSTAT(fn, type)					\
 INTERPOSE int fn(int fd, type *st)				\
 {								\
-	if (fd_is_system(fd))					\
+	if (engine_has_system(fd))					\
 		return fill_stat((struct stat *)st);		\
 	return REAL(fn)(fd, st);				\
 }
@@ -142,7 +129,7 @@ INTERPOSE int fn(int ver, const char *path, type *st)		\
 #define DEFINE_FXSTAT(fn, type)					\
 INTERPOSE int fn(int ver, int fd, type *st)			\
 {								\
-	if (fd_is_system(fd))					\
+	if (engine_has_system(fd))					\
 		return fill_stat((struct stat *)st);		\
 	return REAL(fn)(ver, fd, st);				\
 }

@@ -7,6 +7,7 @@
 #include "x86/cpu/state.h"
 #include "x86/irqchip/irqchip.h"
 
+struct hv_vm;		/* x86/hyperv/hyperv.h */
 struct msr_filter;	/* x86/api/msr.c */
 struct pmu_filter;	/* x86/api/pmu.c */
 
@@ -41,6 +42,9 @@ struct arch_vm {
 	u32 last_tsc_khz;
 
 	u64 wall_clock_gpa;
+
+	struct hv_vm *hv;
+	struct xen_vm *xen;		/* x86/xen/ */
 };
 
 static inline struct irqchip *vm_irqchip(struct vm *vm)

@@ -2,8 +2,8 @@
 /* A VM lives as long as anything refers to it, and no longer. */
 #include "fake_arch.h"
 #include "kvm_api.h"
+#include "scm.h"
 
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define assert_all_gone()	assert_soon(vm_count() == 0)
@@ -83,38 +83,6 @@ static void looking_does_not_end_it(void **state)
 	close(vm);
 	close(vcpu);
 	assert_all_gone();
-}
-
-static void send_fd(int socket, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = "";
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	assert_int_equal(sendmsg(socket, &msg, 0), 1);
-}
-
-static int receive_fd(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	assert_int_equal(recvmsg(socket, &msg, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
 }
 
 static void in_flight_in_a_socket(void **state)
@@ -223,6 +191,25 @@ static void reused_number(void **state)
 	assert_all_gone();
 }
 
+static void foreign_descriptors_are_not_ours(void **state)
+{
+	int fd = memfd_create("other", MFD_CLOEXEC), ours;
+
+	ours = kvm_open(O_RDWR);
+	assert_true(anykvm_owns(ours));
+	assert_false(anykvm_owns(fd));
+	assert_false(anykvm_owns(-1));
+	assert_false(anykvm_owns(1 << 30));
+	assert_errno(ENOTTY, kvm_ioctl_val(fd, KVM_GET_API_VERSION, 0));
+	assert_errno(EBADF, kvm_ioctl_val(-1, KVM_GET_API_VERSION, 0));
+	/* The number changes hands without a hint. */
+	dup2(fd, ours);
+	assert_false(anykvm_owns(ours));
+	assert_errno(ENOTTY, kvm_ioctl_val(ours, KVM_GET_API_VERSION, 0));
+	close(ours);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +223,7 @@ int main(void)
 		cmocka_unit_test(closed_during_run),
 		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(reused_number),
+		cmocka_unit_test(foreign_descriptors_are_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "x86/irqchip/irqchip.h"
+#include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
 
 u8 mem[MEM_SIZE];
@@ -113,6 +114,7 @@ FAKE bool host_has(enum feature f)		{ return features[f]; }
 FAKE bool cpu_has_monitor(const struct cpu *c)	{ return features[FEATURE_MONITOR]; }
 FAKE u64 cpu_read_tsc(const struct cpu *c)	{ return 0x1122334455667788; }
 FAKE enum step cpu_hypercall(struct cpu *c)	{ return STEP_NEXT; }
+FAKE const u8 *cpu_hypercall_insn(const struct cpu *c) { return (const u8 *)"\x0f\x01\xc1"; }
 
 /* -- Memory ------------------------------------------------------------------------------ */
 

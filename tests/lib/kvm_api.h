@@ -2,6 +2,9 @@
 /*
  * The KVM API for tests: of the engine, or, with ANYKVM_TEST_BACKEND=kernel,
  * of a real /dev/kvm.  The same test binary asserts the same behaviour of both.
+ *
+ * ANYKVM_TEST_BACKEND=launcher is for tests run under build/anykvm: they call
+ * libc as on a real /dev/kvm, and the preload object answers.
  */
 #ifndef ANYKVM_TESTS_LIB_KVM_API_H
 #define ANYKVM_TESTS_LIB_KVM_API_H
@@ -30,31 +33,51 @@
 #define PG		4096ul
 #define NO_POINTER	((void *)8)	/* never mapped */
 
+static inline bool backend_is(const char *name)
+{
+	const char *b = getenv("ANYKVM_TEST_BACKEND");
+
+	return b && !strcmp(b, name);
+}
+
 static inline bool on_kernel(void)
 {
 	static int kernel = -1;
 
-	if (kernel < 0) {
-		const char *b = getenv("ANYKVM_TEST_BACKEND");
-
-		kernel = b && !strcmp(b, "kernel");
-	}
+	if (kernel < 0)
+		kernel = backend_is("kernel");
 	return kernel;
 }
 
+/* The test calls libc: for the kernel, or for the preload object. */
+static inline bool by_libc(void)
+{
+	static int libc = -1;
+
+	if (libc < 0)
+		libc = on_kernel() || backend_is("launcher");
+	return libc;
+}
+
 /*
- * The test runs guest code.  The kernel's PVM flavour runs none that was not
- * written for it, so there is nothing to compare with there.
+ * The kernel's PVM flavour runs no guest code that was not written for it, so
+ * there is nothing to compare with there.
  */
+static inline bool runs_guests(void)
+{
+	return !on_kernel() || access("/sys/module/kvm_pvm", F_OK) != 0;
+}
+
+/* What follows in the test is guest code. */
 static inline void needs_guest(void)
 {
-	if (on_kernel() && access("/sys/module/kvm_pvm", F_OK) == 0)
+	if (!runs_guests())
 		skip();
 }
 
 static inline int kvm_open(int flags)
 {
-	if (on_kernel())
+	if (by_libc())
 		return open("/dev/kvm", flags);
 	own_faults();
 	return anykvm_open(flags);
@@ -62,7 +85,7 @@ static inline int kvm_open(int flags)
 
 static inline int kvm_ioctl(int fd, unsigned long request, void *arg)
 {
-	return on_kernel() ? ioctl(fd, request, arg) : anykvm_ioctl(fd, request, arg);
+	return by_libc() ? ioctl(fd, request, arg) : anykvm_ioctl(fd, request, arg);
 }
 
 /* For requests that take a number, or nothing. */
@@ -75,7 +98,7 @@ static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
 {
 	const int prot = PROT_READ | PROT_WRITE;
 
-	return on_kernel() ? mmap(NULL, length, prot, flags, fd, offset) :
+	return by_libc() ? mmap(NULL, length, prot, flags, fd, offset) :
 			     anykvm_mmap(NULL, length, prot, flags, fd, offset);
 }
 
@@ -108,6 +131,16 @@ static inline struct kvm_run *map_run(int vcpu)
 	return run;
 }
 
+/* A statistics descriptor of @of, which may be a VM or vCPU; -1: there are none. */
+static inline int stats_fd(int vm, int of)
+{
+	if (kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD) <= 0)
+		return -1;
+	of = kvm_ioctl_val(of, KVM_GET_STATS_FD, 0);
+	assert_true(of >= 0);
+	return of;
+}
+
 static inline void *guest_ram(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -136,7 +169,12 @@ static inline uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-#define assert_ok(expr)		assert_return_code(expr, errno)
+/* Not assert_return_code(), which may look at errno first. */
+#define assert_ok(expr) do {						\
+	const long ret_ = (expr);					\
+	_assert_return_code(ret_, sizeof(ret_), errno, #expr,		\
+			    __FILE__, __LINE__);			\
+} while (0)
 
 /* @expr is -1 with that errno. */
 #define assert_errno(err, expr) do {					\

@@ -56,6 +56,7 @@ void guest_create(struct guest *g, u32 flags, u32 nr_vcpus)
 {
 	struct kvm_cpuid2 *cpuid = supported_cpuid();
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	struct kvm_enable_cap ring = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { PG } };
 	struct kvm_pit_config pit = { 0 };
 
 	memset(g, 0, sizeof(*g));
@@ -64,6 +65,8 @@ void guest_create(struct guest *g, u32 flags, u32 nr_vcpus)
 		assert_ok(kvm_ioctl_val(g->vm, KVM_CREATE_IRQCHIP, 0));
 	if (flags & GUEST_SPLIT)
 		assert_ok(kvm_ioctl(g->vm, KVM_ENABLE_CAP, &split));
+	if (flags & GUEST_DIRTY_RING)
+		assert_ok(kvm_ioctl(g->vm, KVM_ENABLE_CAP, &ring));
 	if (flags & GUEST_PIT)
 		assert_ok(kvm_ioctl(g->vm, KVM_CREATE_PIT2, &pit));
 	g->mem = guest_ram(GUEST_RAM);
@@ -96,10 +99,9 @@ static struct kvm_segment flat(u16 selector, u8 type, bool l, bool db)
 
 static void begin_at(struct guest *g, u32 i, u64 ip, u64 sp)
 {
-	struct kvm_mp_state mp = { KVM_MP_STATE_RUNNABLE };
 	struct kvm_regs r = { .rip = ip, .rsp = sp, .rflags = 2 };
 
-	assert_ok(kvm_ioctl(g->vcpu[i], KVM_SET_MP_STATE, &mp));
+	guest_set_mp_state(g, i, KVM_MP_STATE_RUNNABLE);
 	guest_set_regs(g, i, &r);
 }
 
@@ -213,6 +215,21 @@ u64 guest_rax(struct guest *g, u32 i)
 	return r.rax;
 }
 
+u32 guest_mp_state(struct guest *g, u32 i)
+{
+	struct kvm_mp_state s;
+
+	assert_ok(kvm_ioctl(g->vcpu[i], KVM_GET_MP_STATE, &s));
+	return s.mp_state;
+}
+
+void guest_set_mp_state(struct guest *g, u32 i, u32 state)
+{
+	struct kvm_mp_state s = { state };
+
+	assert_ok(kvm_ioctl(g->vcpu[i], KVM_SET_MP_STATE, &s));
+}
+
 /* -- Threads ------------------------------------------------------------------------- */
 
 static void on_kick(int sig)
@@ -223,9 +240,7 @@ static void on_kick(int sig)
 
 void kick_prepare(void)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
-
-	sigaction(SIGUSR1, &sa, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
 }
 
 static void *runner_main(void *arg)

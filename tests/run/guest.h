@@ -27,7 +27,10 @@ enum {
 
 enum { SEL_CODE64 = 0x08, SEL_DATA = 0x10, SEL_CODE32 = 0x18, SEL_TSS = 0x20 };
 
-enum guest_flags { GUEST_PLAIN = 0, GUEST_IRQCHIP = 1, GUEST_SPLIT = 2, GUEST_PIT = 4 };
+enum guest_flags {
+	GUEST_PLAIN = 0, GUEST_IRQCHIP = 1, GUEST_SPLIT = 2, GUEST_PIT = 4,
+	GUEST_DIRTY_RING = 8,	/* of one page each */
+};
 
 struct guest {
 	int vm;
@@ -59,6 +62,8 @@ void guest_regs(struct guest *g, u32 i, struct kvm_regs *r);
 void guest_set_regs(struct guest *g, u32 i, const struct kvm_regs *r);
 u64 guest_rip(struct guest *g, u32 i);
 u64 guest_rax(struct guest *g, u32 i);
+u32 guest_mp_state(struct guest *g, u32 i);
+void guest_set_mp_state(struct guest *g, u32 i, u32 state);
 
 static inline u8 *guest_pio(struct guest *g, u32 i)
 {

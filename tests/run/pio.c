@@ -66,28 +66,6 @@ static void out_has_its_data(void **state)
 	guest_destroy(&g);
 }
 
-/* The pending IN completes, then EINTR; exit_reason is left alone. */
-static void immediate_exit_completes_in(void **state)
-{
-	START(pio_in);
-	u64 ip;
-
-	assert_io(&g, KVM_EXIT_IO_IN, 1, 0x123, 1);
-	ip = guest_rip(&g, 0);
-	memcpy(guest_pio(&g, 0), "\xab", 1);
-	g.run[0]->immediate_exit = 1;
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(guest_run(&g, 0), -EINTR);
-		assert_int_equal(g.run[0]->exit_reason, KVM_EXIT_IO);
-		assert_int_equal(g.run[0]->immediate_exit, 1);
-		assert_int_equal(guest_rip(&g, 0), ip + 1);
-		assert_int_equal(guest_rax(&g, 0), 0xffffffffffffffab);
-	}
-	g.run[0]->immediate_exit = 0;
-	assert_io(&g, KVM_EXIT_IO_IN, 2, 0x123, 1);
-	guest_destroy(&g);
-}
-
 /* RIP changed by userspace cancels what waits. */
 static void moved_rip_cancels(void **state)
 {
@@ -206,7 +184,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_merges_by_size),
 		cmocka_unit_test(out_has_its_data),
-		cmocka_unit_test(immediate_exit_completes_in),
 		cmocka_unit_test(moved_rip_cancels),
 		cmocka_unit_test(ins_is_batched),
 		cmocka_unit_test(ins_honours_edited_rcx),

@@ -17,13 +17,3 @@ BEGIN proc_state
 	fstpl	0x40000
 	hlt
 END proc_state
-
-BEGIN proc_tpr
-	mov	$5, %eax
-	mov	%rax, %cr8
-	out	%al, $0x10
-	mov	%cr8, %rbx
-	mov	$3, %eax
-	mov	%rax, %cr8
-	hlt
-END proc_tpr

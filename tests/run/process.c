@@ -6,7 +6,6 @@
 
 GUEST_BLOB(proc_spin);
 GUEST_BLOB(proc_state);
-GUEST_BLOB(proc_tpr);
 
 #define START(name) struct guest g; guest_create(&g, 0, 1); \
 	guest_load(&g, GUEST_CODE, name); guest_long(&g, 0, GUEST_CODE)
@@ -46,41 +45,14 @@ static void kicks_are_prompt(void **state)
 	guest_destroy(&g);
 }
 
-/* Set by another thread while the guest runs, with a kick: the QEMU way. */
-static void immediate_exit_with_kick(void **state)
+static void immediate_exit_runs_nothing(void **state)
 {
 	START(proc_spin);
-	u64 at;
 
 	g.run[0]->immediate_exit = 1;
 	assert_int_equal(guest_run(&g, 0), -EINTR);
-	at = progress(&g);
-	assert_int_equal(at, 0);
-	g.run[0]->immediate_exit = 0;
-	guest_destroy(&g);
-}
-
-static void pending_signal_runs_nothing(void **state)
-{
-	struct {
-		struct kvm_signal_mask head;
-		u8 mask[8];
-	} m = { .head.len = 8 };
-	START(proc_spin);
-	sigset_t usr1, old;
-	siginfo_t info;
-
-	kick_prepare();
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &usr1, &old);
-	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_SIGNAL_MASK, &m));
-	pthread_kill(pthread_self(), SIGUSR1);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(guest_run(&g, 0), -EINTR);
 	assert_int_equal(progress(&g), 0);
-	assert_int_equal(sigwaitinfo(&usr1, &info), SIGUSR1);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	g.run[0]->immediate_exit = 0;
 	guest_destroy(&g);
 }
 
@@ -103,7 +75,7 @@ static void closed_while_running(void **state)
 	munmap(g.mem, GUEST_RAM);
 }
 
-static void ioctls_wait_for_the_run(void **state)
+static void vm_ioctls_do_not_wait(void **state)
 {
 	START(proc_spin);
 	struct runner r;
@@ -243,37 +215,16 @@ static void state_moves_between_vms(void **state)
 	guest_destroy(&g[1]);
 }
 
-/* With a userspace LAPIC kvm_run.cr8 is both ways; lowering it exits. */
-static void cr8_is_in_kvm_run(void **state)
-{
-	START(proc_tpr);
-	struct kvm_regs r;
-
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
-	assert_int_equal(g.run[0]->cr8, 5);
-	g.run[0]->cr8 = 9;
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_SET_TPR);
-	assert_int_equal(g.run[0]->cr8, 3);
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_HLT);
-	guest_regs(&g, 0, &r);
-	assert_int_equal(r.rbx, 9);
-	g.run[0]->cr8 = 16;
-	assert_int_equal(guest_run(&g, 0), -EINVAL);
-	guest_destroy(&g);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kicks_are_prompt),
-		cmocka_unit_test(immediate_exit_with_kick),
-		cmocka_unit_test(pending_signal_runs_nothing),
+		cmocka_unit_test(immediate_exit_runs_nothing),
 		cmocka_unit_test(closed_while_running),
-		cmocka_unit_test(ioctls_wait_for_the_run),
+		cmocka_unit_test(vm_ioctls_do_not_wait),
 		cmocka_unit_test(fork_while_running),
 		cmocka_unit_test(exit_while_running),
 		cmocka_unit_test(state_moves_between_vms),
-		cmocka_unit_test(cr8_is_in_kvm_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,24 +93,6 @@ static void events_reject_malformed(void **state)
 	refuses(state, bad);
 }
 
-/* Whether NMIs were masked when the SMI came: they stay so after RSM. */
-static void smm_inside_nmi_is_kept(void **state)
-{
-	struct kvm_vcpu_events e = events(state);
-
-	e.smi.smm = 1;
-	e.smi.smm_inside_nmi = 1;
-	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
-	assert_int_equal(events(state).smi.smm_inside_nmi, 1);
-	e.smi.smm_inside_nmi = 0;
-	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
-	assert_int_equal(events(state).smi.smm_inside_nmi, 0);
-	e.smi.smm = 0;
-	e.smi.smm_inside_nmi = 1;
-	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
-	assert_int_equal(events(state).smi.smm_inside_nmi, 0);
-}
-
 /* Ends of interrupt by one instruction: an exit each, the highest first. */
 static void every_eoi_exits(void **state)
 {
@@ -125,19 +107,6 @@ static void every_eoi_exits(void **state)
 		assert_int_equal(m->run->eoi.vector, order[i]);
 	}
 	assert_false(machine_cpu(m)->eoi_due);
-}
-
-static void injected_int3_returns_past_it(void **state)
-{
-	struct kvm_vcpu_events e = events(state);
-	struct cpu *c = machine_cpu(*state);
-	u64 rip = c->rip;
-
-	e.exception.injected = 1;
-	e.exception.nr = EXC_BP;
-	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
-	assert_int_equal(c->rip, rip + 1);
-	assert_true(c->ev.exc.soft);
 }
 
 static void nmi_is_latched_at_most_twice(void **state)
@@ -281,9 +250,7 @@ int main(void)
 		TEST(events_round_trip),
 		TEST(pending_is_folded_without_payload_cap),
 		TEST(events_reject_malformed),
-		TEST(smm_inside_nmi_is_kept),
 		TEST_IRQCHIP(every_eoi_exits),
-		TEST(injected_int3_returns_past_it),
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),
 		TEST_IRQCHIP(mp_states_with_lapic),

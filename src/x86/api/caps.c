@@ -6,6 +6,7 @@
 
 #include "api/arch.h"
 #include "x86/api/api.h"
+#include "x86/xen/xen.h"
 #include "x86/api/cpuid_table.h"
 
 #define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)

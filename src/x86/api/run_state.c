@@ -9,21 +9,19 @@
 #include "x86/api/api.h"
 #include "x86/irqchip/lapic.h"
 
-/* Room for a vector: split mode keeps one in the LAPIC, if LINT0 lets it in. */
-static bool accepts_vector(const struct cpu *c)
+/* There is room for one vector; split mode's must come through LINT0. */
+static bool has_room(struct cpu *c)
 {
-	const struct lapic *l = c->lapic;
-
-	return !l || (lapic_accepts_extint(l) && !READ_ONCE(l->user_extint));
+	return !c->lapic || (lapic_accepts_extint(c->lapic) && !irqchip_has_extint(c));
 }
 
 bool run_ready_for_interrupt(struct cpu *c)
 {
 	const struct events *ev = &c->ev;
 
-	return cpu_rflags(c) & X86_EFLAGS_IF && !ev->shadow && accepts_vector(c) &&
-	       !ev->exc_pending && !ev->exc_injected && !ev->irq_injected &&
-	       !ev->nmi_injected && !ev->triple_fault;
+	return cpu_rflags(c) & X86_EFLAGS_IF && !ev->shadow && !ev->exc_pending &&
+	       !ev->exc_injected && !ev->irq_injected && !ev->nmi_injected &&
+	       !ev->triple_fault && has_room(c);
 }
 
 void run_fill(struct cpu *c)

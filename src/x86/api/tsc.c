@@ -11,6 +11,7 @@
 
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
+#include "x86/hyperv/hyperv.h"
 
 #define NSEC_PER_SEC	1000000000ull
 #define RATIO_ONE	(1ull << 32)
@@ -159,6 +160,8 @@ static void tsc_changed(struct cpu *c)
 {
 	if (c->lapic)
 		lapic_tsc_changed(c->lapic);
+	if (c->vcpu->idx == 0)
+		hv_tsc_page_stale(c->vcpu->vm);
 	clock_request(c);
 }
 

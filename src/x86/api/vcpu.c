@@ -14,8 +14,10 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
+#include "x86/xen/xen.h"
 
 #define LATCHED_SIPI	BIT(1)
 
@@ -28,6 +30,7 @@ static bool is_bsp(const struct cpu *c)
 
 static void cpu_free(struct cpu *c)
 {
+	hv_vcpu_destroy(c);
 	if (c->lapic)
 		lapic_destroy(c->lapic);
 	block_cache_destroy(c);
@@ -36,6 +39,7 @@ static void cpu_free(struct cpu *c)
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
+	xen_vcpu_destroy(c);
 	pmu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
@@ -64,6 +68,10 @@ static int cpu_alloc(struct cpu *c)
 	if (!c->features || !c->pvclock)
 		return -ENOMEM;
 	err = msrs_create(c);
+	if (!err)
+		err = hv_vcpu_create(c);
+	if (!err)
+		err = xen_vcpu_create(c);
 	if (!err)
 		err = pmu_create(c);
 	if (!err)
@@ -201,6 +209,7 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
+	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }
@@ -210,13 +219,27 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 long vcpu_enable_cap(struct kfile *f, void *arg)
 {
 	const struct kvm_enable_cap *cap = arg;
+	struct cpu *c = kfile_cpu(f);
 
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
 	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
-		kfile_cpu(f)->msrs->pv_enforce = cap->args[0];
+		c->msrs->pv_enforce = cap->args[0];
 		return 0;
+	case KVM_CAP_HYPERV_SYNIC2:
+		if (cap->args[0])
+			return -EINVAL;
+		return hv_synic_activate(c, true);
+	case KVM_CAP_HYPERV_SYNIC:
+		return hv_synic_activate(c, false);
+	case KVM_CAP_HYPERV_ENFORCE_CPUID:
+		c->hv->cpuid.enforced = cap->args[0];
+		return 0;
+	/* For nested hypervisors on Intel's and Microsoft's own. */
+	case KVM_CAP_HYPERV_ENLIGHTENED_VMCS:
+	case KVM_CAP_HYPERV_DIRECT_TLBFLUSH:
+		return -ENOTTY;
 	default:
 		return -EINVAL;
 	}

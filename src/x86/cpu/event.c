@@ -2,14 +2,17 @@
 #include "x86/cpu/event.h"
 
 #include "api/arch.h"
+#include "api/dirty_ring.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 enum { LATCHED_INIT = BIT(0), LATCHED_SIPI = BIT(1) };
 
@@ -87,6 +90,7 @@ static const struct irqchip_ops ops = {
 	.tsc		= cpu_read_tsc,
 	.tsc_to_ns	= cpu_tsc_to_ns,
 	.eoi_exit	= event_eoi_exit,
+	.synic_eoi	= hv_synic_eoi,
 };
 const struct irqchip_ops *irqchip_ops = &ops;
 
@@ -108,6 +112,7 @@ void event_accept_init(struct cpu *c)
 	if (latched & LATCHED_INIT) {
 		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
 		cpu_reset(c, true);
+		xen_poll_end(c);
 		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE :
 					  KVM_MP_STATE_INIT_RECEIVED;
 	}
@@ -235,9 +240,12 @@ static bool take_interrupt(struct cpu *c)
 {
 	int vector;
 
-	if (!irqs_open(c) || !irqchip_has_interrupt(c))
+	if (!irqs_open(c))
 		return false;
-	vector = irqchip_get_interrupt(c);
+	/* KVM: Xen's upcall comes as from a PIC, whatever LVT0 and TPR say. */
+	vector = xen_upcall(c);
+	if (vector < 0 && irqchip_has_interrupt(c))
+		vector = irqchip_get_interrupt(c);
 	if (vector < 0)
 		return false;
 	c->ev.irq_injected = true;
@@ -295,7 +303,7 @@ static enum event_result deliver_due(struct cpu *c, bool *again)
 		return deliver_nmi(c);
 	if (c->ev.irq_injected)
 		return deliver_irq(c);
-	if (eoi_exit(c))
+	if (eoi_exit(c) || hv_exit(c))
 		return EVENT_EXIT;
 	if (READ_ONCE(c->ev.smi_pending) && !c->smm && !c->ev.shadow) {
 		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
@@ -319,7 +327,7 @@ bool event_wakes(struct cpu *c)
 	       ev->nmi_injected || ev->triple_fault ||
 	       (READ_ONCE(ev->nmi_pending) && !ev->nmi_masked) ||
 	       (READ_ONCE(ev->smi_pending) && !c->smm) ||
-	       (irqs_open(c) && irqchip_has_interrupt(c));
+	       (irqs_open(c) && (irqchip_has_interrupt(c) || xen_upcall(c) >= 0));
 }
 
 /* As real processors do, for as long as KVM_RUN is under way. */
@@ -344,11 +352,21 @@ static bool sleep_if_idle(struct cpu *c)
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;
+		xen_poll_end(c);
 		return false;
 	}
 	steal_time_leave(c);
 	vcpu_block(c->vcpu);
 	steal_time_enter(c);
+	return true;
+}
+
+/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
+static bool ring_full_exit(struct cpu *c)
+{
+	if (likely(!dirty_ring_full(c->vcpu)))
+		return false;
+	c->vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 	return true;
 }
 
@@ -366,8 +384,13 @@ static void requests_process(struct cpu *c, u32 req)
 		cpu_mode_changed(c);
 	if (req & REQ_PMU)
 		pmu_reprogram(c);
-	if (req & REQ_CLOCK)
+	if (req & REQ_CLOCK) {
 		clock_update(c);
+		hv_tsc_page_update(c);
+	}
+	if (req & REQ_STIMER)
+		hv_stimers_process(c);
+	xen_process(c);
 	steal_time_update(c);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
@@ -397,6 +420,7 @@ static enum event_result process(struct cpu *c)
 		if (req)
 			requests_process(c, req);
 		if (req & REQ_SIGNAL) {
+			xen_poll_interrupt(c);
 			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return EVENT_EINTR;
 		}
@@ -406,6 +430,8 @@ static enum event_result process(struct cpu *c)
 			again = true;
 			continue;
 		}
+		if (ring_full_exit(c))
+			return EVENT_EXIT;
 		r = deliver_due(c, &again);
 		if (r != EVENT_RUN)
 			return r;

@@ -36,7 +36,7 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 		in++;
 	} while (in != end && !c->stop_block);
 
-	if (st == STEP_END) {
+	if (st == STEP_END || st == STEP_EXIT_DONE) {
 		c->rip += in->len;
 	} else if (st == STEP_AGAIN) {
 		/* Progress is committed: its MMIO is over. */
@@ -258,7 +258,7 @@ enum step cpu_halt(struct cpu *c)
 	}
 	c->mp_state = KVM_MP_STATE_HALTED;
 	vcpu_request(c->vcpu, REQ_EVENT);
-	return STEP_JUMP;
+	return STEP_END;
 }
 
 /* INTERNAL_ERROR/EMULATION with the bytes at RIP. */

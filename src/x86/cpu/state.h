@@ -18,6 +18,7 @@
 
 struct block;
 struct block_cache;
+struct hv_vcpu;
 struct insn;
 struct lapic;
 struct tlb;
@@ -53,7 +54,7 @@ struct exception {
 	u8 vector;
 	bool has_error;
 	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
-	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	bool soft;		/* userspace's INT3, INTO: RIP is on the instruction */
 	u32 error;
 	u64 payload;
 };
@@ -68,7 +69,7 @@ struct events {
 	u8 irq_vector;
 	bool nmi_injected;
 	bool nmi_masked;	/* until IRET */
-	bool smm_inside_nmi;	/* nmi_masked when the SMI came */
+	bool smm_inside_nmi;	/* RSM leaves NMIs masked */
 	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
@@ -163,6 +164,7 @@ struct cpu {
 	u64 tsc_ratio;		/* 32.32 fixed point; 1 << 32 when not scaled */
 	u32 tsc_khz;
 	struct pvclock *pvclock;	/* x86/api/clock.c: kvmclock, steal time */
+	struct xen_vcpu *xen;		/* x86/xen/ */
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
@@ -171,6 +173,7 @@ struct cpu {
 	bool smm;
 	bool halted;		/* in a HLT that does not exit; mp_state is RUNNABLE */
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
+	struct hv_vcpu *hv;	/* x86/hyperv/ */
 
 	/* -- Userspace exits ------------------------------------------------ */
 	struct mmio_log mmio;
