@@ -250,7 +250,7 @@ enum step cpu_halt(struct cpu *c)
 	if (c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) {
 		c->halted = true;
 		vcpu_request(c->vcpu, REQ_EVENT);
-		return STEP_JUMP;
+		return STEP_END;
 	}
 	if (!c->lapic) {
 		c->vcpu->run->exit_reason = KVM_EXIT_HLT;
