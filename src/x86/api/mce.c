@@ -103,6 +103,23 @@ enum msr_result mce_write(struct cpu *c, struct msr_access *a)
 	}
 }
 
+/* Without MCG_CMCI_P, which AMD has not: zeroes that userspace may restore. */
+static bool has_ctl2(const struct cpu *c, const struct msr_access *a)
+{
+	return a->host && a->index - a->desc->first < (c->msrs->mcg_cap & MCG_BANK_CNT);
+}
+
+enum msr_result mce_read_ctl2(struct cpu *c, struct msr_access *a)
+{
+	a->data = 0;
+	return has_ctl2(c, a) ? MSR_DONE : MSR_REFUSED;
+}
+
+enum msr_result mce_write_ctl2(struct cpu *c, struct msr_access *a)
+{
+	return has_ctl2(c, a) && !a->data ? MSR_DONE : MSR_REFUSED;
+}
+
 /* -- ioctls -------------------------------------------------------------------------------------- */
 
 long system_x86_get_mce_cap_supported(struct kfile *f, void *arg)
