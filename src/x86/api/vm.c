@@ -10,6 +10,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/xen/xen.h"
 
 #define MAX_PHYSADDR	52
 #define TSS_ADDR_MAX	0xffffd000ull		/* three pages below 4 GiB */
@@ -33,8 +34,10 @@ int arch_vm_create(struct vm *vm)
 		return -ENOMEM;
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
+	vm->arch->no_pmu = !cpuid_host_amd();
+	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
-	if (hv_vm_create(vm)) {
+	if (hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}
@@ -51,6 +54,7 @@ void arch_vm_stop(struct vm *vm)
 		hv_vcpu_stop(v->cpu);
 		if (v->cpu->lapic)
 			lapic_stop(v->cpu->lapic);
+		xen_vcpu_stop(v->cpu);
 	}
 }
 
@@ -60,8 +64,11 @@ void arch_vm_destroy(struct vm *vm)
 		return;
 	irqchip_destroy(&vm->arch->irqchip);
 	msr_filter_free(vm->arch->msr_filter);
+	free(vm->arch->pmu_filter);
+	pthread_mutex_destroy(&vm->arch->pmu_lock);
 	clock_vm_destroy(vm);
 	hv_vm_destroy(vm);
+	xen_vm_destroy(vm);
 	free(vm->arch);
 	vm->arch = NULL;
 }
