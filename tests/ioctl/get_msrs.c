@@ -85,11 +85,13 @@ static void stops_at_the_first_unknown(void **state)
 			m->entries[i].data = 0x5a;
 		}
 		assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), bad);
-		assert_true(m->entries[bad].data == 0x5a);
+		if (!on_kernel())	/* since 6.12 it is zeroed */
+			assert_true(m->entries[bad].data == 0x5a);
 		for (uint32_t i = 0; i < 3; i++)
 			m->entries[i].index = i == bad ? MSR_NONE : MSR_SYSENTER_CS;
 		assert_int_equal(kvm_ioctl(f.vcpu, KVM_GET_MSRS, m), bad);
-		assert_true(m->entries[bad].data == 0x5a);
+		if (!on_kernel())
+			assert_true(m->entries[bad].data == 0x5a);
 	}
 	free(m);
 	fds_close(f);
@@ -116,7 +118,8 @@ static void system_has_features_only(void **state)
 
 	m->nmsrs = 1;
 	m->entries[0].index = MSR_STAR;
-	assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), 0);
+	/* Since 6.12 what KVM_GET_MSR_INDEX_LIST names is 0 rather than refused. */
+	assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), on_kernel());
 	m->entries[0].index = MSR_FEATURE;
 	assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), 1);
 	free(m);
