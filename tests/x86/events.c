@@ -188,7 +188,7 @@ static void mce_injection(void **state)
 	e.status = 1ull << 63;
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_int_equal(c->msrs->bank[3][2], 0x55);
-	e.status |= 1ull << 61;
+	e.status |= 1ull << 61 | 1ull << 57;	/* UC, PCC */
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_true(c->ev.triple_fault);		/* CR4.MCE is clear */
 	c->cr4 |= X86_CR4_MCE;
