@@ -50,66 +50,6 @@ static void unknown_requests(void **state)
 	close(sys);
 }
 
-/* Requests of other architectures, whose headers x86 has all the same. */
-static void requests_of_other_architectures(void **state)
-{
-	static const unsigned long absent[] = {
-		KVM_PPC_GET_PVINFO, KVM_S390_UCAS_MAP, KVM_ARM_VCPU_FINALIZE,
-		KVM_PPC_GET_SMMU_INFO, KVM_S390_INTERRUPT, KVM_S390_GET_SKEYS,
-	};
-	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-
-	for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
-		assert_errno(ENOTTY, kvm_ioctl(vm, absent[i], NO_POINTER));
-		assert_errno(EINVAL, kvm_ioctl(vcpu, absent[i], NO_POINTER));
-	}
-	close(vcpu);
-	close(vm);
-}
-
-/* Linux 6.1 still answers EOPNOTSUPP to tracing of old, newer ones know it no more. */
-static void tracing_is_gone(void **state)
-{
-	static const unsigned long trace[] = {
-		_IOW(KVMIO, 0x06, uint64_t), _IO(KVMIO, 0x07), _IO(KVMIO, 0x08),
-	};
-	int sys = kvm_open(O_RDWR);
-
-	for (size_t i = 0; i < ARRAY_LEN(trace); i++) {
-		errno = 0;
-		assert_int_equal(kvm_ioctl(sys, trace[i], NO_POINTER), -1);
-		assert_true(errno == EINVAL || (on_kernel() && errno == EOPNOTSUPP));
-	}
-	close(sys);
-}
-
-/* What came after Linux 6.1, by number as its headers do not name it. */
-static void requests_of_newer_kernels(void **state)
-{
-	static const unsigned long vm_requests[] = {
-		0x40a0ae49,	/* KVM_SET_USER_MEMORY_REGION2 */
-		0x4020aed2,	/* KVM_SET_MEMORY_ATTRIBUTES */
-		0xc040aed4,	/* KVM_CREATE_GUEST_MEMFD */
-	};
-	static const unsigned long vcpu_requests[] = {
-		0x4010aeab, 0x4010aeac,	/* KVM_GET_ONE_REG, KVM_SET_ONE_REG */
-		0xc008aeb0,	/* KVM_GET_REG_LIST */
-		0xc040aed5,	/* KVM_PRE_FAULT_MEMORY */
-	};
-	int vm, vcpu;
-
-	if (on_kernel())
-		skip();
-	vm = new_vm();
-	vcpu = new_vcpu(vm, 0);
-	for (size_t i = 0; i < ARRAY_LEN(vm_requests); i++)
-		assert_errno(ENOTTY, kvm_ioctl(vm, vm_requests[i], NO_POINTER));
-	for (size_t i = 0; i < ARRAY_LEN(vcpu_requests); i++)
-		assert_errno(EINVAL, kvm_ioctl(vcpu, vcpu_requests[i], NO_POINTER));
-	close(vcpu);
-	close(vm);
-}
-
 /* Direction and size are part of the number. */
 static void number_alone_is_not_the_request(void **state)
 {
@@ -128,7 +68,4 @@ IOCTL_TESTS(dispatch,
 	    cmocka_unit_test(open_honours_flags),
 	    cmocka_unit_test(request_is_32_bits),
 	    cmocka_unit_test(unknown_requests),
-	    cmocka_unit_test(requests_of_other_architectures),
-	    cmocka_unit_test(tracing_is_gone),
-	    cmocka_unit_test(requests_of_newer_kernels),
 	    cmocka_unit_test(number_alone_is_not_the_request))
