@@ -210,7 +210,7 @@ long vcpu_get_mp_state(struct kfile *f, void *arg)
 
 	event_accept_init(c);
 	if (c->mp_state == KVM_MP_STATE_HALTED &&
-	    __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT)
+	    (c->ev.pv_unhalted || __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT))
 		out->mp_state = KVM_MP_STATE_RUNNABLE;
 	else
 		out->mp_state = c->mp_state;

@@ -72,6 +72,11 @@ static void event_tpr_refresh(struct cpu *c)
 		vapic_load(c);
 }
 
+static void event_unhalt(struct cpu *c)
+{
+	vcpu_request(c->vcpu, REQ_UNHALT);
+}
+
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
 	c->eoi_vectors[vector / 64] |= BIT_ULL(vector % 64);
@@ -86,6 +91,7 @@ static const struct irqchip_ops ops = {
 	.smi		= event_post_smi,
 	.init		= event_post_init,
 	.sipi		= event_post_sipi,
+	.unhalt		= event_unhalt,
 	.tpr_changed	= event_tpr_changed,
 	.tpr_refresh	= event_tpr_refresh,
 	.tpr_access	= vapic_report,
