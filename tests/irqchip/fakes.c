@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of api/worker.c, routing.c and irqfd.c: one thread, a fake clock. */
+/* In place of api/worker.c, routing.c, irqfd.c and x86/xen: one thread, a fake clock. */
 #include "machine.h"
 
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "api/routing.h"
 #include "api/worker.h"
 #include "util/guard.h"
+#include "x86/xen/xen.h"
 
 const struct irqchip_ops *irqchip_ops;
 
@@ -155,4 +156,16 @@ int guard_copy_out(void *dst, const void *src, size_t n)
 		return -14;
 	memcpy(dst, src, n);
 	return 0;
+}
+
+/* -- Xen: no guest of it ------------------------------------------------------------- */
+
+int xen_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int level)
+{
+	return -1;
+}
+
+int xen_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e)
+{
+	return -22;
 }

@@ -55,7 +55,7 @@ enum msr_slot {
 /* An instruction that waits for userspace's answer (msr.c, hypercall.c). */
 struct user_reply {
 	enum { REPLY_NONE, REPLY_WAITING, REPLY_READY } state;
-	u32 exit;		/* KVM_EXIT_X86_RDMSR, _WRMSR, _HYPERCALL, _HYPERV */
+	u32 exit;		/* KVM_EXIT_X86_RDMSR, _WRMSR, _HYPERCALL, _HYPERV, _XEN */
 	u32 index;		/* MSR, or hypercall number */
 	u64 rip;
 	bool error;

@@ -41,6 +41,9 @@ void user_reply_complete(struct cpu *c)
 	case KVM_EXIT_HYPERV:
 		r->data = READ_ONCE(run->hyperv.u.hcall.result);
 		break;
+	case KVM_EXIT_XEN:
+		r->data = READ_ONCE(run->xen.u.hcall.result);
+		break;
 	default:
 		r->data = READ_ONCE(run->msr.data);
 		r->error = READ_ONCE(run->msr.error);

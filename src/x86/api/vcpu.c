@@ -12,10 +12,12 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
+#include "x86/xen/xen.h"
 
 #define LATCHED_SIPI	BIT(1)
 
@@ -37,6 +39,8 @@ static void cpu_free(struct cpu *c)
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
+	xen_vcpu_destroy(c);
+	pmu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
@@ -66,6 +70,10 @@ static int cpu_alloc(struct cpu *c)
 	err = msrs_create(c);
 	if (!err)
 		err = hv_vcpu_create(c);
+	if (!err)
+		err = xen_vcpu_create(c);
+	if (!err)
+		err = pmu_create(c);
 	if (!err)
 		err = mmu_create(c);
 	if (err)
@@ -202,6 +210,7 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
+	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }

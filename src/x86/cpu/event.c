@@ -4,12 +4,15 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "x86/api/clock.h"
+#include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 enum { LATCHED_INIT = BIT(0), LATCHED_SIPI = BIT(1) };
 
@@ -108,6 +111,7 @@ void event_accept_init(struct cpu *c)
 	if (latched & LATCHED_INIT) {
 		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
 		cpu_reset(c, true);
+		xen_poll_end(c);
 		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE :
 					  KVM_MP_STATE_INIT_RECEIVED;
 	}
@@ -235,9 +239,12 @@ static bool take_interrupt(struct cpu *c)
 {
 	int vector;
 
-	if (!irqs_open(c) || !irqchip_has_interrupt(c))
+	if (!irqs_open(c))
 		return false;
-	vector = irqchip_get_interrupt(c);
+	/* KVM: Xen's upcall comes as from a PIC, whatever LVT0 and TPR say. */
+	vector = xen_upcall(c);
+	if (vector < 0 && irqchip_has_interrupt(c))
+		vector = irqchip_get_interrupt(c);
 	if (vector < 0)
 		return false;
 	c->ev.irq_injected = true;
@@ -251,7 +258,7 @@ static bool window_exit(struct cpu *c)
 	struct kvm_run *run = c->vcpu->run;
 
 	if (!READ_ONCE(run->request_interrupt_window) ||
-	    arch_irqchip_full(c->vcpu->vm) || !irqs_open(c))
+	    arch_irqchip_full(c->vcpu->vm) || !run_ready_for_interrupt(c))
 		return false;
 	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return true;
@@ -307,7 +314,7 @@ bool event_wakes(struct cpu *c)
 	       ev->nmi_injected || ev->triple_fault ||
 	       (READ_ONCE(ev->nmi_pending) && !ev->nmi_masked) ||
 	       (READ_ONCE(ev->smi_pending) && !c->smm) ||
-	       (irqs_open(c) && irqchip_has_interrupt(c));
+	       (irqs_open(c) && (irqchip_has_interrupt(c) || xen_upcall(c) >= 0));
 }
 
 /* Not runnable: sleeps once.  The requests that woke it are processed next. */
@@ -318,6 +325,7 @@ static bool sleep_if_idle(struct cpu *c)
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;
+		xen_poll_end(c);
 		return false;
 	}
 	steal_time_leave(c);
@@ -347,12 +355,15 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
+	if (req & REQ_PMU)
+		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
 		clock_update(c);
 		hv_tsc_page_update(c);
 	}
 	if (req & REQ_STIMER)
 		hv_stimers_process(c);
+	xen_process(c);
 	steal_time_update(c);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
@@ -382,6 +393,7 @@ static enum event_result process(struct cpu *c)
 		if (req)
 			requests_process(c, req);
 		if (req & REQ_SIGNAL) {
+			xen_poll_interrupt(c);
 			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return EVENT_EINTR;
 		}

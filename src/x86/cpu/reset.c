@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "x86/cpu/cpu.h"
+#include "x86/cpu/pmu.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
@@ -74,6 +75,7 @@ static void reset_power_on(struct cpu *c)
 		c->apic_base |= APIC_BASE_BSP;
 	memset(c->pdpte, 0, sizeof(c->pdpte));
 	c->eoi_exit = -1;
+	pmu_reset(c);
 	__atomic_store_n(&c->ev.latched, 0, __ATOMIC_RELEASE);
 }
 

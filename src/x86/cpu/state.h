@@ -164,6 +164,7 @@ struct cpu {
 	u64 tsc_ratio;		/* 32.32 fixed point; 1 << 32 when not scaled */
 	u32 tsc_khz;
 	struct pvclock *pvclock;	/* x86/api/clock.c: kvmclock, steal time */
+	struct xen_vcpu *xen;		/* x86/xen/ */
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
@@ -195,6 +196,8 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
+	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
+	bool pmu_active;		/* one of them counts */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

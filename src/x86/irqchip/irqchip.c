@@ -15,6 +15,7 @@
 #include "x86/irqchip/pic.h"
 #include "x86/irqchip/pit.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 /* -- Life ---------------------------------------------------------------------------- */
 
@@ -235,6 +236,8 @@ int arch_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int sourc
 		return level ? irqchip_deliver_msi(vm, route_msi_addr(e), e->u.msi.data) : -1;
 	case KVM_IRQ_ROUTING_HV_SINT:
 		return level ? hv_synic_set_sint(vm, e->u.hv_sint.vcpu, e->u.hv_sint.sint) : -1;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_set_irq(vm, e, level);
 	default:
 		return -1;
 	}
@@ -276,6 +279,8 @@ int arch_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e)
 		       0 : -EINVAL;
 	case KVM_IRQ_ROUTING_HV_SINT:
 		return e->flags ? -EINVAL : 0;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_check_route(vm, e);
 	default:
 		return -EINVAL;
 	}
