@@ -3,10 +3,12 @@
 #include "harness.h"
 
 #include <linux/kvm_para.h>
+#include <time.h>
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 #include "x86/api/run_state.h"
+#include "x86/interp/ops.h"
 
 struct one { struct kvm_msrs head; struct kvm_msr_entry e; };
 
@@ -304,7 +306,7 @@ static void hypercalls(void **state)
 	c->code_size = 8;
 	assert_int_equal(hypercall(c, 4711, 0, 0), -1000);
 	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), 0);
-	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0, 0), -95);
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0, 1), -95);
 	assert_int_equal(hypercall(c, KVM_HC_KICK_CPU, 0, 0), 0);
 	assert_true(c->requests & REQ_UNHALT);
 	assert_int_equal(hypercall(c, KVM_HC_MAP_GPA_RANGE, 0x1000, 1), -1000);
@@ -315,6 +317,48 @@ static void hypercalls(void **state)
 	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), -1000);
 	c->code_size = 4;
 	assert_int_equal(hypercall(c, 4711, 0, 0), (u32)-1000);
+}
+
+static void clock_pairing(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	const struct kvm_clock_pairing *p = (void *)(m->ram + 0x100);
+	u64 before = time(NULL), tsc = cpu_read_tsc(c);
+
+	c->code_size = 8;
+	memset(m->ram + 0x100, 0xff, sizeof(*p));
+	if (!host_has(FEATURE_CONSTANT_TSC))
+		skip();
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0x100, 0), 0);
+	assert_true(p->sec >= before && p->sec <= before + 60);
+	assert_true(p->nsec < 1000000000);
+	assert_true(p->tsc >= tsc && p->tsc <= cpu_read_tsc(c));
+	assert_int_equal(p->flags, 0);
+	assert_int_equal(p->pad[8], 0);
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 1ull << 40, 0), -KVM_EFAULT);
+}
+
+/* Offered by PLATFORM_INFO, switched by MISC_FEATURES_ENABLES, for programs. */
+static void cpuid_faulting(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	assert_true(get(vcpu(state), 0xce, &v));
+	assert_int_equal(v, 1ull << 31);
+	assert_true(set(vcpu(state), 0x140, 1));
+	assert_false(set(vcpu(state), 0xce, 0));
+	assert_int_equal(cpu_wrmsr(c, 0xce, 1ull << 31), STEP_FAULT);
+	assert_int_equal(op_cpuid(c, NULL), STEP_NEXT);
+	c->cpl = 3;
+	assert_int_equal(op_cpuid(c, NULL), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_GP);
+	assert_false(set(vcpu(state), 0x140, 2));
+	assert_true(set(vcpu(state), 0x140, 0));
+	assert_int_equal(op_cpuid(c, NULL), STEP_NEXT);
+	assert_true(set(vcpu(state), 0xce, 0));
+	assert_false(set(vcpu(state), 0x140, 1));
 }
 
 /* KVM's leaves move up when another hypervisor's come first. */
@@ -388,6 +432,8 @@ int main(void)
 		TEST(filtered_access_asks_userspace),
 		TEST(unknown_msr_exits_only_if_asked),
 		TEST(hypercalls),
+		TEST(clock_pairing),
+		TEST(cpuid_faulting),
 		TEST(pv_features_follow_the_signature),
 		TEST(map_gpa_range_exits),
 	};

@@ -8,8 +8,10 @@
 #include <sched.h>
 #include <string.h>
 
+#include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
+#include "x86/mmu/mmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/xen/xen.h"
@@ -27,6 +29,20 @@ static u64 kick_cpu(struct cpu *c, const struct hypercall *h)
 	if (v)
 		vcpu_request(v, REQ_UNHALT);
 	return 0;
+}
+
+/* The host's time of day, and the guest's TSC at the same moment. */
+static u64 clock_pairing(struct cpu *c, gpa_t gpa, u64 type)
+{
+	struct kvm_clock_pairing p = { 0 };
+	struct timespec now;
+
+	if (type != KVM_CLOCK_PAIRING_WALLCLOCK || !host_tsc_stable())
+		return -KVM_EOPNOTSUPP;
+	p.tsc = tsc_realtime(c, &now);
+	p.sec = now.tv_sec;
+	p.nsec = now.tv_nsec;
+	return gpa_write(c, gpa, &p, sizeof(p)) ? 0 : -KVM_EFAULT;
 }
 
 static u64 send_ipi(struct cpu *c, const struct hypercall *h)
@@ -93,7 +109,7 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 		}
 		break;
 	case KVM_HC_CLOCK_PAIRING:
-		*ret = -KVM_EOPNOTSUPP;
+		*ret = clock_pairing(c, h->arg[0], h->arg[1]);
 		break;
 	case KVM_HC_MAP_GPA_RANGE:
 		return map_gpa_range(c, h, ret);

@@ -294,6 +294,28 @@ MSR_READ(platform_info)
 	return msr_read_value(c, a);
 }
 
+static bool cpuid_faults(const struct cpu *c)
+{
+	return c->misc_features & MISC_FEATURES_CPUID_FAULT;
+}
+
+/* What is in use cannot be taken away. */
+MSR_WRITE(platform_info)
+{
+	if (!a->host || (cpuid_faults(c) && !(a->data & PLATFORM_INFO_CPUID_FAULT)))
+		return MSR_REFUSED;
+	return msr_write_value(c, a);
+}
+
+/* CPUID faulting, if PLATFORM_INFO says that there is such a thing. */
+MSR_WRITE(misc_features)
+{
+	if (a->data & MISC_FEATURES_CPUID_FAULT &&
+	    !(MSR_VALUE(c, PLATFORM_INFO) & PLATFORM_INFO_CPUID_FAULT))
+		return MSR_REFUSED;
+	return msr_write_value(c, a);
+}
+
 /* -- Memory types (SDM vol. 3A 11.11, 11.12) -------------------------------------------- */
 
 static bool mtrr_type_valid(u8 type)

@@ -11,6 +11,7 @@
  * page tables and privilege levels are not the silicon's. */
 #define ARCH_CAP_VALUE			0x169ull
 #define DE_CFG_LFENCE_SERIALIZE		BIT_ULL(1)
+#define PLATFORM_INFO_CPUID_FAULT	BIT_ULL(31)
 #define HWCR_MC_STATUS_WR_EN		BIT_ULL(18)
 
 /* The row's field or slot. */
@@ -48,7 +49,8 @@ MSR_WRITE(apic_base);
 MSR_WRITE(efer);
 MSR_READ(spec_ctrl);		MSR_WRITE(spec_ctrl);
 MSR_READ(virt_spec_ctrl);	MSR_WRITE(virt_spec_ctrl);
-MSR_READ(platform_info);
+MSR_READ(platform_info);	MSR_WRITE(platform_info);
+MSR_WRITE(misc_features);
 MSR_READ(arch_capabilities);	MSR_WRITE(arch_capabilities);
 MSR_WRITE(sysenter_cs);
 MSR_WRITE(sysenter);

@@ -100,7 +100,6 @@ static void power_on(struct cpu *c)
 	c->apic_base = APIC_DEFAULT_ADDR | APIC_BASE_EN | (is_bsp(c) ? APIC_BASE_BSP : 0);
 	if (c->lapic)
 		lapic_set_base(c->lapic, c->apic_base);
-	c->eoi_exit = -1;
 	c->mp_state = is_bsp(c) || !c->lapic ? KVM_MP_STATE_RUNNABLE :
 					       KVM_MP_STATE_UNINITIALIZED;
 }
