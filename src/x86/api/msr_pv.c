@@ -8,15 +8,19 @@
  */
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr_handlers.h"
+#include "x86/mmu/mmu.h"
 
 enum {
 	ASYNC_PF_RESERVED	= 0x30,
+	ASYNC_PF_ON		= 0x09,	/* enabled, delivered as interrupts */
+	ASYNC_PF_FLAGS		= 0x3f,
+	PV_EOI_ON		= 0x1,
 	PV_EOI_MISALIGNED	= 0x2,	/* bit 0 enables; the GPA is 4-aligned */
 };
 
 static enum msr_result pv_read(struct cpu *c, struct msr_access *a, enum feature f)
 {
-	if (!a->host && !cpuid_pv_allowed(c, f))
+	if (!cpuid_pv_allowed(c, f))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }
@@ -24,10 +28,31 @@ static enum msr_result pv_read(struct cpu *c, struct msr_access *a, enum feature
 static enum msr_result pv_write(struct cpu *c, struct msr_access *a, enum feature f,
 				u64 reserved)
 {
-	if ((!a->host && !cpuid_pv_allowed(c, f)) || (a->data & reserved))
+	if (!cpuid_pv_allowed(c, f) || a->data & reserved)
 		return MSR_REFUSED;
 	*msr_storage(c, a) = a->data;
 	return MSR_DONE;
+}
+
+struct word { gpa_t gpa; bool there; };
+
+static void find_word(struct cpu *c, void *ctx)
+{
+	struct word *w = ctx;
+
+	w->there = gpa_writable(c, w->gpa);
+}
+
+/* What the guest enables is written to later: KVM looks for it at once. */
+static bool has_memory(struct cpu *c, const struct msr_access *a, gpa_t gpa)
+{
+	struct word w = { .gpa = gpa };
+
+	if (a->host)
+		vcpu_with_memory(c, find_word, &w);
+	else
+		find_word(c, &w);
+	return w.there;
 }
 
 MSR_READ(async_pf)
@@ -37,6 +62,9 @@ MSR_READ(async_pf)
 
 MSR_WRITE(async_pf_en)
 {
+	if ((a->data & ASYNC_PF_ON) == ASYNC_PF_ON &&
+	    !has_memory(c, a, a->data & ~(u64)ASYNC_PF_FLAGS))
+		return MSR_REFUSED;
 	/* It would be delivered through the LAPIC (KVM: refused without one). */
 	return pv_write(c, a, FEATURE_KVM_ASYNC_PF, c->lapic ? ASYNC_PF_RESERVED : ~0ull);
 }
@@ -54,7 +82,7 @@ MSR_WRITE(async_pf_int)
 /* Nothing is ever outstanding: accepted, and reads as 0. */
 MSR_WRITE(async_pf_ack)
 {
-	if (!a->host && !cpuid_pv_allowed(c, FEATURE_KVM_ASYNC_PF_INT))
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_ASYNC_PF_INT))
 		return MSR_REFUSED;
 	return MSR_DONE;
 }
@@ -66,5 +94,7 @@ MSR_READ(pv_eoi)
 
 MSR_WRITE(pv_eoi)
 {
+	if (a->data & PV_EOI_ON && !has_memory(c, a, a->data & ~(u64)PV_EOI_ON))
+		return MSR_REFUSED;
 	return pv_write(c, a, FEATURE_KVM_PV_EOI, PV_EOI_MISALIGNED);
 }

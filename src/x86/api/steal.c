@@ -168,7 +168,7 @@ void steal_time_leave(struct cpu *c)
 
 enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
 {
-	if (!a->host && !cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
 		return MSR_REFUSED;
 	if (a->data & KVM_STEAL_RESERVED_MASK)
 		return MSR_REFUSED;

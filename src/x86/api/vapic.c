@@ -52,18 +52,11 @@ void vapic_store(struct cpu *c)
 
 struct slot_query { gpa_t gpa; bool found; };
 
-static bool writable_slot(struct cpu *c, gpa_t gpa)
-{
-	const struct memslot *s = memslot_find(cpu_slots(c), gpa >> PAGE_SHIFT);
-
-	return s && !(s->flags & KVM_MEM_READONLY);
-}
-
 static void find_slots(struct cpu *c, void *ctx)
 {
 	struct slot_query *q = ctx;
 
-	q->found = writable_slot(c, q->gpa) && writable_slot(c, q->gpa + sizeof(u32) - 1);
+	q->found = gpa_writable(c, q->gpa) && gpa_writable(c, q->gpa + sizeof(u32) - 1);
 }
 
 long vcpu_set_vapic_addr(struct kfile *f, void *arg)
