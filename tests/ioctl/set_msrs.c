@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_SET_MSRS (api.rst 4.19): the list, and what a host may write to each MSR. */
+#include "device_attr.h"
+#include "msr_list.h"
+#include "msr_rows.h"
 #include "vcpu_test.h"
 
 #define MAX_MSRS	256	/* one too many */
-
-enum {
-	TSC = 0x10, APIC_BASE = 0x1b, TSC_ADJUST = 0x3b, SYSENTER_CS = 0x174, SYSENTER_ESP = 0x175,
-	SYSENTER_EIP = 0x176, MISC_ENABLE = 0x1a0, TSC_DEADLINE = 0x6e0, X2APIC_TPR = 0x808,
-	EFER = 0xc0000080, STAR = 0xc0000081, LSTAR = 0xc0000082, TSC_AUX = 0xc0000103,
-	NO_MSR = 0x12345678,
-};
 
 static size_t size_of(uint32_t n)
 {
@@ -86,155 +82,254 @@ static void as_many_as_allowed(void **state)
 	machine_free(m);
 }
 
-/* -- Values ------------------------------------------------------------------------ */
+/* -- Values of single MSRs (msr_rows.h) --------------------------------------- */
 
-/* What a write of @in reads as: itself, something else, or it is refused. */
-#define KEPT(index, value)		{ index, value, 1, value }
-#define READS(index, in, out)		{ index, in, 1, out }
-#define REFUSED(index, value)		{ index, value, 0, 0 }
-
-struct row {
-	uint32_t index;
-	uint64_t in;
-	int done;
-	uint64_t out;
-};
-
-static void check_rows(int vcpu, const struct row *rows, size_t n)
+static void check_row(int vcpu, const struct row *r)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct row *r = &rows[i];
-		uint64_t before, after = 0;
-		int known = msr_get(vcpu, r->index, &before);
+	uint64_t before = 0, after = 0;
+	int known = msr_get(vcpu, r->index, &before);
+	int done = msr_set(vcpu, r->index, r->in);
 
-		if (msr_set(vcpu, r->index, r->in) != r->done)
-			print_error("row %zu: write of %lx to MSR %x %s\n", i, r->in, r->index,
-				 r->done ? "refused" : "accepted");
-		if (!r->done && !known)
-			continue;
-		if (msr_get(vcpu, r->index, &after) != 1)
-			print_error("row %zu: MSR %x cannot be read\n", i, r->index);
-		else
-		if (after != (r->done ? r->out : before))
-			print_error("row %zu: MSR %x: %lx reads as %lx\n", i, r->index, r->in, after);
-	}
+	if (done != r->done)
+		fail_msg("%lx to MSR %x: %d", r->in, r->index, done);
+	if (!r->done && !known)
+		return;
+	if (msr_get(vcpu, r->index, &after) != 1)
+		fail_msg("MSR %x cannot be read", r->index);
+	if (after != (r->done ? r->out : before))
+		fail_msg("MSR %x reads as %lx after %lx", r->index, after, r->in);
 }
 
-/* A new machine whose guest has all that is supported. */
-static struct machine full_machine(enum chips chips)
+/* In a guest that has all that is supported, with a LAPIC and a megabyte of RAM. */
+static void check_rows(const struct row *rows, size_t n)
 {
-	struct machine m = machine_new(chips);
+	struct machine m = machine_new(FULL_CHIPS);
+	uint8_t *ram = add_ram(m.vm, 1 << 20);
+	struct kvm_msr_list *list = msr_list_get(KVM_GET_MSR_INDEX_LIST);
 
 	give_supported_cpuid(m.vcpu);
-	return m;
-}
-
-static const struct row system_calls[] = {
-	KEPT(SYSENTER_CS, 0x10), KEPT(SYSENTER_CS, 0xffffffff),
-	KEPT(SYSENTER_ESP, 0xffffffff), KEPT(SYSENTER_EIP, 0x80000000),
-	KEPT(STAR, 0xfedcba9876543210),
-	KEPT(LSTAR, 0xffff800000000000), KEPT(LSTAR, 0x7fffffffffff),
-	REFUSED(LSTAR, 0x800000000000), REFUSED(LSTAR, 0xffff7fffffffffff),
-	KEPT(0xc0000083, ~0ull), REFUSED(0xc0000083, 1ull << 63),		/* CSTAR */
-	KEPT(0xc0000084, 0xffffffff), KEPT(0xc0000084, 0x47700),		/* SFMASK */
-	KEPT(0xc0000100, 0x7fff00000000), REFUSED(0xc0000100, 1ull << 47),	/* FS.base */
-	KEPT(0xc0000101, ~0ull), REFUSED(0xc0000101, 1ull << 62),		/* GS.base */
-	KEPT(0xc0000102, 0xffff888000000000), REFUSED(0xc0000102, 1ull << 47),	/* KernelGSbase */
-};
-
-/* PAT and MTRRs (SDM vol. 3A 11.11, 11.12); MAXPHYADDR is at most 52. */
-static const struct row memory_types[] = {
-	KEPT(0x277, 0x0007040600070406), KEPT(0x277, 0x0706050401000607),
-	REFUSED(0x277, 2), REFUSED(0x277, 0x0300000000000000), REFUSED(0x277, 8),
-	KEPT(0x2ff, 0xc06), KEPT(0x2ff, 0), KEPT(0x2ff, 0x800),
-	REFUSED(0x2ff, 2), REFUSED(0x2ff, 7), REFUSED(0x2ff, 1 << 8), REFUSED(0x2ff, 1 << 12),
-	KEPT(0x250, 0x0606060606060606), REFUSED(0x250, 7), KEPT(0x258, 0x0005040100060504),
-	KEPT(0x259, 0), KEPT(0x268, 0x0505050505050505), KEPT(0x26f, 0x0101010101010101),
-	REFUSED(0x26f, 0x0200000000000000), REFUSED(0x268, 1ull << 63),
-	KEPT(0x200, 0x80000006), REFUSED(0x200, 0x80000007), REFUSED(0x200, 0x100),
-	REFUSED(0x200, 1ull << 52), KEPT(0x201, 0x80000800), REFUSED(0x201, 0x400),
-	REFUSED(0x201, 1ull << 52), KEPT(0x20e, 5), KEPT(0x20f, 0x800),
-	REFUSED(0xfe, 0x508), REFUSED(0xfe, 0),					/* MTRRcap */
-};
-
-/* Machine checks (SDM vol. 3B 15.3). */
-static const struct row machine_checks[] = {
-	KEPT(0x17a, 5), KEPT(0x17a, 0),
-	REFUSED(0x179, 32), REFUSED(0x179, 0),
-	REFUSED(0x17b, 1), REFUSED(0x17b, ~0ull), KEPT(0x17b, 0),	/* no MCG_CTL_P */
-	KEPT(0x400, 0), KEPT(0x400, ~0ull), REFUSED(0x400, 1),
-	KEPT(0x400, ~0ull - 1), KEPT(0x410, ~(1ull << 10)),
-	KEPT(0x401, 0xbe00000000000150), KEPT(0x402, 0x123456789abc), KEPT(0x403, 0x8c),
-	KEPT(0x47f, 0), REFUSED(0x480, 1),
-};
-
-static const struct row control[] = {
-	KEPT(0x9e, 0xa0000), KEPT(0x34, 0x1234),			/* SMBASE, SMI_COUNT */
-	KEPT(0x1fc, 0x40),						/* POWER_CTL */
-	KEPT(MISC_ENABLE, 1), KEPT(MISC_ENABLE, 0x1801), KEPT(MISC_ENABLE, 0x40001),
-	KEPT(0xce, 0x80000000), KEPT(0x140, 0),		/* PLATFORM_INFO, MISC_FEATURES_ENABLES */
-	KEPT(EFER, 0), KEPT(EFER, 0x801), REFUSED(EFER, 1 << 1), REFUSED(EFER, 1ull << 63),
-	KEPT(APIC_BASE, 0xfee00900), REFUSED(APIC_BASE, 0xfee00901), REFUSED(APIC_BASE, 0xfee00500),
-	REFUSED(APIC_BASE, 1ull << 52 | 0x900),
-	KEPT(0x8b, 0x100000000),					/* microcode level */
-	KEPT(TSC_AUX, 0xffffffff),
-	KEPT(0xda0, 0), REFUSED(0xda0, 1ull << 63),			/* XSS */
-	KEPT(0x1d9, 0),							/* DEBUGCTL */
-	REFUSED(NO_MSR, 0), REFUSED(0, 1), REFUSED(0xffffffff, 0),
-};
-
-static const struct row paravirtual[] = {
-	KEPT(0x11, 0), KEPT(0x12, 0x5000), KEPT(0x12, 0), KEPT(0x4b564d00, 0),
-	KEPT(0x4b564d01, 0x3001), READS(0x4b564d01, 0, 0),
-	KEPT(0x4b564d03, 0x4001), KEPT(0x4b564d03, 0), REFUSED(0x4b564d03, 0x4003),
-	REFUSED(0x4b564d03, 0x4021),
-	KEPT(0x4b564d04, 0x5001), KEPT(0x4b564d04, 0), REFUSED(0x4b564d04, 0x5003),
-	KEPT(0x4b564d05, 0), KEPT(0x4b564d05, 1), REFUSED(0x4b564d05, 2),
-	KEPT(0x4b564d02, 0), REFUSED(0x4b564d02, 0x10), REFUSED(0x4b564d02, 0x20),
-	KEPT(0x4b564d06, 0xec), REFUSED(0x4b564d06, 0x100),
-	READS(0x4b564d07, 0, 0),
-};
-
-/* AMD64 APM vol. 2 appendix A; there is no performance counter behind K7's. */
-static const struct row amd[] = {
-	KEPT(0xc0010117, 0x12345000), READS(0xc0010015, 1 << 3 | 1 << 6 | 1 << 8, 0),
-	KEPT(0xc0010015, 1 << 18), KEPT(0xc0010015, 0), REFUSED(0xc0010015, 1),
-	READS(0xc0010010, 0, 0), READS(0xc001001f, 0, 0),
-	KEPT(0xc0010058, 0), REFUSED(0xc0010058, 1),
-};
-
-#define CHECK(machine, rows)	check_rows((machine).vcpu, rows, ARRAY_LEN(rows))
-
-static void values(void **state)
-{
-	struct machine m = full_machine(FULL_CHIPS);
-	uint8_t *ram = add_ram(m.vm, 1 << 20);
-
-	print_message("A\n");CHECK(m, system_calls);
-	print_message("B\n");CHECK(m, memory_types);
-	print_message("C\n");CHECK(m, machine_checks);
-	print_message("D\n");CHECK(m, control);
-	print_message("E\n");CHECK(m, paravirtual);
-	print_message("F\n");CHECK(m, amd);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].when == NOT_ON_PVM && on_pvm())
+			continue;
+		if (rows[i].when == NOT_ON_KERNEL && on_kernel())
+			continue;
+		if (rows[i].when == IF_LISTED && !msr_list_has(list, rows[i].index))
+			continue;
+		check_row(m.vcpu, &rows[i]);
+	}
+	free(list);
 	machine_free(m);
 	munmap(ram, 1 << 20);
 }
 
-static void listed(void **state)
-{
-	struct machine m = machine_new(FULL_CHIPS);
-	int sys = kvm_open(O_RDWR);
-	struct { struct kvm_msr_list h; uint32_t i[512]; } l = { .h.nmsrs = 512 };
+#define ROWS(name)						\
+	static void name##_rows(void **state)			\
+	{							\
+		check_rows(name, ARRAY_LEN(name));		\
+	}
+ROWS(system_calls)
+ROWS(memory_types)
+ROWS(machine_checks)
+ROWS(control)
+ROWS(paravirtual)
+ROWS(legacy)
+ROWS(amd)
 
-	must(sys, KVM_GET_MSR_INDEX_LIST, &l);
-	for (uint32_t i = 0; i < l.h.nmsrs; i++) {
+/* What was read can be restored, whatever the guest's CPUID. */
+static void every_listed_one_can_be_written_back(void **state)
+{
+	struct kvm_msr_list *list = msr_list_get(KVM_GET_MSR_INDEX_LIST);
+	struct machine m = machine_new(FULL_CHIPS);
+
+	for (uint32_t i = 0; i < list->nmsrs; i++) {
 		uint64_t v;
 
-		if (msr_get(m.vcpu, l.i[i], &v) != 1)
-			print_error("cannot read %x\n", l.i[i]);
-		else if (msr_set(m.vcpu, l.i[i], v) != 1)
-			print_error("cannot write back %x = %lx\n", l.i[i], v);
+		if (msr_get(m.vcpu, list->indices[i], &v) != 1)
+			fail_msg("MSR %x cannot be read", list->indices[i]);
+		if (msr_set(m.vcpu, list->indices[i], v) != 1)
+			fail_msg("MSR %x: %lx cannot be written", list->indices[i], v);
 	}
+	free(list);
+	machine_free(m);
+}
+
+/* -- What depends on CPUID, modes and capabilities ----------------------------------- */
+
+static void give_vendor(int vcpu, const char *name)
+{
+	struct cpuid_list l = { .head.nent = 1, .e[0].eax = 1 };
+
+	memcpy(&l.e[0].ebx, name, 4);
+	memcpy(&l.e[0].edx, name + 4, 4);
+	memcpy(&l.e[0].ecx, name + 8, 4);
+	must(vcpu, KVM_SET_CPUID2, &l);
+}
+
+/* AMD ignores the upper half, Intel reserves it. */
+static void tsc_aux_by_vendor(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+
+	give_vendor(m.vcpu, "GenuineIntel");
+	assert_int_equal(msr_set(m.vcpu, TSC_AUX, 1ull << 32), 0);
+	assert_int_equal(msr_set(m.vcpu, TSC_AUX, 0xffffffff), 1);
+	give_vendor(m.vcpu, "AuthenticAMD");
+	assert_int_equal(msr_set(m.vcpu, TSC_AUX, 0x500000007), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_AUX), 7);
+	machine_free(m);
+}
+
+static void sysenter_by_vendor(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+
+	if (on_pvm())
+		skip();		/* has no SYSENTER */
+	give_vendor(m.vcpu, "GenuineIntel");
+	assert_int_equal(msr_set(m.vcpu, SYSENTER_EIP, 0xffff800012345678), 1);
+	assert_int_equal(msr_must_get(m.vcpu, SYSENTER_EIP), 0xffff800012345678);
+	give_vendor(m.vcpu, "AuthenticAMD");
+	assert_int_equal(msr_set(m.vcpu, SYSENTER_EIP, 0xffff800012345678), 1);
+	assert_int_equal(msr_must_get(m.vcpu, SYSENTER_EIP), 0x12345678);
+	machine_free(m);
+}
+
+/* In x2APIC mode only (SDM vol. 3A 10.12.1). */
+static void x2apic_registers(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	struct kvm_sregs s;
+	uint64_t v;
+
+	give_supported_cpuid(m.vcpu);
+	assert_int_equal(msr_get(m.vcpu, X2APIC_TPR, &v), 0);
+	assert_int_equal(msr_set(m.vcpu, X2APIC_TPR, 0x20), 0);
+	assert_int_equal(msr_set(m.vcpu, APIC_BASE, 0xfee00d00), 1);
+	assert_int_equal(msr_set(m.vcpu, X2APIC_TPR, 0x20), 1);
+	assert_int_equal(msr_must_get(m.vcpu, X2APIC_TPR), 0x20);
+	must(m.vcpu, KVM_GET_SREGS, &s);
+	assert_int_equal(s.apic_base, 0xfee00d00);
+	assert_int_equal(s.cr8, 2);
+	machine_free(m);
+}
+
+/* It is there in TSC-deadline mode; else 0, and writes are lost. */
+static void tsc_deadline_by_timer_mode(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	const uint64_t far = msr_must_get(m.vcpu, TSC) + (1ull << 38);
+	struct cpuid_list cpuid;
+	struct kvm_lapic_state l;
+	uint32_t lvt = 2 << 17 | 0x30;
+
+	supported_cpuid(&cpuid);
+	find_leaf(&cpuid, 1, 0)->ecx |= 1 << 24;	/* TSC-deadline: the VMM's to add */
+	must(m.vcpu, KVM_SET_CPUID2, &cpuid);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, far), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), 0);
+	must(m.vcpu, KVM_GET_LAPIC, &l);
+	memcpy(l.regs + 0x320, &lvt, sizeof(lvt));
+	must(m.vcpu, KVM_SET_LAPIC, &l);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), 0);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, far), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), far);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, 0), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), 0);
+	machine_free(m);
+}
+
+/* A host restores the two one by one: neither moves the other. */
+static void tsc_and_tsc_adjust(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+	uint64_t tsc;
+
+	needs_guest();	/* PVM's TSC is the host's */
+	assert_int_equal(msr_set(m.vcpu, TSC_ADJUST, 5), 1);	/* no such feature */
+	assert_int_equal(msr_must_get(m.vcpu, TSC_ADJUST), 0);
+	give_supported_cpuid(m.vcpu);
+	assert_int_equal(msr_set(m.vcpu, TSC, 1ull << 50), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_ADJUST), 0);
+	tsc = msr_must_get(m.vcpu, TSC);
+	assert_in_range(tsc, 1ull << 50, (1ull << 50) + (1ull << 40));
+	assert_int_equal(msr_set(m.vcpu, TSC_ADJUST, 1ull << 55), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_ADJUST), 1ull << 55);
+	assert_true(msr_must_get(m.vcpu, TSC) - tsc < 1ull << 40);
+	machine_free(m);
+}
+
+/* Close to what the last one would be by now: the same TSC is meant. */
+static void tscs_written_together_are_one(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+	int other = new_vcpu(m.vm, 1);
+	uint64_t one, two;
+
+	needs_guest();
+	assert_int_equal(msr_set(m.vcpu, TSC, 1ull << 50), 1);
+	assert_int_equal(msr_set(other, TSC, (1ull << 50) + 1000), 1);
+	assert_int_equal(device_attr(m.vcpu, KVM_GET_DEVICE_ATTR, 0, 0, &one), 0);
+	assert_int_equal(device_attr(other, KVM_GET_DEVICE_ATTR, 0, 0, &two), 0);
+	assert_true(one == two);
+	assert_int_equal(msr_set(other, TSC, 1ull << 52), 1);
+	assert_int_equal(device_attr(other, KVM_GET_DEVICE_ATTR, 0, 0, &two), 0);
+	assert_true(one != two);
+	close(other);
+	machine_free(m);
+}
+
+static void async_page_faults_need_a_lapic(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0), 1);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x1000), 0);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x1009), 0);
+	machine_free(m);
+	m = machine_new(FULL_CHIPS);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x1009), 0);	/* no memory there */
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x1001), 1);
+	machine_free(m);
+}
+
+/* Hidden is hidden, from userspace as well. */
+static void enforced_paravirtual_cpuid(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	uint8_t *ram = add_ram(m.vm, 1 << 20);
+	uint32_t msrs[] = { 0x11, 0x12, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03,
+			    0x4b564d04, 0x4b564d05, 0x4b564d06, 0x4b564d07 };
+
+	assert_ok(enable_cap(m.vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 1));
+	for (size_t i = 0; i < ARRAY_LEN(msrs); i++) {
+		uint64_t v;
+
+		assert_int_equal(msr_set(m.vcpu, msrs[i], 1), 0);
+		if (!on_kernel())	/* since 6.12 it reads 0 */
+			assert_int_equal(msr_get(m.vcpu, msrs[i], &v), 0);
+	}
+	assert_ok(enable_cap(m.vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 0, 0));
+	for (size_t i = 0; i < ARRAY_LEN(msrs); i++)
+		assert_int_equal(msr_set(m.vcpu, msrs[i], 1), 1);
+	machine_free(m);
+	munmap(ram, 1 << 20);
+}
+
+/* CPUID faulting can be enabled if it is there, and stays while it is enabled. */
+static void cpuid_faulting(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+
+	if (on_pvm())
+		skip();		/* uses both MSRs for itself */
+	assert_int_equal(msr_must_get(m.vcpu, PLATFORM_INFO), CPUID_FAULT);
+	assert_int_equal(msr_set(m.vcpu, MISC_FEATURES, 2), 0);
+	assert_int_equal(msr_set(m.vcpu, MISC_FEATURES, 1), 1);
+	assert_int_equal(msr_set(m.vcpu, PLATFORM_INFO, 0), 0);
+	assert_int_equal(msr_set(m.vcpu, MISC_FEATURES, 0), 1);
+	assert_int_equal(msr_set(m.vcpu, PLATFORM_INFO, 0), 1);
+	assert_int_equal(msr_set(m.vcpu, MISC_FEATURES, 1), 0);
+	machine_free(m);
 }
 
 static void scope(void **state)
@@ -247,6 +342,21 @@ IOCTL_TESTS(set_msrs,
 	    cmocka_unit_test(the_list_is_not_written),
 	    cmocka_unit_test(stops_at_the_first_refused),
 	    cmocka_unit_test(as_many_as_allowed),
-	    cmocka_unit_test(values),
-	    cmocka_unit_test(listed),
+	    cmocka_unit_test(system_calls_rows),
+	    cmocka_unit_test(memory_types_rows),
+	    cmocka_unit_test(machine_checks_rows),
+	    cmocka_unit_test(control_rows),
+	    cmocka_unit_test(paravirtual_rows),
+	    cmocka_unit_test(legacy_rows),
+	    cmocka_unit_test(amd_rows),
+	    cmocka_unit_test(every_listed_one_can_be_written_back),
+	    cmocka_unit_test(tsc_aux_by_vendor),
+	    cmocka_unit_test(sysenter_by_vendor),
+	    cmocka_unit_test(x2apic_registers),
+	    cmocka_unit_test(tsc_deadline_by_timer_mode),
+	    cmocka_unit_test(tsc_and_tsc_adjust),
+	    cmocka_unit_test(tscs_written_together_are_one),
+	    cmocka_unit_test(async_page_faults_need_a_lapic),
+	    cmocka_unit_test(enforced_paravirtual_cpuid),
+	    cmocka_unit_test(cpuid_faulting),
 	    cmocka_unit_test(scope))

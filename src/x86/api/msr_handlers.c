@@ -50,6 +50,17 @@ enum msr_result msr_write_refuse(struct cpu *c, struct msr_access *a)
 	return MSR_REFUSED;
 }
 
+/* KVM knows the register in the other direction only. */
+enum msr_result msr_read_none(struct cpu *c, struct msr_access *a)
+{
+	return MSR_UNKNOWN;
+}
+
+enum msr_result msr_write_none(struct cpu *c, struct msr_access *a)
+{
+	return MSR_UNKNOWN;
+}
+
 enum msr_result write_host_or_ignore(struct cpu *c, struct msr_access *a)
 {
 	return a->host ? msr_write_value(c, a) : MSR_DONE;
@@ -129,24 +140,35 @@ MSR_READ(tsc_aux)
 /* AMD drops the upper half, Intel refuses it. */
 MSR_WRITE(tsc_aux)
 {
-	if (!c->features->amd_like && a->data >> 32 && !a->host)
+	if (c->features->intel && a->data >> 32)
 		return MSR_REFUSED;
 	a->data = (u32)a->data;
 	return write_if(c, a, has_tsc_aux(c));
 }
 
-/* -- Paravirtual ------------------------------------------------------------------- */
+/* Of nested guests, which there are none of: VMMs that restore it write 0, too. */
+MSR_WRITE(tsc_ratio)
+{
+	if (!a->host || (a->data && a->data != *msr_storage(c, a)))
+		return MSR_REFUSED;
+	return MSR_DONE;
+}
+
+/*
+ * -- Paravirtual: a feature that is hidden by KVM_CAP_ENFORCE_PV_FEATURE_CPUID
+ * is hidden from userspace, too --------------------------------------------------------
+ */
 
 MSR_READ(clocksource)
 {
-	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE) && !a->host)
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }
 
 MSR_READ(clocksource2)
 {
-	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE2) && !a->host)
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE2))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }
@@ -156,7 +178,7 @@ static bool clocksource_allowed(const struct cpu *c, const struct msr_access *a)
 	enum feature f = a->index < 0x100 ? FEATURE_KVM_CLOCKSOURCE :
 					    FEATURE_KVM_CLOCKSOURCE2;
 
-	return a->host || cpuid_pv_allowed(c, f);
+	return cpuid_pv_allowed(c, f);
 }
 
 /* Old and new numbers are one register. */
@@ -183,17 +205,23 @@ MSR_WRITE(system_time)
 
 MSR_READ(steal_time)
 {
-	return read_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME));
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
+		return MSR_REFUSED;
+	return msr_read_value(c, a);
 }
 
 MSR_READ(poll_control)
 {
-	return read_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL));
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL))
+		return MSR_REFUSED;
+	return msr_read_value(c, a);
 }
 
 MSR_WRITE(poll_control)
 {
-	return write_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL));
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL))
+		return MSR_REFUSED;
+	return msr_write_value(c, a);
 }
 
 /* -- Modes --------------------------------------------------------------------------- */
@@ -387,7 +415,9 @@ MSR_WRITE(vm_hsave)
 
 MSR_READ(osvw)
 {
-	return read_if(c, a, cpu_has(c, FEATURE_OSVW));
+	if (!cpu_has(c, FEATURE_OSVW))
+		return MSR_REFUSED;
+	return msr_read_value(c, a);
 }
 
 MSR_WRITE(osvw)

@@ -24,6 +24,8 @@ enum msr_result msr_write_value(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_host(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_refuse(struct cpu *c, struct msr_access *a);
+enum msr_result msr_read_none(struct cpu *c, struct msr_access *a);
+enum msr_result msr_write_none(struct cpu *c, struct msr_access *a);
 enum msr_result write_host_or_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result write_canonical(struct cpu *c, struct msr_access *a);
 
@@ -35,6 +37,7 @@ MSR_READ(tsc);			MSR_WRITE(tsc);
 MSR_READ(tsc_adjust);		MSR_WRITE(tsc_adjust);
 MSR_READ(tsc_deadline);		MSR_WRITE(tsc_deadline);
 MSR_READ(tsc_aux);		MSR_WRITE(tsc_aux);
+MSR_WRITE(tsc_ratio);
 MSR_READ(clocksource);
 MSR_READ(clocksource2);
 MSR_WRITE(wall_clock);
