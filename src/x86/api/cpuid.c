@@ -171,7 +171,6 @@ static void decode_features(struct cpu *c)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(c, 0, 0);
 
-	c->features->intel = e && e->ebx == signature_INTEL_ebx;
 	c->features->amd_like = e && (e->ebx == signature_AMD_ebx ||
 				      e->ebx == SIGNATURE_HYGON_EBX);
 	c->features->kvm_leaf = find_kvm_leaf(c);

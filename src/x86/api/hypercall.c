@@ -8,12 +8,13 @@
 #include <sched.h>
 #include <string.h>
 
+#include "api/stats.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
-#include "x86/mmu/mmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
 
 struct hypercall {
@@ -104,6 +105,7 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 		break;
 	case KVM_HC_SCHED_YIELD:
 		if (cpuid_pv_allowed(c, FEATURE_KVM_PV_SCHED_YIELD)) {
+			stat_inc(c->vcpu, directed_yield_attempted);
 			sched_yield();
 			*ret = 0;
 		}
@@ -137,17 +139,26 @@ const u8 *cpu_hypercall_insn(const struct cpu *c)
 	return cpu_amd_like(c) ? vmmcall : vmcall;
 }
 
+/* Beside Xen's, Hyper-V's page marks its calls with bit 31 of EAX. */
+static bool is_hv_hypercall(const struct cpu *c)
+{
+	return hv_hypercall_enabled(c) &&
+	       (!xen_hypercall_enabled(c->vcpu->vm) || c->gpr[RAX] & BIT(31));
+}
+
 enum step cpu_hypercall(struct cpu *c)
 {
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (is_hv_hypercall(c))
+		return hv_hypercall(c);
 	if (xen_hypercall_enabled(c->vcpu->vm))
 		return xen_hypercall(c);
-	if (hv_hypercall_enabled(c))
-		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
+	stat_inc(c->vcpu, hypercalls);
+	stat_inc(c->vcpu, exits);
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;
 	return STEP_NEXT;
 }

@@ -24,8 +24,9 @@ enum msr_result msr_write_value(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_host(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_refuse(struct cpu *c, struct msr_access *a);
-enum msr_result msr_read_none(struct cpu *c, struct msr_access *a);
-enum msr_result msr_write_none(struct cpu *c, struct msr_access *a);
+/* KVM knows it in the other direction only. */
+enum msr_result msr_read_unknown(struct cpu *c, struct msr_access *a);
+enum msr_result msr_write_unknown(struct cpu *c, struct msr_access *a);
 enum msr_result write_host_or_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result write_canonical(struct cpu *c, struct msr_access *a);
 
@@ -37,7 +38,6 @@ MSR_READ(tsc);			MSR_WRITE(tsc);
 MSR_READ(tsc_adjust);		MSR_WRITE(tsc_adjust);
 MSR_READ(tsc_deadline);		MSR_WRITE(tsc_deadline);
 MSR_READ(tsc_aux);		MSR_WRITE(tsc_aux);
-MSR_WRITE(tsc_ratio);
 MSR_READ(clocksource);
 MSR_READ(clocksource2);
 MSR_WRITE(wall_clock);
@@ -71,5 +71,8 @@ MSR_READ(k7_evntsel);		MSR_WRITE(k7_evntsel);
 MSR_READ(k7_perfctr);		MSR_WRITE(k7_perfctr);
 MSR_READ(perfctr_core);		MSR_WRITE(perfctr_core);
 MSR_WRITE(de_cfg);
+MSR_READ(ic_cfg);
+MSR_WRITE(pred_cmd);
+MSR_WRITE(tsc_ratio);
 
 #endif

@@ -6,15 +6,15 @@
  * never does: guest memory is not paged behind a guest's back, and an EOI is
  * no exit that would have to be avoided (docs/quirks.md, pv-unused).
  */
+#include <linux/kvm_para.h>
+
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr_handlers.h"
-#include "x86/mmu/mmu.h"
 
 enum {
-	ASYNC_PF_RESERVED	= 0x30,
-	ASYNC_PF_ON		= 0x09,	/* enabled, delivered as interrupts */
 	ASYNC_PF_FLAGS		= 0x3f,
-	PV_EOI_ON		= 0x1,
+	ASYNC_PF_ON		= KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT,
+	ASYNC_PF_RESERVED	= 0x30,
 	PV_EOI_MISALIGNED	= 0x2,	/* bit 0 enables; the GPA is 4-aligned */
 };
 
@@ -28,31 +28,10 @@ static enum msr_result pv_read(struct cpu *c, struct msr_access *a, enum feature
 static enum msr_result pv_write(struct cpu *c, struct msr_access *a, enum feature f,
 				u64 reserved)
 {
-	if (!cpuid_pv_allowed(c, f) || a->data & reserved)
+	if (!cpuid_pv_allowed(c, f) || (a->data & reserved))
 		return MSR_REFUSED;
 	*msr_storage(c, a) = a->data;
 	return MSR_DONE;
-}
-
-struct word { gpa_t gpa; bool there; };
-
-static void find_word(struct cpu *c, void *ctx)
-{
-	struct word *w = ctx;
-
-	w->there = gpa_writable(c, w->gpa);
-}
-
-/* What the guest enables is written to later: KVM looks for it at once. */
-static bool has_memory(struct cpu *c, const struct msr_access *a, gpa_t gpa)
-{
-	struct word w = { .gpa = gpa };
-
-	if (a->host)
-		vcpu_with_memory(c, find_word, &w);
-	else
-		find_word(c, &w);
-	return w.there;
 }
 
 MSR_READ(async_pf)
@@ -62,10 +41,12 @@ MSR_READ(async_pf)
 
 MSR_WRITE(async_pf_en)
 {
-	if ((a->data & ASYNC_PF_ON) == ASYNC_PF_ON &&
-	    !has_memory(c, a, a->data & ~(u64)ASYNC_PF_FLAGS))
-		return MSR_REFUSED;
 	/* It would be delivered through the LAPIC (KVM: refused without one). */
+	u64 gpa = a->data & ~ASYNC_PF_FLAGS;
+
+	if (c->lapic && (a->data & ASYNC_PF_ON) == ASYNC_PF_ON &&
+	    !vcpu_gpa_is_writable(c, gpa, sizeof(u64)))
+		return MSR_REFUSED;
 	return pv_write(c, a, FEATURE_KVM_ASYNC_PF, c->lapic ? ASYNC_PF_RESERVED : ~0ull);
 }
 
@@ -76,6 +57,8 @@ MSR_READ(async_pf_int)
 
 MSR_WRITE(async_pf_int)
 {
+	if (!c->lapic)
+		return MSR_REFUSED;
 	return pv_write(c, a, FEATURE_KVM_ASYNC_PF_INT, ~0xffull);
 }
 
@@ -94,7 +77,8 @@ MSR_READ(pv_eoi)
 
 MSR_WRITE(pv_eoi)
 {
-	if (a->data & PV_EOI_ON && !has_memory(c, a, a->data & ~(u64)PV_EOI_ON))
+	if (a->data & KVM_MSR_ENABLED &&
+	    !vcpu_gpa_is_writable(c, a->data & ~(u64)KVM_MSR_ENABLED, 1))
 		return MSR_REFUSED;
 	return pv_write(c, a, FEATURE_KVM_PV_EOI, PV_EOI_MISALIGNED);
 }

@@ -19,7 +19,6 @@ enum feature {
 struct cpu_features {
 	bool has[NR_FEATURES];
 	bool amd_like;		/* vendor AuthenticAMD or HygonGenuine */
-	bool intel;		/* GenuineIntel */
 	u32 kvm_leaf;		/* where KVM's features are: 0x40000001 or later; 0: nowhere */
 };
 

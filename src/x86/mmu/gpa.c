@@ -47,13 +47,6 @@ void *gpa_to_host(struct cpu *c, gpa_t gpa, bool write)
 	return (void *)memslot_hva(s, gpa);
 }
 
-bool gpa_writable(struct cpu *c, gpa_t gpa)
-{
-	const struct memslot *s = gpa_slot(c, gpa >> PAGE_SHIFT);
-
-	return s && !(s->flags & KVM_MEM_READONLY);
-}
-
 bool gpa_read(struct cpu *c, gpa_t gpa, void *buf, u32 n)
 {
 	u8 *to = buf;

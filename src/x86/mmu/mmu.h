@@ -61,8 +61,6 @@ const struct memslots *cpu_slots(const struct cpu *c);
  * vCPU leaves the guest or acknowledges REQ_SYNC.
  */
 void *gpa_to_host(struct cpu *c, gpa_t gpa, bool write);
-/* Is @gpa in a slot that may be written?  Touches nothing. */
-bool gpa_writable(struct cpu *c, gpa_t gpa);
 bool gpa_read(struct cpu *c, gpa_t gpa, void *buf, u32 n);
 bool gpa_write(struct cpu *c, gpa_t gpa, const void *buf, u32 n);
 
