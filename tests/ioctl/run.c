@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_RUN (api.rst 4.10; kvm_run: section 5; synchronised registers: 6.x). */
+/* KVM_RUN (api.rst 4.10; kvm_run: section 5). */
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
