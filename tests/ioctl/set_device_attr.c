@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_SET_DEVICE_ATTR (api.rst 4.80) of a vCPU. */
-#include "attr_test.h"
+#include "device_attr.h"
+#include "vcpu_test.h"
+
+#define MSR_TSC	0x10
+
+static int tsc_offset(int vcpu, unsigned long request, void *value)
+{
+	return device_attr(vcpu, request, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, value);
+}
+
+static void errors(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+
+	device_attr_errors(m.vcpu, KVM_SET_DEVICE_ATTR);
+	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, NULL));
+	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, at_page_end(7)));
+	assert_int_equal(tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, at_page_end(8)), 0);
+	machine_free(m);
+}
 
 static void the_offset_is_kept(void **state)
 {
@@ -34,18 +53,6 @@ static void it_moves_the_tsc(void **state)
 	machine_free(m);
 }
 
-static void unknown_before_unmapped(void **state)
-{
-	struct machine m = machine_new(NO_CHIPS);
-
-	only_known_attributes(m.vcpu, KVM_SET_DEVICE_ATTR);
-	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, NULL));
-	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, at_page_end(7)));
-	assert_int_equal(tsc_offset(m.vcpu, KVM_SET_DEVICE_ATTR, at_page_end(8)), 0);
-	reads_all_of(m.vcpu, KVM_SET_DEVICE_ATTR, sizeof(struct kvm_device_attr));
-	machine_free(m);
-}
-
 /* /dev/kvm's are constant: the request does not exist there. */
 static void scope(void **state)
 {
@@ -53,7 +60,7 @@ static void scope(void **state)
 }
 
 IOCTL_TESTS(set_device_attr,
+	    cmocka_unit_test(errors),
 	    cmocka_unit_test(the_offset_is_kept),
 	    cmocka_unit_test(it_moves_the_tsc),
-	    cmocka_unit_test(unknown_before_unmapped),
 	    cmocka_unit_test(scope))

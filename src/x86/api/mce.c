@@ -153,12 +153,11 @@ static void bank_record(u64 *bank, const struct kvm_x86_mce *mce, u64 status)
 	bank[MCI_MISC] = mce->misc;
 }
 
-/* Uncorrected, no action required (SDM vol. 3B 15.6.3). */
+/* Uncorrected, no action required: no #MC (SDM vol. 3B 15.6.3). */
 static bool is_ucna(const struct kvm_x86_mce *mce)
 {
-	const u64 action = MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR;
-
-	return mce->status & MCI_STATUS_UC && !(mce->status & action) && !mce->mcg_status;
+	return !mce->mcg_status && mce->status & MCI_STATUS_UC &&
+	       !(mce->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
 }
 
 static void uncorrected(struct cpu *c, const struct kvm_x86_mce *mce, u64 *bank)
@@ -192,15 +191,14 @@ long vcpu_x86_set_mce(struct kfile *f, void *arg)
 		return -EINVAL;
 	bank = c->msrs->bank[mce->bank];
 	if (is_ucna(mce)) {
-		bank_record(bank, mce, mce->status);	/* CMCI is not offered */
+		bank_record(bank, mce, mce->status);
 		c->msrs->mcg_status = 0;
-	} else if (mce->status & MCI_STATUS_UC) {
+	} else if (mce->status & MCI_STATUS_UC)
 		uncorrected(c, mce, bank);
-	} else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC)) {
+	else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC))
 		bank_record(bank, mce, mce->status |
 			    (bank[MCI_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0));
-	} else {
+	else
 		bank[MCI_STATUS] |= MCI_STATUS_OVER;
-	}
 	return 0;
 }
