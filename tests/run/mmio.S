@@ -26,18 +26,6 @@ BEGIN mmio_load
 	hlt
 END mmio_load
 
-BEGIN mmio_store
-	mov	$0x1122334455667788, %rax
-	movq	%rax, (%rbx)
-	hlt
-END mmio_store
-
-BEGIN mmio_sse
-	movdqu	(%rbx), %xmm1
-	movdqu	%xmm1, 32(%rbx)
-	hlt
-END mmio_sse
-
 BEGIN mmio_rmw
 	lock addl $5, (%rbx)
 	mov	$7, %eax
