@@ -45,9 +45,14 @@ static struct mmio_fragment *log_next(struct mmio_log *log, gpa_t gpa, u32 len,
 	return f;
 }
 
-static void log_done(struct mmio_log *log)
+/*
+ * The block ends with this instruction, so that the log does: the next one must
+ * find its own fragments in it, should it be executed twice.
+ */
+static void log_done(struct cpu *c)
 {
-	log->cursor = ++log->count;
+	c->mmio.cursor = ++c->mmio.count;
+	c->stop_block = true;
 }
 
 static enum step mmio_exit(struct cpu *c, const struct mmio_fragment *f)
@@ -79,7 +84,7 @@ enum step mmio_read(struct cpu *c, gpa_t gpa, void *data, u32 len)
 	if (!irqchip_mmio_read(c, gpa, len, f->data))
 		return mmio_exit(c, f);
 	memcpy(data, f->data, len);
-	log_done(&c->mmio);
+	log_done(c);
 	return STEP_NEXT;
 }
 
@@ -106,7 +111,7 @@ enum step mmio_write(struct cpu *c, gpa_t gpa, const void *data, u32 len)
 	memcpy(f->data, data, len);
 	if (!write_in_kernel(c, gpa, data, len))
 		return mmio_exit(c, f);
-	log_done(&c->mmio);
+	log_done(c);
 	return STEP_NEXT;
 }
 
