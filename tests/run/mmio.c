@@ -4,11 +4,8 @@
 
 GUEST_BLOB(mmio_reads);
 GUEST_BLOB(mmio_writes);
-GUEST_BLOB(mmio_load);
-GUEST_BLOB(mmio_rmw);
 GUEST_BLOB(mmio_push);
 GUEST_BLOB(mmio_movs);
-GUEST_BLOB(mmio_jump);
 
 static void set_rbx(struct guest *g, u64 rbx)
 {
@@ -100,61 +97,6 @@ static void string_into_mmio(void **state)
 	guest_destroy(&g);
 }
 
-static void readonly_slot(void **state)
-{
-	u8 *rom = guest_ram(PG);
-	struct kvm_regs r;
-	START(mmio_load, GUEST_MMIO);
-
-	memcpy(rom, "rom data", 8);
-	assert_ok(set_region(g.vm, 1, KVM_MEM_READONLY, GUEST_MMIO, PG, rom));
-	assert_hlt(&g, &r);
-	assert_memory_equal(&r.rax, "rom data", 8);
-
-	guest_load(&g, GUEST_CODE, mmio_rmw);
-	guest_long(&g, 0, GUEST_CODE);
-	set_rbx(&g, GUEST_MMIO);
-	assert_mmio_write(&g, GUEST_MMIO, 4, "wom ");
-	assert_mmio_write(&g, GUEST_MMIO, 4, "\x07\0\0\0");
-	assert_hlt(&g, &r);
-	assert_int_equal(r.rax, 0x206d6f72);
-	assert_memory_equal(rom, "rom data", 8);
-	guest_destroy(&g);
-	munmap(rom, PG);
-}
-
-/* Code runs from a read-only slot, and nowhere without memory. */
-static void fetch(void **state)
-{
-	u8 *rom = guest_ram(PG);
-	struct kvm_regs r;
-	START(mmio_jump, GUEST_MMIO);
-
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_INTERNAL_ERROR);
-	assert_int_equal(g.run[0]->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
-	assert_int_equal(guest_rip(&g, 0), GUEST_MMIO);
-	/* Nothing is lost: with memory it goes on. */
-	rom[0] = 0xf4;
-	assert_ok(set_region(g.vm, 1, KVM_MEM_READONLY, GUEST_MMIO, PG, rom));
-	assert_hlt(&g, &r);
-	assert_int_equal(r.rip, GUEST_MMIO + 1);
-	guest_destroy(&g);
-	munmap(rom, PG);
-}
-
-static void fresh_vcpu_without_memory(void **state)
-{
-	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-	struct kvm_run *run = map_run(vcpu);
-
-	assert_ok(kvm_ioctl_val(vcpu, KVM_RUN, 0));
-	assert_int_equal(run->exit_reason, KVM_EXIT_INTERNAL_ERROR);
-	assert_int_equal(run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
-	munmap(run, 3 * PG);
-	close(vcpu);
-	close(vm);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,9 +105,6 @@ int main(void)
 		cmocka_unit_test(immediate_exit_completes_read),
 		cmocka_unit_test(stack_in_mmio),
 		cmocka_unit_test(string_into_mmio),
-		cmocka_unit_test(readonly_slot),
-		cmocka_unit_test(fetch),
-		cmocka_unit_test(fresh_vcpu_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
