@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-full check-kvm check-selftests soak bench install clean help
+.PHONY: all demo check check-full check-kvm check-selftests soak bench docs install clean help
 
 all:
 	@scripts/install-deps build
@@ -13,11 +13,11 @@ demo:
 	@scripts/demo
 
 check:
-	@scripts/install-deps build test demo
+	@scripts/install-deps build test demo selftests
 	@scripts/check
 
 check-full:
-	@scripts/install-deps build test demo
+	@scripts/install-deps build test demo selftests
 	@scripts/check --full
 
 check-kvm:
@@ -39,11 +39,16 @@ bench:
 	@scripts/build build
 	@meson test -C build --benchmark --verbose
 
+docs:
+	@scripts/install-deps build test
+	@scripts/build build
+	@scripts/docs
+
 install:
 	@meson install -C build
 
 clean:
-	rm -rf build build-asan
+	rm -rf build build-asan build-tsan
 
 help:
 	@echo "make            build build/anykvm"
@@ -51,8 +56,9 @@ help:
 	@echo "make check      build and run all tests"
 	@echo "make check-full the same with every variant of a guest"
 	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
-	@echo "make check-selftests  run KVM's own selftests (a quarter of an hour)"
+	@echo "make check-selftests  run KVM's own selftests (five minutes)"
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"
+	@echo "make docs       write docs/generated from the lists of the source"
 	@echo "make install    install what make has built"
 	@echo "make clean      remove the build directories"

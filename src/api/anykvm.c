@@ -8,17 +8,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "api/coalesced.h"
 #include "api/dispatch.h"
 #include "api/fd.h"
 #include "api/process.h"
 #include "api/run.h"
-#include "api/vm.h"
+#include "api/vcpu_mmap.h"
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
-
-#define COALESCED_PAGE	2
 
 static int fail(int err)
 {
@@ -84,41 +81,6 @@ int anykvm_ioctl(int fd, unsigned long request, void *arg)
 	return ret;
 }
 
-/* Puts the VM's ring page over that page of a new vCPU mapping. */
-static int overlay_ring(struct vm *vm, u8 *map, size_t length, int prot,
-			int flags, off_t offset)
-{
-	const off_t ring = COALESCED_PAGE * PAGE_SIZE;
-	int fd;
-
-	if (offset > ring || (u64)offset + length <= (u64)ring)
-		return 0;
-	fd = coalesced_ring_fd(vm);
-	if (fd < 0)
-		return fd;
-	flags &= ~MAP_FIXED_NOREPLACE;
-	if (mmap(map + (ring - offset), PAGE_SIZE, prot, flags | MAP_FIXED, fd, 0) ==
-	    MAP_FAILED)
-		return -errno;
-	return 0;
-}
-
-static void *map_vcpu(struct kfile *f, void *addr, size_t length, int prot,
-		      int flags, int fd, off_t offset)
-{
-	void *map = mmap(addr, length, prot, flags, fd, offset);
-	int ret;
-
-	if (map == MAP_FAILED || !f->vcpu)
-		return map;
-	ret = overlay_ring(f->vm, map, length, prot, flags, offset);
-	if (!ret)
-		return map;
-	munmap(map, length);
-	fail(ret);
-	return MAP_FAILED;
-}
-
 void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	struct kfile *f = NULL;
@@ -129,7 +91,7 @@ void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 	if (!f)
 		return mmap(addr, length, prot, flags, fd, offset);
 	if (f->scope == SCOPE_VCPU) {
-		map = map_vcpu(f, addr, length, prot, flags, fd, offset);
+		map = vcpu_mmap(f, addr, length, prot, flags, fd, offset);
 	} else {
 		errno = ENODEV;
 		map = MAP_FAILED;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "api/arch.h"
+#include "api/dirty_ring.h"
 
 /* The recommended maximum: one vCPU per host CPU. */
 static int nr_vcpus(struct vm *vm)

@@ -3,7 +3,7 @@
  * Dirty logging (api.rst 4.8, 4.117, 7.18).
  *
  * A vCPU sets a page's bit before the first store it makes through a cached
- * translation.  After bits were cleared, vm_sync_vcpus() makes it forget those
+ * translation, and if there are rings it reports the page there.  After bits were cleared, vm_sync_vcpus() makes it forget those
  * translations; stores it made in between are in memory when the ioctl
  * returns, which is before the VMM can copy the page.
  */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/dirty_ring.h"
 #include "api/handlers.h"
 #include "api/memslots.h"
 #include "util/guard.h"
@@ -19,7 +20,7 @@ u64 *dirty_bitmap_alloc(struct vm *vm, u64 npages)
 {
 	u64 *bitmap = calloc(1, dirty_bitmap_size(npages));
 
-	if (!bitmap || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
+	if (!bitmap || vm->dirty_rings || !(vm->manual_dirty_log & KVM_DIRTY_LOG_INITIALLY_SET))
 		return bitmap;
 	memset(bitmap, 0xff, dirty_bitmap_size(npages));
 	if (npages % 64)
@@ -27,13 +28,44 @@ u64 *dirty_bitmap_alloc(struct vm *vm, u64 npages)
 	return bitmap;
 }
 
-void memslot_mark_dirty(const struct memslot *s, gfn_t gfn)
+void dirty_bitmaps_clear_locked(struct vm *vm)
+{
+	for (u32 as = 0; as < KVM_ADDRESS_SPACES; as++) {
+		for (u32 i = 0; i < vm->slots[as]->count; i++) {
+			const struct memslot *s = &vm->slots[as]->slot[i];
+
+			if (s->dirty_bitmap)
+				memset(s->dirty_bitmap, 0, dirty_bitmap_size(s->npages));
+		}
+	}
+}
+
+void memslot_mark_dirty(struct vm *vm, struct vcpu *vcpu, const struct memslot *s,
+			gfn_t gfn)
 {
 	u64 rel = gfn - s->base_gfn;
+	struct dirty_entry entry;
 
-	if (memslot_wants_dirty(s, gfn))
-		__atomic_fetch_or(&s->dirty_bitmap[rel / 64], BIT_ULL(rel % 64),
-				  __ATOMIC_RELEASE);
+	if (!memslot_wants_dirty(s, gfn))
+		return;
+	/* All rings full: the bit stays clear, so that the next store tries again. */
+	if (vm->dirty_rings && !dirty_ring_reserve(vm, vcpu, &entry))
+		return;
+	__atomic_fetch_or(&s->dirty_bitmap[rel / 64], BIT_ULL(rel % 64), __ATOMIC_RELEASE);
+	if (vm->dirty_rings)
+		dirty_ring_fill(&entry, (u32)s->as_id << 16 | s->id, rel);
+}
+
+void dirty_rearm_locked(struct vm *vm, u32 slot, u64 offset)
+{
+	const struct memslot *s;
+
+	if (slot >> 16 >= KVM_ADDRESS_SPACES)
+		return;
+	s = memslot_by_id_locked(vm, slot >> 16, slot);
+	if (s && s->dirty_bitmap && offset < s->npages)
+		__atomic_fetch_and(&s->dirty_bitmap[offset / 64], ~BIT_ULL(offset % 64),
+				   __ATOMIC_ACQ_REL);
 }
 
 static int check_slot(u32 slot)
@@ -72,8 +104,11 @@ long vm_get_dirty_log(struct kfile *f, void *arg)
 	const struct memslot *s;
 	u64 *copy = NULL;
 	size_t size = 0;
-	long ret = check_slot(log->slot);
+	long ret;
 
+	if (dirty_ring_bytes(f->vm))
+		return -ENXIO;
+	ret = check_slot(log->slot);
 	if (ret < 0)
 		return ret;
 	pthread_mutex_lock(&f->vm->slots_lock);
@@ -143,8 +178,11 @@ static long clear_locked(struct vm *vm, const struct kvm_clear_dirty_log *log)
 long vm_clear_dirty_log(struct kfile *f, void *arg)
 {
 	const struct kvm_clear_dirty_log *log = arg;
-	long ret = check_slot(log->slot);
+	long ret;
 
+	if (dirty_ring_bytes(f->vm))
+		return -ENXIO;
+	ret = check_slot(log->slot);
 	if (ret < 0)
 		return ret;
 	if (log->first_page % 64)

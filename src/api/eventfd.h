@@ -16,5 +16,19 @@ bool ioeventfd_write(struct vm *vm, bool pio, gpa_t addr, u32 len, u64 data);
 
 /* An end of interrupt at (@irqchip, @pin): fires the resample eventfds. */
 void irqfd_notify_ack(struct vm *vm, u32 irqchip, u32 pin);
+/* The same of what @gsi names. */
+void irqfd_notify_ack_gsi(struct vm *vm, u32 gsi);
+
+/* -- eventfds of the VMM's ---------------------------------------------------- */
+
+/*
+ * Our own descriptor of the eventfd @fd: -EBADF, -EINVAL if it is something
+ * else.  @id identifies the eventfd whatever its number (fdinfo, Linux 5.2).
+ */
+int eventfd_take(int fd, u32 *id);
+int eventfd_identify(int fd, u32 *id);
+
+/* Adds 1. */
+void eventfd_fire(int fd);
 
 #endif

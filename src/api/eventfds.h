@@ -6,6 +6,7 @@
 #include "api/eventfd.h"
 
 struct ioeventfds;		/* ioeventfd.c */
+struct ioeventfd_target;
 struct irqfd;			/* irqfd.c */
 
 enum io_bus { BUS_MMIO, BUS_PIO, NR_BUSES };
@@ -13,6 +14,7 @@ enum io_bus { BUS_MMIO, BUS_PIO, NR_BUSES };
 struct eventfds {
 	/* Sorted snapshots, replaced under vm->slots_lock. */
 	struct ioeventfds *io[NR_BUSES];
+	struct ioeventfd_target *targets;	/* under vm->slots_lock */
 
 	pthread_mutex_t irqfd_lock;
 	struct irqfd *irqfds;
@@ -23,15 +25,5 @@ void ioeventfds_destroy(struct eventfds *e);
 
 /* Removes every irqfd.  On return none will fire. */
 void irqfds_detach(struct vm *vm);
-
-/*
- * Our own descriptor of the eventfd @fd: -EBADF, -EINVAL if it is something
- * else.  @id identifies the eventfd whatever its number (fdinfo, Linux 5.2).
- */
-int eventfd_take(int fd, u32 *id);
-int eventfd_identify(int fd, u32 *id);
-
-/* Adds 1. */
-void eventfd_fire(int fd);
 
 #endif

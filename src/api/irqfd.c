@@ -96,6 +96,12 @@ void irqfd_notify_ack(struct vm *vm, u32 irqchip, u32 pin)
 		ack_gsi(vm, gsis[n]);
 }
 
+void irqfd_notify_ack_gsi(struct vm *vm, u32 gsi)
+{
+	if (unlikely(__atomic_load_n(&vm->eventfds->nr_resample, __ATOMIC_ACQUIRE)))
+		ack_gsi(vm, gsi);
+}
+
 /* -- Assign and deassign ------------------------------------------------------ */
 
 static void irqfd_free(struct irqfd *i)

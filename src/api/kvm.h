@@ -18,6 +18,8 @@
 
 struct arch_vm;		/* x86: src/x86/x86.h */
 struct cpu;		/* x86: src/x86/cpu/state.h */
+struct dirty_ring;
+struct dirty_rings;
 struct memslots;
 struct vcpu;
 struct vm;
@@ -62,6 +64,7 @@ struct vm {
 	struct memslots *slots[KVM_ADDRESS_SPACES];	/* published snapshots */
 	u64 sync_gen;			/* see vm_sync_vcpus() */
 	u64 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
+	struct dirty_rings *dirty_rings;	/* api/dirty_ring.c; NULL: bitmaps */
 
 	/* vCPUs in creation order; entries never change once published. */
 	struct vcpu *vcpus[KVM_MAX_VCPUS];
@@ -87,6 +90,7 @@ enum {
 	REQ_SIGNAL	= BIT(0),	/* a signal arrived: leave with EINTR */
 	REQ_SYNC	= BIT(1),	/* flush what came from memslots, then ack */
 	REQ_UNHALT	= BIT(2),	/* wake from HLT without an event */
+	REQ_DIRTY_RING	= BIT(3),	/* look at dirty_ring_full() */
 	REQ_ARCH_SHIFT	= 8,
 };
 
@@ -109,6 +113,8 @@ struct vcpu {
 	u32 sleeping;			/* futex word, see vcpu_block() */
 	u32 *requests;			/* lives in the arch state: it is polled */
 
+	struct dirty_ring *dirty_ring;	/* api/dirty_ring.h; NULL: bitmaps */
+
 	bool sigmask_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigmask;
 
@@ -121,6 +127,17 @@ extern __thread struct vcpu *current_vcpu
 
 /* Posts @bits and makes the vCPU notice soon, asleep or not.  Any thread. */
 void vcpu_request(struct vcpu *vcpu, u32 bits);
+
+/* The same, but a sleeper sleeps on: it sees them before it does anything. */
+void vcpu_request_quietly(struct vcpu *vcpu, u32 bits);
+
+/*
+ * Returns when each other vCPU that is in guest has taken those of @bits that
+ * were posted.  @self is the caller's, in guest; it counts as out of it
+ * meanwhile, so that two may wait for each other, and must look at its own
+ * requests before guest code goes on.
+ */
+void vm_wait_taken(struct vcpu *self, u32 bits);
 
 /* Takes those of @bits that are posted, and clears them. */
 static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)

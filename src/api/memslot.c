@@ -23,7 +23,6 @@
 #include "util/guard.h"
 
 #define MEM_MAX_NR_PAGES	((1ul << 31) - 1)
-#define USER_SPACE_END		0x7ffffffff000ul	/* TASK_SIZE_MAX */
 #define NO_SLOT			UINT64_MAX
 
 struct space {
@@ -122,6 +121,23 @@ struct memslot *memslot_by_id_locked(struct vm *vm, u16 as_id, u16 id)
 	if (id >= s->nr_ids || s->ids[id] == NO_SLOT)
 		return NULL;
 	return (struct memslot *)memslot_find(vm->slots[as_id], s->ids[id]);
+}
+
+s64 memslots_pages(struct vm *vm)
+{
+	s64 pages = -1;
+
+	pthread_mutex_lock(&vm->slots_lock);
+	for (u32 as = 0; as < KVM_ADDRESS_SPACES; as++) {
+		const struct memslots *slots = vm->slots[as];
+
+		if (array_of(vm->slots[as])->space->nr_ids)
+			pages = MAX(pages, 0);
+		for (u32 i = 0; i < slots->count; i++)
+			pages += slots->slot[i].npages;
+	}
+	pthread_mutex_unlock(&vm->slots_lock);
+	return pages;
 }
 
 /* -- Changes ------------------------------------------------------------------ */
@@ -396,7 +412,7 @@ static int access_guest(struct vm *vm, u16 as_id, gpa_t gpa, void *buf, size_t n
 		else if (!write)
 			ret = copy_from_user(buf, memslot_hva(s, gpa), part);
 		else if (!(ret = copy_to_user(memslot_hva(s, gpa), buf, part)))
-			memslot_mark_dirty(s, gpa >> PAGE_SHIFT);
+			memslot_mark_dirty(vm, NULL, s, gpa >> PAGE_SHIFT);
 		gpa += part;
 		buf = (u8 *)buf + part;
 		n -= part;

@@ -19,7 +19,7 @@ struct memslot {
 	u32 flags;		/* KVM_MEM_* */
 	u16 id;
 	u16 as_id;
-	u64 *dirty_bitmap;	/* one bit a page; NULL unless logging */
+	u64 *dirty_bitmap;	/* one bit a page: reported; NULL unless logging */
 };
 
 struct memslots {
@@ -35,8 +35,13 @@ static inline hva_t memslot_hva(const struct memslot *s, gpa_t gpa)
 	return s->hva + (gpa - (s->base_gfn << PAGE_SHIFT));
 }
 
-/* Sets the page's dirty bit, if the slot is logged.  Atomic, any thread. */
-void memslot_mark_dirty(const struct memslot *s, gfn_t gfn);
+/*
+ * Reports the page, if the slot is logged and that has not been done: to be
+ * called before the store, or under slots_lock.  Atomic, any thread; @vcpu is
+ * the one that stores, NULL if none does.
+ */
+void memslot_mark_dirty(struct vm *vm, struct vcpu *vcpu, const struct memslot *s,
+			gfn_t gfn);
 
 /* True if a store must still be reported: logged, and the bit is clear. */
 static inline bool memslot_wants_dirty(const struct memslot *s, gfn_t gfn)
@@ -54,6 +59,9 @@ static inline bool memslot_wants_dirty(const struct memslot *s, gfn_t gfn)
  */
 int vm_read_guest(struct vm *vm, u16 as_id, gpa_t gpa, void *buf, size_t n);
 int vm_write_guest(struct vm *vm, u16 as_id, gpa_t gpa, const void *buf, size_t n);
+
+/* Pages in all slots; -1 if there has never been a slot. */
+s64 memslots_pages(struct vm *vm);
 
 int memslots_create(struct vm *vm);
 void memslots_destroy(struct vm *vm);

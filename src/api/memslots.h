@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside api/memslot.c and api/dirty.c. */
+/* Inside api/memslot.c, api/dirty.c and api/dirty_ring.c. */
 #ifndef ANYKVM_API_MEMSLOTS_H
 #define ANYKVM_API_MEMSLOTS_H
 
@@ -15,5 +15,14 @@ static inline size_t dirty_bitmap_size(u64 npages)
 
 /* A bitmap for a slot that starts to be logged. */
 u64 *dirty_bitmap_alloc(struct vm *vm, u64 npages);
+
+/* No page has been reported.  Caller holds vm->slots_lock; there is no vCPU. */
+void dirty_bitmaps_clear_locked(struct vm *vm);
+
+/*
+ * The next store to that page is reported again, once vm_sync_vcpus() has been
+ * called.  @slot and @offset may be anything.  Caller holds vm->slots_lock.
+ */
+void dirty_rearm_locked(struct vm *vm, u32 slot, u64 offset);
 
 #endif

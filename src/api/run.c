@@ -217,8 +217,7 @@ long vcpu_run(struct kfile *f, void *arg)
 		arch_vcpu_interrupted(vcpu);
 	WRITE_ONCE(current_vcpu, NULL);
 	if (trace_on(TRACE_RUN))
-		trace_printf("vcpu %u: exit_reason %u, result %d", vcpu->id,
-			     vcpu->run->exit_reason, ret);
+		trace_run(vcpu->id, vcpu->run->exit_reason, ret);
 	return ret;
 }
 

@@ -2,6 +2,7 @@
 /* ioctls of the system descriptor. */
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "api/caps.h"
 #include "api/fd.h"
@@ -24,23 +25,27 @@ long system_check_extension(struct kfile *f, void *arg)
 	return caps_check(NULL, (long)arg);
 }
 
-long system_create_vm(struct kfile *f, void *type)
+static int create_vm_on(int memfd, const void *type)
 {
 	struct vm *vm;
-	int ret;
+	int ret = type ? -EINVAL : vm_create(&vm);
 
-	if (type)
-		return -EINVAL;
-	/* Again, because a forked child has none yet. */
-	ret = worker_start();
-	if (ret < 0)
+	if (ret < 0) {
+		close(memfd);
 		return ret;
-	ret = vm_create(&vm);
-	if (ret < 0)
-		return ret;
-	ret = kfile_memfd("anon_inode:kvm-vm", 0);
-	if (ret >= 0)
-		ret = kfile_install(SCOPE_VM, vm, NULL, ret, O_RDWR | O_CLOEXEC);
+	}
+	ret = kfile_install(SCOPE_VM, vm, NULL, memfd, O_RDWR | O_CLOEXEC);
 	vm_put(vm);
 	return ret;
+}
+
+/* The descriptor is reserved first: without one, any type is EMFILE. */
+long system_create_vm(struct kfile *f, void *type)
+{
+	/* Again, because a forked child has none yet. */
+	int ret = worker_start();
+
+	if (!ret)
+		ret = kfile_memfd("anon_inode:kvm-vm", 0);
+	return ret < 0 ? ret : create_vm_on(ret, type);
 }

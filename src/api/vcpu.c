@@ -46,6 +46,11 @@ void vcpu_request(struct vcpu *vcpu, u32 bits)
 	}
 }
 
+void vcpu_request_quietly(struct vcpu *vcpu, u32 bits)
+{
+	__atomic_fetch_or(vcpu->requests, bits, __ATOMIC_SEQ_CST);
+}
+
 static bool has_requests(const struct vcpu *vcpu)
 {
 	return __atomic_load_n(vcpu->requests, __ATOMIC_SEQ_CST);
@@ -67,6 +72,14 @@ static void sleep_once(struct vcpu *vcpu)
 	errno = err;
 }
 
+/* Not acknowledged here: the loop does that when it has flushed. */
+static void reenter_guest(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) != vcpu->acked_gen)
+		__atomic_fetch_or(vcpu->requests, REQ_SYNC, __ATOMIC_SEQ_CST);
+}
+
 void vcpu_block(struct vcpu *vcpu)
 {
 	const bool in_guest = vcpu->in_guest;
@@ -76,12 +89,8 @@ void vcpu_block(struct vcpu *vcpu)
 	vcpu_leave_guest(vcpu);
 	while (!has_requests(vcpu))
 		sleep_once(vcpu);
-	if (!in_guest)
-		return;
-	/* Not acknowledged here: the loop does that when it has flushed. */
-	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) != vcpu->acked_gen)
-		__atomic_fetch_or(vcpu->requests, REQ_SYNC, __ATOMIC_SEQ_CST);
+	if (in_guest)
+		reenter_guest(vcpu);
 }
 
 bool vcpu_enter_guest(struct vcpu *vcpu)
@@ -118,18 +127,23 @@ static bool is_synced(const struct vcpu *vcpu, u64 gen)
 	       __atomic_load_n(&vcpu->acked_gen, __ATOMIC_ACQUIRE) >= gen;
 }
 
-static void wait_synced(const struct vcpu *vcpu, u64 gen)
+/* One poll later: the longer it has taken, the more the CPU is given away. */
+static void back_off(u32 polls)
 {
 	const struct timespec nap = { .tv_nsec = SYNC_SLEEP_NS };
 
-	for (u32 i = 0; !is_synced(vcpu, gen); i++) {
-		if (i < SYNC_SPINS)
-			__builtin_ia32_pause();
-		else if (i < SYNC_SPINS + SYNC_YIELDS)
-			sched_yield();
-		else
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
-	}
+	if (polls < SYNC_SPINS)
+		__builtin_ia32_pause();
+	else if (polls < SYNC_SPINS + SYNC_YIELDS)
+		sched_yield();
+	else
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+}
+
+static void wait_synced(const struct vcpu *vcpu, u64 gen)
+{
+	for (u32 i = 0; !is_synced(vcpu, gen); i++)
+		back_off(i);
 }
 
 void vm_sync_vcpus(struct vm *vm)
@@ -148,4 +162,23 @@ void vm_sync_vcpus(struct vm *vm)
 		if (v != current_vcpu)
 			wait_synced(v, gen);
 	}
+}
+
+static bool has_taken(const struct vcpu *vcpu, u32 bits)
+{
+	return !__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) ||
+	       !(__atomic_load_n(vcpu->requests, __ATOMIC_SEQ_CST) & bits);
+}
+
+void vm_wait_taken(struct vcpu *self, u32 bits)
+{
+	struct vcpu *v;
+	u32 i;
+
+	vcpu_leave_guest(self);
+	vm_for_each_vcpu(self->vm, i, v) {
+		for (u32 polls = 0; v != self && !has_taken(v, bits); polls++)
+			back_off(polls);
+	}
+	reenter_guest(self);
 }

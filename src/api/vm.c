@@ -12,6 +12,7 @@
 #include "api/arch.h"
 #include "api/caps.h"
 #include "api/coalesced.h"
+#include "api/dirty_ring.h"
 #include "api/eventfds.h"
 #include "api/fd.h"
 #include "api/handlers.h"
@@ -107,6 +108,7 @@ void vm_get(struct vm *vm)
 
 static void vcpu_free(struct vcpu *vcpu)
 {
+	dirty_ring_destroy(vcpu);
 	if (vcpu->run)
 		munmap(vcpu->run, VCPU_MMAP_SIZE);
 	if (vcpu->fd_once >= 0)
@@ -128,6 +130,7 @@ void vm_put(struct vm *vm)
 		vcpu_free(vm->vcpus[i]);
 	}
 	vm->nr_vcpus = 0;
+	dirty_rings_destroy(vm);
 	for (size_t i = ARRAY_SIZE(parts); i-- > 0;)
 		parts[i].destroy(vm);
 	pthread_mutex_destroy(&vm->slots_lock);
@@ -151,12 +154,6 @@ long vm_check_extension(struct kfile *f, void *arg)
 long vm_create_device(struct kfile *f, void *arg)
 {
 	return -ENODEV;
-}
-
-/* The ring of api.rst 8.29 cannot be enabled (KVM_CAP_DIRTY_LOG_RING is 0). */
-long vm_reset_dirty_rings(struct kfile *f, void *arg)
-{
-	return -EINVAL;
 }
 
 /* -- KVM_ENABLE_CAP (api.rst 4.37) ----------------------------------------- */
@@ -206,7 +203,8 @@ long vm_enable_cap(struct kfile *f, void *arg)
 	case KVM_CAP_HALT_POLL:
 		return enable_halt_poll(cap);
 	case KVM_CAP_DIRTY_LOG_RING:
-		return -EINVAL;
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return dirty_rings_enable(f->vm, (u32)cap->args[0]);
 	case KVM_CAP_MAX_VCPU_ID:
 		return enable_max_vcpu_id(f->vm, cap);
 	}
@@ -231,7 +229,7 @@ struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id)
 	return NULL;
 }
 
-static long check_vcpu_id(struct vm *vm, u64 id)
+static long check_vcpu_id(struct vm *vm, u32 id)
 {
 	if (id >= KVM_MAX_VCPU_IDS)
 		return -EINVAL;
@@ -293,7 +291,7 @@ static long vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	return fd;
 }
 
-static long create_vcpu_locked(struct vm *vm, u64 id)
+static long create_vcpu_locked(struct vm *vm, u32 id)
 {
 	struct vcpu *vcpu;
 	long ret = check_vcpu_id(vm, id);
@@ -304,6 +302,8 @@ static long create_vcpu_locked(struct vm *vm, u64 id)
 	if (!vcpu)
 		return -ENOMEM;
 	ret = map_run_pages(vcpu);
+	if (!ret)
+		ret = dirty_ring_create(vcpu);
 	if (!ret)
 		ret = arch_vcpu_create(vcpu);
 	if (ret < 0) {
@@ -318,12 +318,13 @@ static long create_vcpu_locked(struct vm *vm, u64 id)
 	return ret;
 }
 
+/* Linux 6.1 looks at 32 bits of the argument. */
 long vm_create_vcpu(struct kfile *f, void *id)
 {
 	long ret;
 
 	pthread_mutex_lock(&f->vm->lock);
-	ret = create_vcpu_locked(f->vm, (uintptr_t)id);
+	ret = create_vcpu_locked(f->vm, (u32)(uintptr_t)id);
 	pthread_mutex_unlock(&f->vm->lock);
 	return ret;
 }

@@ -2,6 +2,7 @@
 #include "trace/trace.h"
 
 #include <errno.h>
+#include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,4 +104,17 @@ void trace_ioctl(int fd, const char *name, u32 cmd, uintptr_t arg, long ret)
 	else
 		trace_printf("%s(fd %d, 0x%lx) = -1 %s", name, fd, (long)arg,
 			     strerrorname_np(-ret));
+}
+
+void trace_run(u32 id, u32 exit_reason, long ret)
+{
+	const char *name = "?";
+
+	switch (exit_reason) {
+#define EXIT(exit, when) case KVM_EXIT_##exit: name = #exit; break;
+#define EXIT_NEVER(exit, why) EXIT(exit, why)
+#include "api/exits.def"
+	}
+	trace_printf("vcpu %u: exit_reason %u (%s), result %ld", id, exit_reason,
+		     name, ret);
 }

@@ -34,4 +34,7 @@ void log_printf(enum log_level level, const char *fmt, ...)
 /* "KVM_RUN(fd 9, 0x0) = -1 EINTR": @ret is a result or -errno. */
 void trace_ioctl(int fd, const char *name, u32 cmd, uintptr_t arg, long ret);
 
+/* The end of a KVM_RUN of vCPU @id, which returned @ret. */
+void trace_run(u32 id, u32 exit_reason, long ret);
+
 #endif

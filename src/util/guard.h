@@ -30,6 +30,8 @@ struct guard {
 void guard_push(struct guard *g);
 void guard_leave(struct guard *g);
 
+#define USER_SPACE_END	0x7ffffffff000ul	/* TASK_SIZE_MAX of x86-64 */
+
 /* Copies of @n bytes; 0, or -EFAULT with an unspecified part copied. */
 int guard_copy_in(void *dst, const void *user_src, size_t n);
 int guard_copy_out(void *user_dst, const void *src, size_t n);

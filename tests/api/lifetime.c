@@ -191,6 +191,25 @@ static void reused_number(void **state)
 	assert_all_gone();
 }
 
+static void foreign_descriptors_are_not_ours(void **state)
+{
+	int fd = memfd_create("other", MFD_CLOEXEC), ours;
+
+	ours = kvm_open(O_RDWR);
+	assert_true(anykvm_owns(ours));
+	assert_false(anykvm_owns(fd));
+	assert_false(anykvm_owns(-1));
+	assert_false(anykvm_owns(1 << 30));
+	assert_errno(ENOTTY, kvm_ioctl_val(fd, KVM_GET_API_VERSION, 0));
+	assert_errno(EBADF, kvm_ioctl_val(-1, KVM_GET_API_VERSION, 0));
+	/* The number changes hands without a hint. */
+	dup2(fd, ours);
+	assert_false(anykvm_owns(ours));
+	assert_errno(ENOTTY, kvm_ioctl_val(ours, KVM_GET_API_VERSION, 0));
+	close(ours);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +223,7 @@ int main(void)
 		cmocka_unit_test(closed_during_run),
 		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(reused_number),
+		cmocka_unit_test(foreign_descriptors_are_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

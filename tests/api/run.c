@@ -106,10 +106,8 @@ static void on_signal(int sig)
 
 static void handle(int sig, int flags)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
-
 	handled = 0;
-	sigaction(sig, &sa, NULL);
+	set_handler(sig, on_signal, flags);
 }
 
 static void *kick_later(void *target)

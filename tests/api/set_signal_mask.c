@@ -139,7 +139,7 @@ static void run_and_check(void)
 
 static void with_a_handler(void **state)
 {
-	signal(SIGUSR1, wrapped_handler);
+	set_handler(SIGUSR1, wrapped_handler, SA_RESTART);
 	run_and_check();
 }
 
@@ -163,8 +163,8 @@ static void masked_in_both(void **state)
 {
 	pthread_t self = pthread_self(), kicker;
 
-	signal(SIGUSR1, wrapped_handler);
-	signal(SIGUSR2, wrapped_handler);
+	set_handler(SIGUSR1, wrapped_handler, SA_RESTART);
+	set_handler(SIGUSR2, wrapped_handler, SA_RESTART);
 	assert_ok(set_mask(OPEN_ONLY(SIGUSR1), 8));
 	alarm(5);
 	pthread_create(&kicker, NULL, kick_in_turn, &self);
@@ -188,7 +188,7 @@ static void disabled_by_null(void **state)
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	handled = 0;
-	signal(SIGUSR1, wrapped_handler);
+	set_handler(SIGUSR1, wrapped_handler, SA_RESTART);
 	alarm(5);
 	pthread_create(&kicker, NULL, kick_later, &self);
 	assert_errno(EINTR, kvm_ioctl_val(vcpu, KVM_RUN, 0));

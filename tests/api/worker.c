@@ -50,6 +50,7 @@ static void past_fires_at_once(void **state)
 	worker_timer_init(&timers[0], on_timer);
 	worker_timer_arm(&timers[0], 1);
 	assert_soon(__atomic_load_n(&fired, __ATOMIC_ACQUIRE) == 1);
+	worker_timer_cancel(&timers[0]);
 }
 
 static void rearms_itself(struct worker_timer *t)
@@ -64,6 +65,7 @@ static void may_rearm(void **state)
 	worker_timer_init(&timers[0], rearms_itself);
 	worker_timer_arm(&timers[0], worker_now_ns());
 	assert_soon(__atomic_load_n(&fired, __ATOMIC_ACQUIRE) == 5);
+	worker_timer_cancel(&timers[0]);
 }
 
 static void slow_timer(struct worker_timer *t)

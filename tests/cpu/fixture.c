@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include "x86/irqchip/irqchip.h"
+#include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
 
 u8 mem[MEM_SIZE];
@@ -95,6 +96,11 @@ FAKE u64 fpu_supported_xcr0(void)	{ return XFEATURE_X87 | XFEATURE_SSE | XFEATUR
 FAKE void fpu_reset(struct fpu *f)	{ memset(f, 0, sizeof(*f)); }
 FAKE void lapic_set_cr8(struct lapic *l, u64 v)	{ }
 FAKE u64 lapic_get_cr8(const struct lapic *l)	{ return 0; }
+FAKE void vapic_load(struct cpu *c)		{ }
+FAKE void vapic_store(struct cpu *c)		{ }
+FAKE void pmu_reset(struct cpu *c)		{ }
+FAKE u32 pmu_nr_counters(const struct cpu *c)	{ return 0; }
+FAKE u64 pmu_read(struct cpu *c, u32 i)		{ return 0; }
 FAKE void lapic_reset(struct lapic *l, bool init)	{ }
 FAKE void vcpu_request(struct vcpu *v, u32 bits)	{ requests |= bits; }
 FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }
@@ -105,6 +111,7 @@ FAKE bool host_has(enum feature f)		{ return features[f]; }
 FAKE bool cpu_has_monitor(const struct cpu *c)	{ return features[FEATURE_MONITOR]; }
 FAKE u64 cpu_read_tsc(const struct cpu *c)	{ return 0x1122334455667788; }
 FAKE enum step cpu_hypercall(struct cpu *c)	{ return STEP_NEXT; }
+FAKE const u8 *cpu_hypercall_insn(const struct cpu *c) { return (const u8 *)"\x0f\x01\xc1"; }
 
 /* -- Memory ------------------------------------------------------------------------------ */
 

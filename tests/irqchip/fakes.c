@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of api/worker.c, routing.c and irqfd.c: one thread, a fake clock. */
+/* In place of api/worker.c, routing.c, irqfd.c and x86/xen: one thread, a fake clock. */
 #include "machine.h"
 
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "api/routing.h"
 #include "api/worker.h"
 #include "util/guard.h"
+#include "x86/xen/xen.h"
 
 const struct irqchip_ops *irqchip_ops;
 
@@ -126,6 +127,16 @@ void routing_for_each(struct vm *vm,
 
 u32 acks[3][32];
 
+/* No vCPU here has a SynIC. */
+int hv_synic_set_sint(struct vm *vm, u32 vp_index, u32 sint)
+{
+	return -1;
+}
+
+void hv_routes_changed(struct vm *vm)
+{
+}
+
 void irqfd_notify_ack(struct vm *vm, u32 irqchip, u32 pin)
 {
 	acks[irqchip][pin]++;
@@ -145,4 +156,16 @@ int guard_copy_out(void *dst, const void *src, size_t n)
 		return -14;
 	memcpy(dst, src, n);
 	return 0;
+}
+
+/* -- Xen: no guest of it ------------------------------------------------------------- */
+
+int xen_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int level)
+{
+	return -1;
+}
+
+int xen_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e)
+{
+	return -22;
 }

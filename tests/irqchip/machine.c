@@ -33,9 +33,17 @@ static u64 on_tsc(const struct cpu *c) { return clock_ns + c->tsc_offset; }
 
 static u64 on_tsc_to_ns(const struct cpu *c, u64 tsc) { return tsc - c->tsc_offset; }
 
+static void on_tpr_refresh(struct cpu *c) { seen[idx(c)].tpr_refresh++; }
+
+static void on_tpr_access(struct cpu *c, bool is_write)
+{
+	seen[idx(c)].tpr_access++;
+}
+
 static const struct irqchip_ops ops = {
 	.interrupt = on_interrupt, .nmi = on_nmi, .smi = on_smi, .init = on_init,
-	.sipi = on_sipi, .tpr_changed = on_tpr, .tsc = on_tsc,
+	.sipi = on_sipi, .tpr_changed = on_tpr,
+	.tpr_refresh = on_tpr_refresh, .tpr_access = on_tpr_access, .tsc = on_tsc,
 	.tsc_to_ns = on_tsc_to_ns, .eoi_exit = on_eoi_exit,
 };
 

@@ -94,12 +94,15 @@ static inline int kvm_ioctl_val(int fd, unsigned long request, unsigned long arg
 	return kvm_ioctl(fd, request, (void *)arg);
 }
 
-static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
+static inline void *kvm_mmap_prot(size_t length, int prot, int flags, int fd, off_t offset)
 {
-	const int prot = PROT_READ | PROT_WRITE;
-
 	return by_libc() ? mmap(NULL, length, prot, flags, fd, offset) :
 			     anykvm_mmap(NULL, length, prot, flags, fd, offset);
+}
+
+static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
+{
+	return kvm_mmap_prot(length, PROT_READ | PROT_WRITE, flags, fd, offset);
 }
 
 /* -- What most tests begin with ---------------------------------------------- */
@@ -169,7 +172,12 @@ static inline uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-#define assert_ok(expr)		assert_return_code(expr, errno)
+/* Not assert_return_code(), which may look at errno first. */
+#define assert_ok(expr) do {						\
+	const long ret_ = (expr);					\
+	_assert_return_code(ret_, sizeof(ret_), errno, #expr,		\
+			    __FILE__, __LINE__);			\
+} while (0)
 
 /* @expr is -1 with that errno. */
 #define assert_errno(err, expr) do {					\

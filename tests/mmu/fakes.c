@@ -21,7 +21,8 @@ FAKE const struct memslot *memslot_find(const struct memslots *slots, gfn_t gfn)
 	return NULL;
 }
 
-FAKE void memslot_mark_dirty(const struct memslot *s, gfn_t gfn)
+FAKE void memslot_mark_dirty(struct vm *vm, struct vcpu *vcpu, const struct memslot *s,
+			     gfn_t gfn)
 {
 	if (m->on_dirty)
 		m->on_dirty();

@@ -56,6 +56,7 @@ void guest_create(struct guest *g, u32 flags, u32 nr_vcpus)
 {
 	struct kvm_cpuid2 *cpuid = supported_cpuid();
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	struct kvm_enable_cap ring = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { PG } };
 	struct kvm_pit_config pit = { 0 };
 
 	memset(g, 0, sizeof(*g));
@@ -64,6 +65,8 @@ void guest_create(struct guest *g, u32 flags, u32 nr_vcpus)
 		assert_ok(kvm_ioctl_val(g->vm, KVM_CREATE_IRQCHIP, 0));
 	if (flags & GUEST_SPLIT)
 		assert_ok(kvm_ioctl(g->vm, KVM_ENABLE_CAP, &split));
+	if (flags & GUEST_DIRTY_RING)
+		assert_ok(kvm_ioctl(g->vm, KVM_ENABLE_CAP, &ring));
 	if (flags & GUEST_PIT)
 		assert_ok(kvm_ioctl(g->vm, KVM_CREATE_PIT2, &pit));
 	g->mem = guest_ram(GUEST_RAM);
@@ -267,9 +270,7 @@ static void on_kick(int sig)
 
 void kick_prepare(void)
 {
-	struct sigaction sa = { .sa_handler = on_kick };
-
-	sigaction(SIGUSR1, &sa, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
 }
 
 static void *runner_main(void *arg)

@@ -27,7 +27,10 @@ enum {
 
 enum { SEL_CODE64 = 0x08, SEL_DATA = 0x10, SEL_CODE32 = 0x18, SEL_TSS = 0x20 };
 
-enum guest_flags { GUEST_PLAIN = 0, GUEST_IRQCHIP = 1, GUEST_SPLIT = 2, GUEST_PIT = 4 };
+enum guest_flags {
+	GUEST_PLAIN = 0, GUEST_IRQCHIP = 1, GUEST_SPLIT = 2, GUEST_PIT = 4,
+	GUEST_DIRTY_RING = 8,	/* of one page each */
+};
 
 struct guest {
 	int vm;

@@ -302,11 +302,15 @@ static void new_vcpu_without_memory(void)
 
 static void fetching_from_nowhere_is_an_emulation_failure(void **state)
 {
+	struct kvm_enable_cap no_ud = {
+		.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 },
+	};
 	u8 *rom;
 
 	needs_guest();
 	new_vcpu_without_memory();
 	START(GUEST_PLAIN, jump, GUEST_MMIO, 0);
+	assert_ok(kvm_ioctl(g.vm, KVM_ENABLE_CAP, &no_ud));
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(guest_run(&g, 0), KVM_EXIT_INTERNAL_ERROR);
 		assert_emulation_failure(g.run[0]);

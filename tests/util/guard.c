@@ -46,6 +46,19 @@ static void unmapped_is_efault(void **state)
 	}
 }
 
+/* As in the kernel, without touching it: no handler is installed here. */
+static void kernel_addresses_are_efault(void **state)
+{
+	static const uint64_t bad[] = { USER_SPACE_END - 63, 1ul << 63, -64ul, -1ul };
+	char buf[64] = "";
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(copy_from_user(buf, bad[i], 64), -EFAULT);
+		assert_int_equal(copy_to_user(bad[i], buf, 64), -EFAULT);
+		assert_int_equal(copy_to_user(bad[i], buf, 0), 0);
+	}
+}
+
 static void tail_in_missing_page(void **state)
 {
 	char *p = guest_ram(2 * PG), buf[16];
@@ -211,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies),
 		cmocka_unit_test(unmapped_is_efault),
+		cmocka_unit_test(kernel_addresses_are_efault),
 		cmocka_unit_test(tail_in_missing_page),
 		cmocka_unit_test(read_only_refuses_writes),
 		cmocka_unit_test(truncated_file_is_efault),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A running guest moves to a file, and from there into another QEMU."""
 
+import argparse
 import os
 
 import vmm
@@ -9,10 +10,10 @@ import vmm
 MIGRATION_TIMEOUT = 180
 
 
-def migrate(directory):
+def migrate(directory, options):
     state = os.path.join(directory, "state")
     arguments = vmm.linux(directory)
-    with vmm.Vm(*arguments, smp=2) as source:
+    with vmm.Vm(*arguments, smp=2, accel_options=options.accel) as source:
         source.boot_to_shell()
         # A counter keeps memory busy and shows that time goes on.
         source.sh("state=moved; (while sleep 0.1; do "
@@ -24,7 +25,7 @@ def migrate(directory):
         source.qmp.command("quit")
         source.wait_exit()
     with vmm.Vm(*arguments, "-incoming", f"exec:cat {state}",
-                smp=2) as target:
+                smp=2, accel_options=options.accel) as target:
         target.qmp.wait_for("query-status", ("running",),
                             timeout=MIGRATION_TIMEOUT)
         if "it is moved" not in target.sh('echo "it is $state"'):
@@ -36,4 +37,6 @@ def migrate(directory):
         target.wait_exit()
 
 
-vmm.main(migrate)
+parser = argparse.ArgumentParser()
+parser.add_argument("--accel", default="", help="options of -accel")
+vmm.main(migrate, parser.parse_args())

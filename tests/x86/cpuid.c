@@ -223,23 +223,6 @@ static void physical_width(void **state)
 	assert_int_equal(c->maxphyaddr, 40);
 }
 
-static void emulated_checks_padding(void **state)
-{
-	struct machine *m = *state;
-	static struct list l;
-
-	memset(&l, 0, sizeof(l));
-	l.nent = 2;
-	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), -E2BIG);
-	l.nent = 3;
-	l.e[1].padding[2] = 1;
-	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), -EINVAL);
-	l.e[1].padding[2] = 0;
-	assert_int_equal(call(m->system, KVM_GET_EMULATED_CPUID, &l), 0);
-	assert_int_equal(l.nent, 3);
-	assert_int_equal(l.e[1].ecx, BIT(22));
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, machine_up, machine_down)
 
 int main(void)
@@ -254,7 +237,6 @@ int main(void)
 		TEST(guest_sees_runtime_bits),
 		TEST(out_of_range_follows_the_vendor),
 		TEST(physical_width),
-		TEST(emulated_checks_padding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

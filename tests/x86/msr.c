@@ -317,6 +317,35 @@ static void hypercalls(void **state)
 	assert_int_equal(hypercall(c, 4711, 0, 0), (u32)-1000);
 }
 
+/* KVM's leaves move up when another hypervisor's come first. */
+static void pv_features_follow_the_signature(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
+	struct kvm_cpuid_entry2 *e = calloc(4, sizeof(*e));
+	struct cpuid_regs r;
+
+	e[0] = (struct kvm_cpuid_entry2){ .function = 0x40000000, .eax = 0x40000001 };
+	memcpy(&e[0].ebx, "SomeoneElse!", 12);
+	e[1] = (struct kvm_cpuid_entry2){ .function = 0x40000001, .eax = ~0u };
+	e[2] = (struct kvm_cpuid_entry2){ .function = 0x40000100, .eax = 0x40000101 };
+	memcpy(&e[2].ebx, SIGNATURE_KVM, 12);
+	e[3] = (struct kvm_cpuid_entry2){
+		.function = 0x40000101, .eax = BIT(KVM_FEATURE_PV_UNHALT),
+	};
+	cpuid_install(c, e, 4);
+	c->code_size = 8;
+	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &cap), 0);
+	assert_int_equal(hypercall(c, KVM_HC_KICK_CPU, 0, 0), 0);
+	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), -1000);
+	m->vm->arch->disabled_exits = KVM_X86_DISABLE_EXITS_HLT;
+	cpu_cpuid(c, 0x40000001, 0, &r);
+	assert_int_equal(r.eax, ~0u);
+	cpu_cpuid(c, 0x40000101, 0, &r);
+	assert_int_equal(r.eax, 0);
+}
+
 static void map_gpa_range_exits(void **state)
 {
 	struct machine *m = *state;
@@ -359,6 +388,7 @@ int main(void)
 		TEST(filtered_access_asks_userspace),
 		TEST(unknown_msr_exits_only_if_asked),
 		TEST(hypercalls),
+		TEST(pv_features_follow_the_signature),
 		TEST(map_gpa_range_exits),
 	};
 

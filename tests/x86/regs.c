@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_GET/SET_REGS, SREGS, SREGS2, FPU, XSAVE, XCRS, DEBUGREGS, TRANSLATE, sync regs. */
+/* KVM_GET/SET_REGS, SREGS, SREGS2, FPU, XSAVE, XCRS, DEBUGREGS, sync regs. */
 #include "harness.h"
 
 #include "x86/api/cpuid_table.h"
@@ -239,18 +239,6 @@ static void debugregs_reset_and_checks(void **state)
 	assert_int_equal(call(vcpu(state), KVM_SET_DEBUGREGS, &d), -EINVAL);
 }
 
-static void translate_fails_softly(void **state)
-{
-	struct kvm_translation t = { .linear_address = 0x3000 };
-
-	assert_int_equal(call(vcpu(state), KVM_TRANSLATE, &t), 0);
-	assert_true(t.valid && t.writeable && !t.usermode);
-	t.linear_address = 0xffff800000000000;
-	assert_int_equal(call(vcpu(state), KVM_TRANSLATE, &t), 0);
-	assert_int_equal(t.valid, 0);
-	assert_true(t.physical_address == ~0ull);
-}
-
 static void sync_regs(void **state)
 {
 	struct machine *m = *state;
@@ -311,7 +299,6 @@ int main(void)
 		TEST(xsave_rejects_unknown_components),
 		TEST(xcrs_follow_guest_cpuid),
 		TEST(debugregs_reset_and_checks),
-		TEST(translate_fails_softly),
 		TEST(sync_regs),
 		TEST(run_fill_reports_state),
 	};

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
+#include "x86/xen/xen.h"
 
 #define NSEC_PER_SEC	1000000000ull
 #define CLOCK_FLAGS	(KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
@@ -92,10 +94,17 @@ u64 clock_at(struct vm *vm, u64 tsc)
 	return ns;
 }
 
+u64 clock_wall_ns(struct vm *vm)
+{
+	return realtime_ns() - clock_at(vm, host_tsc());
+}
+
 /* A vCPU that has none waits for SIPI undisturbed. */
 void clock_request(struct cpu *c)
 {
-	if (READ_ONCE(c->pvclock->system_time) & KVM_MSR_ENABLED)
+	gpa_t unused[XEN_TIME_PAGES];
+
+	if (READ_ONCE(c->pvclock->system_time) & KVM_MSR_ENABLED || xen_time_pages(c, unused))
 		vcpu_request(c->vcpu, REQ_CLOCK);
 }
 
@@ -104,6 +113,7 @@ static void request_all(struct vm *vm)
 	struct vcpu *v;
 	u32 i;
 
+	hv_tsc_page_stale(vm);
 	vm_for_each_vcpu(vm, i, v)
 		clock_request(v->cpu);
 }
@@ -159,12 +169,7 @@ long vcpu_kvmclock_ctrl(struct kfile *f, void *arg)
 
 /* -- The guest's page --------------------------------------------------------------------------- */
 
-static u64 page_gpa(const struct cpu *c)
-{
-	return c->pvclock->system_time & ~1ull;
-}
-
-static void fill(struct cpu *c, struct pvclock_vcpu_time_info *p)
+void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p)
 {
 	struct arch_vm *vm = cpu_arch_vm(c);
 	u64 base;
@@ -177,34 +182,51 @@ static void fill(struct cpu *c, struct pvclock_vcpu_time_info *p)
 		(c->tsc_ratio == 1ull << 32 ? base : (u64)((u128)base * c->tsc_ratio >> 32));
 	clock_scale(tsc_guest_hz(c), &p->tsc_to_system_mul, &p->tsc_shift);
 	p->flags = host_tsc_stable() ? PVCLOCK_TSC_STABLE_BIT : 0;
-	if (c->pvclock->guest_stopped)
-		p->flags |= PVCLOCK_GUEST_STOPPED;
 }
 
 /*
  * A reader on the same page retries while the version is odd, so the fields
- * are written between two versions.  The guest clears GUEST_STOPPED itself.
+ * are written between two versions.
  */
-void clock_update(struct cpu *c)
+static bool write_page(struct cpu *c, gpa_t gpa, const struct pvclock_vcpu_time_info *p)
 {
 	const u32 body = offsetof(struct pvclock_vcpu_time_info, tsc_timestamp);
-	struct pvclock_vcpu_time_info p = { 0 };
 	u32 version;
 
-	if (!(c->pvclock->system_time & KVM_MSR_ENABLED))
-		return;
-	if (!gpa_read(c, page_gpa(c), &version, sizeof(version)))
-		return;
-	fill(c, &p);
+	if (!gpa_read(c, gpa, &version, sizeof(version)))
+		return false;
 	version = (version | 1) + (version & 1 ? 2 : 0);
-	if (!gpa_write(c, page_gpa(c), &version, sizeof(version)))
-		return;
+	if (!gpa_write(c, gpa, &version, sizeof(version)))
+		return false;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	gpa_write(c, page_gpa(c) + body, (u8 *)&p + body, sizeof(p) - body);
+	gpa_write(c, gpa + body, (u8 *)p + body, sizeof(*p) - body);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	version++;
-	gpa_write(c, page_gpa(c), &version, sizeof(version));
-	c->pvclock->guest_stopped = false;
+	return gpa_write(c, gpa, &version, sizeof(version));
+}
+
+/* The guest clears GUEST_STOPPED itself. */
+static void write_kvmclock(struct cpu *c, struct pvclock_vcpu_time_info p)
+{
+	if (c->pvclock->guest_stopped)
+		p.flags |= PVCLOCK_GUEST_STOPPED;
+	if (write_page(c, c->pvclock->system_time & ~1ull, &p))
+		c->pvclock->guest_stopped = false;
+}
+
+void clock_update(struct cpu *c)
+{
+	struct pvclock_vcpu_time_info p = { 0 };
+	gpa_t xen[XEN_TIME_PAGES];
+	u32 n = xen_time_pages(c, xen);
+
+	if (!n && !(c->pvclock->system_time & KVM_MSR_ENABLED))
+		return;
+	clock_params(c, &p);
+	if (c->pvclock->system_time & KVM_MSR_ENABLED)
+		write_kvmclock(c, p);
+	while (n--)
+		write_page(c, xen[n], &p);
 }
 
 /* -- MSRs ------------------------------------------------------------------------------------------ */
@@ -239,7 +261,7 @@ static void write_wall(struct cpu *c, void *ctx)
 enum msr_result clock_write_wall_clock(struct cpu *c, struct msr_access *a)
 {
 	struct vm *vm = c->vcpu->vm;
-	u64 ns = realtime_ns() - clock_at(vm, host_tsc());
+	u64 ns = clock_wall_ns(vm);
 	struct wall x = {
 		.gpa = a->data, .w.sec = ns / NSEC_PER_SEC, .w.nsec = ns % NSEC_PER_SEC,
 	};

@@ -71,8 +71,12 @@ void clock_vm_create(struct vm *vm);
 void clock_vm_destroy(struct vm *vm);
 /* Nanoseconds of the VM's kvmclock when the host's TSC is @tsc. */
 u64 clock_at(struct vm *vm, u64 tsc);
+/* The time of day when the VM's kvmclock was 0, in nanoseconds. */
+u64 clock_wall_ns(struct vm *vm);
 /* REQ_CLOCK, if the guest has a page.  Any thread. */
 void clock_request(struct cpu *c);
+/* The line of this vCPU's page, or of one it would have.  Any thread. */
+void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p);
 /* pvclock's (mul, shift) so that ns = (ticks << shift) * mul >> 32. */
 void clock_scale(u64 hz, u32 *mul, s8 *shift);
 u64 clock_scale_delta(u64 delta, u32 mul, s8 shift);
@@ -83,7 +87,7 @@ enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a);
 
 /* -- For the loop, in guest: guest memory is written --------------------------------- */
 
-/* REQ_CLOCK: rewrites the pvclock page. */
+/* REQ_CLOCK: rewrites the pvclock pages, kvmclock's and Xen's. */
 void clock_update(struct cpu *c);
 /* REQ_STEAL, or now and then: adds stolen time.  Cheap if nothing is due. */
 void steal_time_update(struct cpu *c);
@@ -91,5 +95,10 @@ void steal_time_update(struct cpu *c);
 void steal_time_enter(struct cpu *c);
 /* It is about to block or to leave KVM_RUN. */
 void steal_time_leave(struct cpu *c);
+/*
+ * Time stolen since the last call; 0 if that was on another thread.  Steal
+ * time or Xen's runstate uses it, never both.
+ */
+u64 steal_time_stolen(struct pvclock *p);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "x86/api/msr.h"
+#include "x86/hyperv/hyperv.h"
 
 /* -- Look-up ---------------------------------------------------------------------- */
 
@@ -128,10 +129,10 @@ void cpuid_patch(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 	case 0xd:
 		patch_xsave(c, e);
 		break;
-	case 0x40000001:
-		if (cpu_arch_vm(c)->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+	default:
+		if (e->function == c->features->kvm_leaf &&
+		    cpu_arch_vm(c)->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
 			put_bit(&e->eax, FEATURE_KVM_PV_UNHALT, false);
-		break;
 	}
 }
 
@@ -147,15 +148,35 @@ bool cpuid_pv_allowed(const struct cpu *c, enum feature f)
 	return !c->msrs->pv_enforce || cpu_has(c, f);
 }
 
+/* The leaf of KVM's features: next to its signature, after another hypervisor's. */
+static u32 find_kvm_leaf(const struct cpu *c)
+{
+	for (u32 leaf = LEAF_HYPERVISOR; leaf < LEAF_HYPERVISOR_END; leaf += 0x100) {
+		const struct kvm_cpuid_entry2 *e = cpuid_find(c, leaf, 0);
+
+		if (e && !memcmp(&e->ebx, SIGNATURE_KVM, 12))
+			return leaf + (LEAF_KVM_FEATURES - LEAF_HYPERVISOR);
+	}
+	return 0;
+}
+
+static struct kvm_cpuid_entry2 *feature_leaf(const struct cpu *c, const struct cpuid_bit *b)
+{
+	if (b->leaf != LEAF_KVM_FEATURES)
+		return cpuid_find(c, b->leaf, b->subleaf);
+	return c->features->kvm_leaf ? cpuid_find(c, c->features->kvm_leaf, 0) : NULL;
+}
+
 static void decode_features(struct cpu *c)
 {
 	const struct kvm_cpuid_entry2 *e = cpuid_find(c, 0, 0);
 
 	c->features->amd_like = e && (e->ebx == signature_AMD_ebx ||
 				      e->ebx == SIGNATURE_HYGON_EBX);
+	c->features->kvm_leaf = find_kvm_leaf(c);
 	for (u32 i = 0; i < NR_FEATURES; i++) {
 		const struct cpuid_bit *b = &cpuid_bits[i];
-		struct kvm_cpuid_entry2 *leaf = cpuid_find(c, b->leaf, b->subleaf);
+		struct kvm_cpuid_entry2 *leaf = feature_leaf(c, b);
 
 		c->features->has[i] = leaf && *cpuid_entry_reg(leaf, b->reg) >> b->bit & 1;
 	}
@@ -176,5 +197,6 @@ void cpuid_install(struct cpu *c, struct kvm_cpuid_entry2 *e, u32 n)
 	c->cpuid = e;
 	c->nr_cpuid = n;
 	decode_features(c);
+	hv_cpuid_changed(c);
 	c->maxphyaddr = physical_width(c);
 }

@@ -20,8 +20,6 @@ static u32 nr_cached;
 static bool has[NR_FEATURES];
 static bool host_amd;
 
-#define LEAF_HYPERVISOR		0x40000000u
-#define LEAF_KVM_FEATURES	0x40000001u
 #define LEAF_EXTENDED		0x80000000u
 #define LEAF_BASIC_MAX		0x1fu
 #define LEAF_EXTENDED_MAX	0x80000021u
@@ -242,7 +240,7 @@ static void add_paravirtual(struct builder *b)
 	struct kvm_cpuid_entry2 *e = add(b, LEAF_HYPERVISOR, 0, false);
 
 	e->eax = LEAF_KVM_FEATURES;
-	memcpy(&e->ebx, "KVMKVMKVM\0\0\0", 12);
+	memcpy(&e->ebx, SIGNATURE_KVM, 12);
 	e = add(b, LEAF_KVM_FEATURES, 0, false);
 	e->eax = feature_word(LEAF_KVM_FEATURES, 0, CPUID_EAX);
 }

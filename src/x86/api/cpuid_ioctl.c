@@ -140,18 +140,17 @@ long system_get_supported_cpuid(struct kfile *f, void *arg)
 			   MIN(head.nent, KVM_MAX_CPUID_ENTRIES));
 }
 
-/* KVM: entries the caller means to pass must have zero padding. */
-static int check_padding(void *arg, u32 nent)
+/* KVM: entries the caller means to pass must be there and have zero padding. */
+static bool padding_valid(void *arg, u32 nent)
 {
 	struct kvm_cpuid_entry2 e;
 
 	for (u32 i = 0; i < nent; i++) {
-		if (copy_from_user(&e, ENTRIES(arg) + i * sizeof(e), sizeof(e)))
-			return -EFAULT;
-		if (e.padding[0] || e.padding[1] || e.padding[2])
-			return -EINVAL;
+		if (copy_from_user(&e, ENTRIES(arg) + i * sizeof(e), sizeof(e)) ||
+		    e.padding[0] || e.padding[1] || e.padding[2])
+			return false;
 	}
-	return 0;
+	return true;
 }
 
 /* What runs although the host's CPUID does not offer it. */
@@ -165,13 +164,14 @@ long system_get_emulated_cpuid(struct kfile *f, void *arg)
 	};
 	struct kvm_cpuid2 head;
 	u32 nent;
-	int err;
 
 	if (copy_from_user(&head, arg, sizeof(head)))
 		return -EFAULT;
 	if (!head.nent)
 		return -E2BIG;
 	nent = MIN(head.nent, KVM_MAX_CPUID_ENTRIES);
-	err = check_padding(arg, nent);
-	return err ? err : put_entries(arg, e, ARRAY_SIZE(e), nent);
+	if (!padding_valid(arg, nent))
+		return -EINVAL;
+	/* KVM wants room for one more when it looks for further ranges. */
+	return put_entries(arg, e, ARRAY_SIZE(e), nent - 1);
 }

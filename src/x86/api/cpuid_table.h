@@ -9,6 +9,12 @@
 
 #define KVM_MAX_CPUID_ENTRIES	256
 #define SIGNATURE_HYGON_EBX	0x6f677948u	/* "Hygo" */
+#define SIGNATURE_KVM		"KVMKVMKVM\0\0\0"
+
+/* Hypervisors' leaves begin at multiples of 100H from here on. */
+#define LEAF_HYPERVISOR		0x40000000u
+#define LEAF_HYPERVISOR_END	0x40010000u
+#define LEAF_KVM_FEATURES	0x40000001u
 
 #define MISC_ENABLE_MWAIT	BIT_ULL(18)
 

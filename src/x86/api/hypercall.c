@@ -10,6 +10,9 @@
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
+#include "x86/cpu/protect.h"
+#include "x86/hyperv/hyperv.h"
+#include "x86/xen/xen.h"
 
 struct hypercall {
 	u64 nr, arg[4];
@@ -71,6 +74,8 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 	*ret = -KVM_ENOSYS;
 	switch (h->nr) {
 	case KVM_HC_VAPIC_POLL_IRQ:
+		/* The guest has lowered its TPR in memory. */
+		vcpu_events_changed(c);
 		*ret = 0;
 		break;
 	case KVM_HC_KICK_CPU:
@@ -108,11 +113,23 @@ static struct hypercall hypercall_args(const struct cpu *c)
 	};
 }
 
+const u8 *cpu_hypercall_insn(const struct cpu *c)
+{
+	static const u8 vmcall[HYPERCALL_INSN_SIZE] = { 0x0f, 0x01, 0xc1 };
+	static const u8 vmmcall[HYPERCALL_INSN_SIZE] = { 0x0f, 0x01, 0xd9 };
+
+	return cpu_amd_like(c) ? vmmcall : vmcall;
+}
+
 enum step cpu_hypercall(struct cpu *c)
 {
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (xen_hypercall_enabled(c->vcpu->vm))
+		return xen_hypercall(c);
+	if (hv_hypercall_enabled(c))
+		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;

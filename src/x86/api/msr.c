@@ -8,6 +8,8 @@
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr_handlers.h"
+#include "x86/hyperv/msr.h"
+#include "x86/xen/xen.h"
 
 #define F(x)	offsetof(struct cpu, x)
 #define VALUE	0
@@ -161,6 +163,8 @@ enum msr_result msr_set(struct cpu *c, u32 index, bool host, u64 data)
 {
 	struct msr_access a = { .index = index, .host = host, .data = data };
 
+	if (unlikely(xen_is_hypercall_msr(c->vcpu->vm, index)))
+		return xen_write_hypercall_page(c, data, host);
 	if (is_x2apic(index))
 		return x2apic_access(c, index, true, &data);
 	a.desc = msr_find(index);

@@ -55,7 +55,7 @@ enum msr_slot {
 /* An instruction that waits for userspace's answer (msr.c, hypercall.c). */
 struct user_reply {
 	enum { REPLY_NONE, REPLY_WAITING, REPLY_READY } state;
-	u32 exit;		/* KVM_EXIT_X86_RDMSR, _WRMSR, _HYPERCALL */
+	u32 exit;		/* KVM_EXIT_X86_RDMSR, _WRMSR, _HYPERCALL, _HYPERV, _XEN */
 	u32 index;		/* MSR, or hypercall number */
 	u64 rip;
 	bool error;
@@ -67,7 +67,6 @@ struct x86_msrs {
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 bank[MCG_BANKS_MAX][4];	/* CTL, STATUS, ADDR, MISC */
 	struct user_reply reply;
-	u64 vapic_addr;
 	bool pv_enforce;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 };
 

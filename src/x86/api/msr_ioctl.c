@@ -71,7 +71,7 @@ static bool set_one(struct cpu *c, struct kvm_msr_entry *e)
 static long msrs_io(struct cpu *c, void *arg, entry_fn fn, bool write_back)
 {
 	struct kvm_msr_entry e[MAX_IO_MSRS];
-	u8 *entries = (u8 *)arg + sizeof(struct kvm_msrs);
+	const uintptr_t entries = (uintptr_t)arg + sizeof(struct kvm_msrs);
 	struct kvm_msrs head;
 	u32 n = 0;
 

@@ -143,14 +143,19 @@ long vcpu_set_debugregs(struct kfile *f, void *arg)
 
 /* -- KVM_TRANSLATE ----------------------------------------------------------------------------- */
 
+/*
+ * KVM: a read by the supervisor, which SMAP may refuse and which leaves
+ * accessed bits behind; an address that is not canonical is walked all the same.
+ */
 static void translate(struct cpu *c, void *ctx)
 {
+	enum tlb_class class = cpu_rflags(c) & X86_EFLAGS_AC ? TLB_KERNEL_AC : TLB_KERNEL;
 	struct kvm_translation *t = ctx;
-	gpa_t gpa;
+	struct walk w;
 
-	if (!mmu_translate(c, t->linear_address, &gpa))
+	if (mmu_walk(c, t->linear_address, ACCESS_READ, class, true, &w) != STEP_NEXT)
 		return;
-	t->physical_address = gpa;
+	t->physical_address = w.gpa;
 	t->valid = 1;
 }
 

@@ -4,9 +4,13 @@
 
 #include "api/arch.h"
 #include "util/guard.h"
+#include "x86/api/api.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
+#include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
+#include "x86/hyperv/hyperv.h"
+#include "x86/cpu/pmu.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -30,6 +34,11 @@ static int wait_for_init(struct cpu *c)
 		vcpu_block(c->vcpu);
 	}
 	event_accept_init(c);
+	/* The guest's clock and timers are among what was taken. */
+	if (c->mp_state != KVM_MP_STATE_UNINITIALIZED) {
+		clock_request(c);
+		vcpu_events_changed(c);
+	}
 	return -EAGAIN;
 }
 
@@ -41,6 +50,7 @@ static bool complete_io(struct cpu *c)
 {
 	mmio_complete(c);
 	user_reply_complete(c);
+	hv_run_enter(c);
 	/* INS has its data: only the stores to a device are left. */
 	if ((c->mmio.count && !c->pio.waiting) || user_reply_pending(c))
 		return cpu_finish_insn(c);
@@ -59,14 +69,21 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	struct guard g;
 	int r;
 
-	if (guard_enter(&g) != 0)
+	if (guard_enter(&g) != 0) {
+		pmu_block_abandoned(c);
 		return -EFAULT;		/* the memory behind a slot has gone */
+	}
+	/* The registers were set meanwhile, or else the VMM may have set the word. */
+	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
+		vapic_store(c);
 	if (complete_io(c))
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
 	else
 		r = cpu_loop(c);
+	if (vapic_active(c))
+		vapic_load(c);
 	guard_leave(&g);
 	return r;
 }

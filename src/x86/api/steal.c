@@ -17,13 +17,20 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/mmu/mmu.h"
+#include "x86/xen/xen.h"
 
 /* How often a guest that runs on is told. */
 #define UPDATES_PER_SEC	250
 
+/* KVM: a Xen guest is told by runstate instead. */
+static bool xen_guest(const struct cpu *c)
+{
+	return unlikely(xen_enabled(c->vcpu->vm));
+}
+
 static bool enabled(const struct cpu *c)
 {
-	return c->pvclock->steal_time & KVM_MSR_ENABLED;
+	return c->pvclock->steal_time & KVM_MSR_ENABLED && !xen_guest(c);
 }
 
 /* The guest's structure, one host pointer: it is 64-byte aligned. */
@@ -59,8 +66,7 @@ static u64 switches(void)
 	return use.ru_nvcsw + use.ru_nivcsw;
 }
 
-/* What this thread has waited since the last time; 0 if that was another. */
-static u64 stolen_since(struct pvclock *p)
+u64 steal_time_stolen(struct pvclock *p)
 {
 	bool same = p->steal_running && pthread_equal(p->steal_thread, pthread_self());
 	u64 now = switches(), before = p->steal_run_delay;
@@ -79,7 +85,7 @@ static u64 stolen_since(struct pvclock *p)
 static void account(struct pvclock *p, struct kvm_steal_time *st)
 {
 	u32 version = READ_ONCE(st->version) | 1;
-	u64 stolen = stolen_since(p);
+	u64 stolen = steal_time_stolen(p);
 
 	if (!stolen)
 		return;
@@ -95,7 +101,7 @@ void steal_time_update(struct cpu *c)
 	struct pvclock *p = c->pvclock;
 	struct kvm_steal_time *st;
 
-	if (!enabled(c))
+	if (!enabled(c) && !xen_guest(c))
 		return;
 	if (!p->steal_running) {
 		steal_time_enter(c);
@@ -103,6 +109,10 @@ void steal_time_update(struct cpu *c)
 	}
 	if (host_tsc() < p->steal_next_tsc)
 		return;
+	if (xen_guest(c)) {
+		xen_runstate_run(c);
+		return;
+	}
 	st = shared(c);
 	if (st)
 		account(p, st);
@@ -144,7 +154,9 @@ static void guarded(struct cpu *c, void (*fn)(struct cpu *c))
 
 void steal_time_enter(struct cpu *c)
 {
-	if (enabled(c))
+	if (xen_guest(c))
+		guarded(c, xen_runstate_run);
+	else if (enabled(c))
 		guarded(c, enter);
 }
 

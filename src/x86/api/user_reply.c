@@ -34,9 +34,17 @@ void user_reply_complete(struct cpu *c)
 
 	if (r->state != REPLY_WAITING)
 		return;
-	if (r->exit == KVM_EXIT_HYPERCALL) {
+	switch (r->exit) {
+	case KVM_EXIT_HYPERCALL:
 		r->data = READ_ONCE(run->hypercall.ret);
-	} else {
+		break;
+	case KVM_EXIT_HYPERV:
+		r->data = READ_ONCE(run->hyperv.u.hcall.result);
+		break;
+	case KVM_EXIT_XEN:
+		r->data = READ_ONCE(run->xen.u.hcall.result);
+		break;
+	default:
 		r->data = READ_ONCE(run->msr.data);
 		r->error = READ_ONCE(run->msr.error);
 	}

@@ -12,9 +12,12 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
+#include "x86/xen/xen.h"
 
 #define LATCHED_SIPI	BIT(1)
 
@@ -27,6 +30,7 @@ static bool is_bsp(const struct cpu *c)
 
 static void cpu_free(struct cpu *c)
 {
+	hv_vcpu_destroy(c);
 	if (c->lapic)
 		lapic_destroy(c->lapic);
 	block_cache_destroy(c);
@@ -35,6 +39,8 @@ static void cpu_free(struct cpu *c)
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
+	xen_vcpu_destroy(c);
+	pmu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
@@ -62,6 +68,12 @@ static int cpu_alloc(struct cpu *c)
 	if (!c->features || !c->pvclock)
 		return -ENOMEM;
 	err = msrs_create(c);
+	if (!err)
+		err = hv_vcpu_create(c);
+	if (!err)
+		err = xen_vcpu_create(c);
+	if (!err)
+		err = pmu_create(c);
 	if (!err)
 		err = mmu_create(c);
 	if (err)
@@ -198,6 +210,7 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
+	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }
@@ -207,56 +220,28 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 long vcpu_enable_cap(struct kfile *f, void *arg)
 {
 	const struct kvm_enable_cap *cap = arg;
+	struct cpu *c = kfile_cpu(f);
 
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
 	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
-		kfile_cpu(f)->msrs->pv_enforce = cap->args[0];
+		c->msrs->pv_enforce = cap->args[0];
 		return 0;
+	case KVM_CAP_HYPERV_SYNIC2:
+		if (cap->args[0])
+			return -EINVAL;
+		return hv_synic_activate(c, true);
+	case KVM_CAP_HYPERV_SYNIC:
+		return hv_synic_activate(c, false);
+	case KVM_CAP_HYPERV_ENFORCE_CPUID:
+		c->hv->cpuid.enforced = cap->args[0];
+		return 0;
+	/* For nested hypervisors on Intel's and Microsoft's own. */
+	case KVM_CAP_HYPERV_ENLIGHTENED_VMCS:
+	case KVM_CAP_HYPERV_DIRECT_TLBFLUSH:
+		return -ENOTTY;
 	default:
 		return -EINVAL;
 	}
-}
-
-/* -- TPR access reporting: not offered (KVM_CAP_VAPIC is 0) ------------------------------------------- */
-
-long vcpu_tpr_access_reporting(struct kfile *f, void *arg)
-{
-	const struct kvm_tpr_access_ctl *ctl = arg;
-
-	return ctl->flags || ctl->enabled ? -EINVAL : 0;
-}
-
-struct slot_query { gpa_t gpa; bool found; };
-
-static void find_slot(struct cpu *c, void *ctx)
-{
-	struct slot_query *q = ctx;
-
-	q->found = memslot_find(cpu_slots(c), q->gpa >> PAGE_SHIFT);
-}
-
-/*
- * Only code that TPR reporting led the VMM to patch would look at the page, so
- * the address is all there is to it.  QEMU aborts if this call fails.
- */
-long vcpu_set_vapic_addr(struct kfile *f, void *arg)
-{
-	struct cpu *c = kfile_cpu(f);
-	struct kvm_vapic_addr va;
-
-	if (!c->lapic)
-		return -EINVAL;
-	if (copy_from_user(&va, arg, sizeof(va)))
-		return -EFAULT;
-	if (va.vapic_addr) {
-		struct slot_query q = { .gpa = va.vapic_addr };
-
-		vcpu_with_memory(c, find_slot, &q);
-		if (!q.found)
-			return -EINVAL;
-	}
-	c->msrs->vapic_addr = va.vapic_addr;
-	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control and debug registers, EFER, XCR0 (SDM vol. 3A 2.5, 9.8, 17.2). */
+#include "x86/api/vapic.h"
 #include "x86/cpu/protect.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
@@ -155,6 +156,8 @@ static enum step write_cr8(struct cpu *c, u64 v)
 	c->cr8 = v;
 	if (c->lapic) {
 		lapic_set_cr8(c->lapic, v);
+		if (vapic_active(c))
+			vapic_store(c);
 		return STEP_NEXT;
 	}
 	if (v >= old)
@@ -162,6 +165,15 @@ static enum step write_cr8(struct cpu *c, u64 v)
 	/* Lower: the LAPIC in userspace may have an interrupt now. */
 	c->vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 	return STEP_EXIT_DONE;
+}
+
+static u64 read_cr8(struct cpu *c)
+{
+	if (!c->lapic)
+		return c->cr8;
+	if (vapic_active(c))
+		vapic_load(c);
+	return lapic_get_cr8(c->lapic);
 }
 
 enum step cpu_write_cr(struct cpu *c, u32 n, u64 v)
@@ -183,7 +195,7 @@ u64 cpu_read_cr(struct cpu *c, u32 n)
 	case 2: return c->cr2;
 	case 3: return c->cr3;
 	case 4: return c->cr4;
-	case 8: return c->lapic ? lapic_get_cr8(c->lapic) : c->cr8;
+	case 8: return read_cr8(c);
 	default: return 0;
 	}
 }

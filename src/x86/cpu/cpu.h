@@ -124,6 +124,9 @@ u64 cpu_tsc_to_ns(const struct cpu *c, u64 tsc);
 
 /* -- hypercall.c (x86/api) ---------------------------------------------------- */
 enum step cpu_hypercall(struct cpu *c);
+/* The bytes of VMCALL or VMMCALL, whichever is this CPU's own. */
+enum { HYPERCALL_INSN_SIZE = 3 };
+const u8 *cpu_hypercall_insn(const struct cpu *c);
 
 /* -- pio.c: port I/O of instructions and its completion ---------------------- */
 
@@ -162,6 +165,8 @@ enum {
 	REQ_CLOCK	= BIT(REQ_ARCH_SHIFT + 2),	/* rewrite the pvclock page */
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
 	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
+	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
+	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 6),	/* the filter of events has changed */
 };
 
 #endif

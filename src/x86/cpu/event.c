@@ -2,12 +2,17 @@
 #include "x86/cpu/event.h"
 
 #include "api/arch.h"
+#include "api/dirty_ring.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
+#include "x86/api/vapic.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 enum { LATCHED_INIT = BIT(0), LATCHED_SIPI = BIT(1) };
 
@@ -52,6 +57,19 @@ static void event_post_sipi(struct cpu *c, u8 vector)
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
 
+static void event_tpr_changed(struct cpu *c)
+{
+	if (vapic_active(c) && c->vcpu->in_guest)
+		vapic_store(c);
+	vcpu_request(c->vcpu, REQ_EVENT);
+}
+
+static void event_tpr_refresh(struct cpu *c)
+{
+	if (vapic_active(c) && c->vcpu->in_guest)
+		vapic_load(c);
+}
+
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
 	c->eoi_exit = vector;
@@ -65,10 +83,13 @@ static const struct irqchip_ops ops = {
 	.smi		= event_post_smi,
 	.init		= event_post_init,
 	.sipi		= event_post_sipi,
-	.tpr_changed	= event_interrupt,
+	.tpr_changed	= event_tpr_changed,
+	.tpr_refresh	= event_tpr_refresh,
+	.tpr_access	= vapic_report,
 	.tsc		= cpu_read_tsc,
 	.tsc_to_ns	= cpu_tsc_to_ns,
 	.eoi_exit	= event_eoi_exit,
+	.synic_eoi	= hv_synic_eoi,
 };
 const struct irqchip_ops *irqchip_ops = &ops;
 
@@ -90,6 +111,7 @@ void event_accept_init(struct cpu *c)
 	if (latched & LATCHED_INIT) {
 		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
 		cpu_reset(c, true);
+		xen_poll_end(c);
 		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE :
 					  KVM_MP_STATE_INIT_RECEIVED;
 	}
@@ -217,9 +239,12 @@ static bool take_interrupt(struct cpu *c)
 {
 	int vector;
 
-	if (!irqs_open(c) || !irqchip_has_interrupt(c))
+	if (!irqs_open(c))
 		return false;
-	vector = irqchip_get_interrupt(c);
+	/* KVM: Xen's upcall comes as from a PIC, whatever LVT0 and TPR say. */
+	vector = xen_upcall(c);
+	if (vector < 0 && irqchip_has_interrupt(c))
+		vector = irqchip_get_interrupt(c);
 	if (vector < 0)
 		return false;
 	c->ev.irq_injected = true;
@@ -255,6 +280,8 @@ static bool eoi_exit(struct cpu *c)
 static enum event_result deliver_due(struct cpu *c, bool *again)
 {
 	*again = true;
+	if (vapic_report_exit(c))
+		return EVENT_EXIT;
 	if (c->ev.triple_fault)
 		return shutdown_exit(c);
 	if (c->ev.exc_pending || c->ev.exc_injected)
@@ -263,7 +290,7 @@ static enum event_result deliver_due(struct cpu *c, bool *again)
 		return deliver_nmi(c);
 	if (c->ev.irq_injected)
 		return deliver_irq(c);
-	if (eoi_exit(c))
+	if (eoi_exit(c) || hv_exit(c))
 		return EVENT_EXIT;
 	if (READ_ONCE(c->ev.smi_pending) && !c->smm && !c->ev.shadow) {
 		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
@@ -287,7 +314,7 @@ bool event_wakes(struct cpu *c)
 	       ev->nmi_injected || ev->triple_fault ||
 	       (READ_ONCE(ev->nmi_pending) && !ev->nmi_masked) ||
 	       (READ_ONCE(ev->smi_pending) && !c->smm) ||
-	       (irqs_open(c) && irqchip_has_interrupt(c));
+	       (irqs_open(c) && (irqchip_has_interrupt(c) || xen_upcall(c) >= 0));
 }
 
 /* Not runnable: sleeps once.  The requests that woke it are processed next. */
@@ -298,11 +325,21 @@ static bool sleep_if_idle(struct cpu *c)
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;
+		xen_poll_end(c);
 		return false;
 	}
 	steal_time_leave(c);
 	vcpu_block(c->vcpu);
 	steal_time_enter(c);
+	return true;
+}
+
+/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
+static bool ring_full_exit(struct cpu *c)
+{
+	if (likely(!dirty_ring_full(c->vcpu)))
+		return false;
+	c->vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 	return true;
 }
 
@@ -318,8 +355,15 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
-	if (req & REQ_CLOCK)
+	if (req & REQ_PMU)
+		pmu_reprogram(c);
+	if (req & REQ_CLOCK) {
 		clock_update(c);
+		hv_tsc_page_update(c);
+	}
+	if (req & REQ_STIMER)
+		hv_stimers_process(c);
+	xen_process(c);
 	steal_time_update(c);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
@@ -335,7 +379,7 @@ static enum event_result run_one_reason(const struct cpu *c)
 	return EVENT_RUN;
 }
 
-enum event_result event_process(struct cpu *c)
+static enum event_result process(struct cpu *c)
 {
 	enum event_result r;
 	bool again;
@@ -349,6 +393,7 @@ enum event_result event_process(struct cpu *c)
 		if (req)
 			requests_process(c, req);
 		if (req & REQ_SIGNAL) {
+			xen_poll_interrupt(c);
 			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return EVENT_EINTR;
 		}
@@ -358,10 +403,24 @@ enum event_result event_process(struct cpu *c)
 			again = true;
 			continue;
 		}
+		if (ring_full_exit(c))
+			return EVENT_EXIT;
 		r = deliver_due(c, &again);
 		if (r != EVENT_RUN)
 			return r;
 	} while (again);
 
 	return run_one_reason(c);
+}
+
+enum event_result event_process(struct cpu *c)
+{
+	enum event_result r;
+
+	if (!vapic_active(c))
+		return process(c);
+	vapic_load(c);
+	r = process(c);
+	vapic_store(c);
+	return r;
 }

@@ -19,6 +19,7 @@ enum feature {
 struct cpu_features {
 	bool has[NR_FEATURES];
 	bool amd_like;		/* vendor AuthenticAMD or HygonGenuine */
+	u32 kvm_leaf;		/* where KVM's features are: 0x40000001 or later; 0: nowhere */
 };
 
 /* Does the guest's CPUID have @f? */

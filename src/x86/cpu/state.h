@@ -18,6 +18,7 @@
 
 struct block;
 struct block_cache;
+struct hv_vcpu;
 struct insn;
 struct lapic;
 struct tlb;
@@ -53,7 +54,7 @@ struct exception {
 	u8 vector;
 	bool has_error;
 	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
-	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	bool soft;		/* userspace's INT3, INTO: RIP is on the instruction */
 	u32 error;
 	u64 payload;
 };
@@ -68,6 +69,7 @@ struct events {
 	u8 irq_vector;
 	bool nmi_injected;
 	bool nmi_masked;	/* until IRET */
+	bool smm_inside_nmi;	/* RSM leaves NMIs masked */
 	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
@@ -112,6 +114,14 @@ struct pio {
 	bool rep;		/* INS */
 };
 
+/* KVM_TPR_ACCESS_REPORTING: the exit waits for the end of its instruction. */
+struct tpr_report {
+	bool enabled;
+	bool due;
+	bool is_write;
+	u64 rip;
+};
+
 struct cpu {
 	u64 gpr[NR_GPRS];
 	u64 gpr_none;		/* always 0: an absent base or index register */
@@ -154,6 +164,7 @@ struct cpu {
 	u64 tsc_ratio;		/* 32.32 fixed point; 1 << 32 when not scaled */
 	u32 tsc_khz;
 	struct pvclock *pvclock;	/* x86/api/clock.c: kvmclock, steal time */
+	struct xen_vcpu *xen;		/* x86/xen/ */
 
 	/* -- Events --------------------------------------------------------- */
 	struct exception exc;	/* valid after STEP_FAULT, from cpu_raise() */
@@ -161,6 +172,7 @@ struct cpu {
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
+	struct hv_vcpu *hv;	/* x86/hyperv/ */
 
 	/* -- Userspace exits ------------------------------------------------ */
 	struct mmio_log mmio;
@@ -168,6 +180,8 @@ struct cpu {
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	u64 debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
 	u64 pending_db;		/* DR6 bits of a trap due after this instruction */
+	struct tpr_report tpr_report;
+	u64 vapic_gpa;		/* KVM_SET_VAPIC_ADDR; 0: none (x86/api/vapic.h) */
 	s16 eoi_exit;		/* vector of a KVM_EXIT_IOAPIC_EOI due, or -1 */
 
 	/* -- CPUID: x86/api/cpuid.c ------------------------------------------ */
@@ -182,6 +196,8 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
+	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
+	bool pmu_active;		/* one of them counts */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

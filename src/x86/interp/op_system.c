@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HLT, CPUID, MSRs, TSC, caches, TLB and other instructions of the system. */
+#include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
@@ -83,10 +84,19 @@ enum step op_rdpid(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-/* No PMU is offered: no counter exists. */
+/* AMD64 APM vol. 3, RDPMC; KVM: bit 31 of the index asks for 32 bits. */
 enum step op_rdpmc(struct cpu *c, const struct insn *in)
 {
-	return cpu_raise_gp0(c);
+	u32 index = (u32)c->gpr[RCX], i = index & ~(BIT(30) | BIT(31));
+	u64 v;
+
+	if (i >= pmu_nr_counters(c))
+		return cpu_raise_gp0(c);
+	if (!(c->cr4 & X86_CR4_PCE) && c->cpl && cpu_protected(c))
+		return cpu_raise_gp0(c);
+	v = pmu_read(c, i);
+	set_edx_eax(c, index & BIT(31) ? (u32)v : v);
+	return STEP_NEXT;
 }
 
 enum step op_xsetbv(struct cpu *c, const struct insn *in)
@@ -234,31 +244,25 @@ enum step op_clzero(struct cpu *c, const struct insn *in)
  * KVM overwrites the other vendor's hypercall instruction with the guest's own
  * and has it executed again; it is invalid if that quirk is disabled.
  */
-static enum step patch_hypercall(struct cpu *c, const struct insn *in, const u8 *own, u32 n)
+static enum step patch_hypercall(struct cpu *c, const struct insn *in)
 {
+	const u32 n = HYPERCALL_INSN_SIZE;
+
 	if (c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
 		return cpu_raise_ud(c);
 	TRY(need_cpl0(c));
-	TRY(mem_write(c, cpu_linear_rip(c) + in->len - n, own, n));
+	TRY(mem_write(c, cpu_linear_rip(c) + in->len - n, cpu_hypercall_insn(c), n));
 	return STEP_JUMP;
 }
 
 enum step op_vmcall(struct cpu *c, const struct insn *in)
 {
-	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9 };
-
-	if (cpu_amd_like(c))
-		return patch_hypercall(c, in, vmmcall, sizeof(vmmcall));
-	return cpu_hypercall(c);
+	return cpu_amd_like(c) ? patch_hypercall(c, in) : cpu_hypercall(c);
 }
 
 enum step op_vmmcall(struct cpu *c, const struct insn *in)
 {
-	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1 };
-
-	if (!cpu_amd_like(c))
-		return patch_hypercall(c, in, vmcall, sizeof(vmcall));
-	return cpu_hypercall(c);
+	return cpu_amd_like(c) ? cpu_hypercall(c) : patch_hypercall(c, in);
 }
 
 /* KVM: MONITOR and MWAIT do nothing, or are invalid without the quirk. */

@@ -9,11 +9,13 @@
 
 #include "api/arch.h"
 #include "api/routing.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/ioapic.h"
 #include "x86/irqchip/lapic.h"
 #include "x86/irqchip/pic.h"
 #include "x86/irqchip/pit.h"
 #include "x86/x86.h"
+#include "x86/xen/xen.h"
 
 /* -- Life ---------------------------------------------------------------------------- */
 
@@ -232,6 +234,10 @@ int arch_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int sourc
 	case KVM_IRQ_ROUTING_MSI:
 		/* A message has no de-assertion. */
 		return level ? irqchip_deliver_msi(vm, route_msi_addr(e), e->u.msi.data) : -1;
+	case KVM_IRQ_ROUTING_HV_SINT:
+		return level ? hv_synic_set_sint(vm, e->u.hv_sint.vcpu, e->u.hv_sint.sint) : -1;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_set_irq(vm, e, level);
 	default:
 		return -1;
 	}
@@ -271,6 +277,10 @@ int arch_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e)
 			return -EINVAL;
 		return msi_decode(vm_irqchip(vm), route_msi_addr(e), e->u.msi.data, &m) ?
 		       0 : -EINVAL;
+	case KVM_IRQ_ROUTING_HV_SINT:
+		return e->flags ? -EINVAL : 0;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return xen_check_route(vm, e);
 	default:
 		return -EINVAL;
 	}
@@ -351,6 +361,7 @@ void arch_routes_changed(struct vm *vm)
 
 	if (irqchip_mode(vm) == IRQCHIP_SPLIT)
 		irqchip_scan_eoi(vm);
+	hv_routes_changed(vm);
 	if (pit)
 		pit_routes_changed(pit);
 }

@@ -28,10 +28,15 @@ struct irqchip_ops {
 	void (*init)(struct cpu *c);
 	void (*sipi)(struct cpu *c, u8 vector);
 	void (*tpr_changed)(struct cpu *c);
+	/* Of the vCPU's own thread: TPR or PPR is about to be read; TPR is touched. */
+	void (*tpr_refresh)(struct cpu *c);
+	void (*tpr_access)(struct cpu *c, bool is_write);
 	u64 (*tsc)(const struct cpu *c);	/* guest TSC now */
 	u64 (*tsc_to_ns)(const struct cpu *c, u64 tsc);
 	/* Split mode: an EOI of a vector some reserved GSI routes to: exit 26. */
 	void (*eoi_exit)(struct cpu *c, u8 vector);
+	/* An EOI of a vector that lapic_set_synic() has named. */
+	void (*synic_eoi)(struct cpu *c, u8 vector);
 };
 
 /* -- Per VM ---------------------------------------------------------------------- */
@@ -109,13 +114,19 @@ void lapic_set_cr8(struct lapic *l, u64 cr8);
 void lapic_set_base(struct lapic *l, u64 v);
 bool lapic_read_x2apic(struct lapic *l, u32 msr, u64 *v);
 bool lapic_write_x2apic(struct lapic *l, u32 msr, u64 v);
+/* Hyper-V's way to the same registers, by their x2APIC MSRs, in xAPIC mode too. */
+bool lapic_read_any_mode(struct lapic *l, u32 msr, u64 *v);
+bool lapic_write_any_mode(struct lapic *l, u32 msr, u64 v);
 u64 lapic_get_tsc_deadline(struct lapic *l);
 void lapic_set_tsc_deadline(struct lapic *l, u64 v);
 /* The guest's TSC was moved: TSC-deadline timers are computed again. */
 void lapic_tsc_changed(struct lapic *l);
 
+/* Hyper-V: @vector is a SINT's, and needs no EOI if @auto_eoi. */
+void lapic_set_synic(struct lapic *l, u8 vector, bool sint, bool auto_eoi);
+
 /* Interrupt @vector fixed, edge (KVM_HC_SEND_IPI, posted by PV features). */
-void lapic_post(struct lapic *l, u8 vector);
+int lapic_post(struct lapic *l, u8 vector);	/* 0: the LAPIC is off */
 /* KVM_HC_SEND_IPI: number of vCPUs reached, or -KVM_EINVAL. */
 int lapic_send_pv_ipi(struct vm *vm, u64 low, u64 high, u32 min, u32 icr, bool mode64);
 

@@ -148,9 +148,9 @@ int lapic_local_deliver(struct lapic *l, u32 lvt)
 	return lapic_accept(l, v & APIC_MODE, v & APIC_VECTOR, true, v & APIC_LEVEL);
 }
 
-void lapic_post(struct lapic *l, u8 vector)
+int lapic_post(struct lapic *l, u8 vector)
 {
-	lapic_accept(l, APIC_MODE_FIXED, vector, true, false);
+	return lapic_accept(l, APIC_MODE_FIXED, vector, true, false);
 }
 
 /* -- Priorities, INTA and EOI ------------------------------------------------------ */
@@ -180,12 +180,33 @@ bool lapic_has_interrupt(struct lapic *l)
 	       lapic_pending_vector(l) >= 0;
 }
 
+static bool in_set(const u64 set[4], u8 vector)
+{
+	return set[vector / 64] & BIT_ULL(vector % 64);
+}
+
+static void put_in_set(u64 set[4], u8 vector, bool in)
+{
+	set[vector / 64] &= ~BIT_ULL(vector % 64);
+	set[vector / 64] |= (u64)in << vector % 64;
+}
+
+void lapic_set_synic(struct lapic *l, u8 vector, bool sint, bool auto_eoi)
+{
+	put_in_set(l->synic_vectors, vector, sint);
+	put_in_set(l->auto_eoi, vector, auto_eoi);
+}
+
 int lapic_take(struct lapic *l)
 {
 	int v = lapic_pending_vector(l);
 
 	if (v < 0)
 		return -1;
+	if (unlikely(in_set(l->auto_eoi, v))) {
+		lapic_clear_irr(l, v);
+		return v;
+	}
 	*lapic_bitmap_word(l, LAPIC_ISR, v) |= BIT(v % 32);
 	l->isr_top = v;
 	lapic_clear_irr(l, v);
@@ -207,6 +228,8 @@ void lapic_eoi(struct lapic *l)
 	*lapic_bitmap_word(l, LAPIC_ISR, v) &= ~BIT(v % 32);
 	l->isr_top = lapic_highest(l, LAPIC_ISR);
 
+	if (unlikely(in_set(l->synic_vectors, v)))
+		irqchip_ops->synic_eoi(l->cpu, v);
 	if (l->ic->mode == IRQCHIP_SPLIT) {
 		u64 word = READ_ONCE(l->ic->bus->eoi_vectors[v / 64]);
 
@@ -216,6 +239,8 @@ void lapic_eoi(struct lapic *l)
 		ioapic_eoi(l->ic->ioapic, v, lapic_bit(l, LAPIC_TMR, v));
 	}
 	lapic_look_again(l);
+	if (unlikely(l->cpu->vapic_gpa))
+		irqchip_ops->tpr_changed(l->cpu);	/* the word shows ISR, too */
 }
 
 void lapic_set_tpr(struct lapic *l, u32 tpr)

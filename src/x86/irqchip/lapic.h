@@ -93,6 +93,9 @@ struct lapic {
 	u32 user_extint;	/* split mode: KVM_INTERRUPT is pending */
 	u8 user_vector;
 
+	/* Hyper-V's SynIC: vectors of its SINTs, and those it ends itself. */
+	u64 synic_vectors[4], auto_eoi[4];
+
 	pthread_mutex_t lock;
 	struct lapic_timer timer;
 

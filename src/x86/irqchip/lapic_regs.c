@@ -68,7 +68,13 @@ bool lapic_reg_read(struct lapic *l, u32 reg, u32 *v)
 		break;
 	case LAPIC_APR:
 		break;
+	case LAPIC_TPR:
+		irqchip_ops->tpr_access(l->cpu, false);
+		irqchip_ops->tpr_refresh(l->cpu);
+		*v = lapic_reg(l, LAPIC_TPR);
+		break;
 	case LAPIC_PPR:
+		irqchip_ops->tpr_refresh(l->cpu);
 		*v = lapic_ppr(l);
 		break;
 	case LAPIC_TMCCT:
@@ -160,6 +166,7 @@ static bool lapic_write_xapic(struct lapic *l, u32 reg, u32 v)
 
 static bool lapic_write_tpr(struct lapic *l, u32 v)
 {
+	irqchip_ops->tpr_access(l->cpu, true);
 	lapic_set_tpr(l, v & 0xff);
 	irqchip_ops->tpr_changed(l->cpu);
 	return true;
@@ -208,13 +215,12 @@ bool lapic_reg_write(struct lapic *l, u32 reg, u32 v)
 
 /* -- x2APIC MSRs (SDM vol. 3A 11.12.1) --------------------------------------------- */
 
-bool lapic_read_x2apic(struct lapic *l, u32 msr, u64 *v)
+bool lapic_read_any_mode(struct lapic *l, u32 msr, u64 *v)
 {
 	u32 reg = (msr - 0x800) << 4, lo;
 
 	*v = 0;
-	if (!l || !lapic_hw_enabled(l) || !lapic_x2apic(l) || msr < 0x800 || msr > 0x8ff ||
-	    !lapic_reg_read(l, reg, &lo))
+	if (!lapic_reg_read(l, reg, &lo))
 		return false;
 	*v = lo;
 	if (reg == LAPIC_ICR)
@@ -222,17 +228,31 @@ bool lapic_read_x2apic(struct lapic *l, u32 msr, u64 *v)
 	return true;
 }
 
-bool lapic_write_x2apic(struct lapic *l, u32 msr, u64 v)
+bool lapic_write_any_mode(struct lapic *l, u32 msr, u64 v)
 {
 	u32 reg = (msr - 0x800) << 4;
 
-	if (!l || !lapic_hw_enabled(l) || !lapic_x2apic(l) || msr < 0x800 || msr > 0x8ff)
-		return false;
 	if (reg == LAPIC_ICR)
 		lapic_reg_set(l, LAPIC_ICR2, v >> 32);
 	else if (v >> 32)
 		return false;
 	return lapic_reg_write(l, reg, v);
+}
+
+static bool lapic_has_x2apic_msr(const struct lapic *l, u32 msr)
+{
+	return l && lapic_hw_enabled(l) && lapic_x2apic(l) && msr >= 0x800 && msr <= 0x8ff;
+}
+
+bool lapic_read_x2apic(struct lapic *l, u32 msr, u64 *v)
+{
+	*v = 0;
+	return lapic_has_x2apic_msr(l, msr) && lapic_read_any_mode(l, msr, v);
+}
+
+bool lapic_write_x2apic(struct lapic *l, u32 msr, u64 v)
+{
+	return lapic_has_x2apic_msr(l, msr) && lapic_write_any_mode(l, msr, v);
 }
 
 /* -- The APIC page ------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY)))
 		return STEP_NEXT;
 	if (a == ACCESS_WRITE)
-		memslot_mark_dirty(s, w.gpa >> PAGE_SHIFT);
+		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 	p->host = (u8 *)memslot_hva(s, w.gpa);
 	tlb_fill(c, class, lin, a, &w, s);
 	return STEP_NEXT;

@@ -42,7 +42,7 @@ void *gpa_to_host(struct cpu *c, gpa_t gpa, bool write)
 		if (unlikely(s->flags & KVM_MEM_READONLY))
 			return NULL;
 		if (unlikely(s->dirty_bitmap))
-			memslot_mark_dirty(s, gpa >> PAGE_SHIFT);
+			mmu_mark_dirty(c, s, gpa >> PAGE_SHIFT);
 	}
 	return (void *)memslot_hva(s, gpa);
 }

@@ -44,6 +44,17 @@ static inline bool slot_holds(const struct memslot *s, gfn_t gfn)
 	return gfn - s->base_gfn < s->npages;
 }
 
+/*
+ * memslot_mark_dirty() of this vCPU.  A ring that is full now has little room
+ * for more: the block ends after this instruction.
+ */
+static inline void mmu_mark_dirty(struct cpu *c, const struct memslot *s, gfn_t gfn)
+{
+	memslot_mark_dirty(c->vcpu->vm, c->vcpu, s, gfn);
+	if (unlikely(READ_ONCE(c->requests) & REQ_DIRTY_RING))
+		c->stop_block = true;
+}
+
 /* The slot that holds @gfn, or NULL; remembers the last one. */
 const struct memslot *gpa_slot(struct cpu *c, gfn_t gfn);
 

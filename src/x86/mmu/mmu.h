@@ -37,7 +37,7 @@ struct walk {
 enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 		   bool set_ad, struct walk *w);
 
-/* KVM_TRANSLATE and the debugger: no side effects.  False if unmapped. */
+/* For diagnostics: no side effects, no look at rights.  False if unmapped. */
 bool mmu_translate(struct cpu *c, u64 lin, gpa_t *gpa);
 
 /* PAE: loads the four PDPTEs from CR3.  STEP_FAULT (#GP) if reserved bits set. */

@@ -259,7 +259,7 @@ enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 	return STEP_NEXT;
 }
 
-/* Called by ioctls too, so a fault on the tables ends here. */
+/* The memory behind the tables may have gone: that ends here. */
 bool mmu_translate(struct cpu *c, u64 lin, gpa_t *gpa)
 {
 	struct trail t;

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The .def lists as lines of tab-separated fields, the table's name first.
+ * scripts/docs makes the documents of docs/generated from them.
+ */
+#include <linux/kvm.h>
+#include <stdio.h>
+
+static void ioctls(void)
+{
+#define IOCTL(scope, cmd, arg, fn) \
+	printf("ioctls\t%s\t%08x\t%s\t%s\t%s\n", #scope, (unsigned)(cmd), #cmd, #arg, #fn);
+#include "api/ioctls.def"
+#define IOCTL(scope, cmd, arg, fn) \
+	printf("ioctls\t%s\t%08x\t%s\t%s\t%s\n", #scope, (unsigned)(cmd), #cmd, #arg, #fn);
+#include "arch_ioctls.def"
+}
+
+static void caps(void)
+{
+#define CAP(name, value) printf("caps\t%d\t%s\t%s\n", name, #name, #value);
+#include "api/caps.def"
+#define CAP(name, value) printf("arch_caps\t%d\t%s\t%s\n", KVM_CAP_##name, "KVM_CAP_" #name, #value);
+#include "x86/api/arch_caps.def"
+}
+
+static void exits(void)
+{
+#define EXIT(name, when) printf("exits\t%d\t%s\tyes\t%s\n", KVM_EXIT_##name, "KVM_EXIT_" #name, when);
+#define EXIT_NEVER(name, why) printf("exits\t%d\t%s\tno\t%s\n", KVM_EXIT_##name, "KVM_EXIT_" #name, why);
+#include "api/exits.def"
+}
+
+static void msrs(void)
+{
+#define MSR(name, index, count, lists, vendor, field, reset, mask, rd, wr) \
+	printf("msrs\t%08x\t%s\t%d\t%s\t%s\t%s\n", index, #name, count, #lists, #vendor, #reset);
+#include "x86/api/msr.def"
+}
+
+static void cpuid(void)
+{
+#define CPUID(leaf, subleaf, reg, bit, name, how) \
+	printf("cpuid\t%08x\t%d\t%s\t%d\t%s\t%s\n", leaf, subleaf, #reg, bit, #name, #how);
+#include "x86/api/cpuid.def"
+}
+
+int main(void)
+{
+	ioctls();
+	caps();
+	exits();
+	msrs();
+	cpuid();
+	return 0;
+}
