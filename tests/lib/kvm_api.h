@@ -94,12 +94,15 @@ static inline int kvm_ioctl_val(int fd, unsigned long request, unsigned long arg
 	return kvm_ioctl(fd, request, (void *)arg);
 }
 
-static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
+static inline void *kvm_mmap_prot(size_t length, int prot, int flags, int fd, off_t offset)
 {
-	const int prot = PROT_READ | PROT_WRITE;
-
 	return by_libc() ? mmap(NULL, length, prot, flags, fd, offset) :
 			     anykvm_mmap(NULL, length, prot, flags, fd, offset);
+}
+
+static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
+{
+	return kvm_mmap_prot(length, PROT_READ | PROT_WRITE, flags, fd, offset);
 }
 
 /* The kernel may have been built without what @cap stands for; the engine has it. */

@@ -185,6 +185,7 @@ static void rep_ins_is_a_batch(void **state)
 	assert_int_equal(m->cpu.rip, RIP + 2);
 }
 
+/* As many elements as the page has bytes, if the next page can take them. */
 static void ins_batch_ends_with_the_page(void **state)
 {
 	struct insn in = insn(4, 2);
@@ -193,11 +194,17 @@ static void ins_batch_ends_with_the_page(void **state)
 	m->cpu.gpr[RCX] = 100;
 	m->cpu.gpr[RDI] = 0x5fee;
 	assert_int_equal(run(op_ins, &in), STEP_EXIT);
-	assert_io_exit(KVM_EXIT_IO_IN, 4, 0, 4);
-	/* The element that crosses comes alone. */
+	assert_io_exit(KVM_EXIT_IO_IN, 4, 0, 18);
 	assert_int_equal(pio_complete(&m->cpu), STEP_AGAIN);
+	assert_int_equal(m->cpu.gpr[RDI], 0x5fee + 72);
+
+	window_map(0, 0x5000 | RW);
+	m->cpu.gpr[RDI] = WINDOW(0) + 0xfee;
 	assert_int_equal(run(op_ins, &in), STEP_EXIT);
-	assert_io_exit(KVM_EXIT_IO_IN, 4, 0, 1);
+	assert_io_exit(KVM_EXIT_IO_IN, 4, 0, 4);
+	assert_int_equal(pio_complete(&m->cpu), STEP_AGAIN);
+	/* Before the device is asked for what cannot be stored. */
+	assert_page_fault(run(op_ins, &in), WINDOW(1), PF_W);
 }
 
 /* KVM: rCX is read again, so that user edits count. */

@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "code.h"
 
-/* RCX doorbells: port 0x500 (2 bytes) and MMIO at RBX (4 bytes), then HLT. */
-BEGIN ev_bells
-	mov	$0x500, %edx
-1:	mov	%ecx, %eax
-	out	%ax, %dx
-	mov	%ecx, (%rbx)
-	dec	%rcx
-	jnz	1b
-	hlt
-END ev_bells
-
 /* Counts interrupts at 0x40000, with EOI. */
 BEGIN ev_handler
 	push	%rax

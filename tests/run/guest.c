@@ -230,6 +230,36 @@ void guest_set_mp_state(struct guest *g, u32 i, u32 state)
 	assert_ok(kvm_ioctl(g->vcpu[i], KVM_SET_MP_STATE, &s));
 }
 
+/* -- Exits -------------------------------------------------------------------------- */
+
+void assert_io(struct guest *g, u8 direction, u8 size, u16 port, u32 count)
+{
+	assert_int_equal(guest_run(g, 0), KVM_EXIT_IO);
+	assert_int_equal(g->run[0]->io.direction, direction);
+	assert_int_equal(g->run[0]->io.size, size);
+	assert_int_equal(g->run[0]->io.port, port);
+	assert_int_equal(g->run[0]->io.count, count);
+	assert_int_equal(g->run[0]->io.data_offset, PG);
+}
+
+void assert_mmio_read(struct guest *g, u64 addr, u32 len, const void *answer)
+{
+	assert_int_equal(guest_run(g, 0), KVM_EXIT_MMIO);
+	assert_false(g->run[0]->mmio.is_write);
+	assert_int_equal(g->run[0]->mmio.phys_addr, addr);
+	assert_int_equal(g->run[0]->mmio.len, len);
+	memcpy(g->run[0]->mmio.data, answer, len);
+}
+
+void assert_mmio_write(struct guest *g, u64 addr, u32 len, const void *data)
+{
+	assert_int_equal(guest_run(g, 0), KVM_EXIT_MMIO);
+	assert_true(g->run[0]->mmio.is_write);
+	assert_int_equal(g->run[0]->mmio.phys_addr, addr);
+	assert_int_equal(g->run[0]->mmio.len, len);
+	assert_memory_equal(g->run[0]->mmio.data, data, len);
+}
+
 /* -- Threads ------------------------------------------------------------------------- */
 
 static void on_kick(int sig)

@@ -65,6 +65,11 @@ u64 guest_rax(struct guest *g, u32 i);
 u32 guest_mp_state(struct guest *g, u32 i);
 void guest_set_mp_state(struct guest *g, u32 i, u32 state);
 
+/* The next run ends with this exit. */
+void assert_io(struct guest *g, u8 direction, u8 size, u16 port, u32 count);
+void assert_mmio_read(struct guest *g, u64 addr, u32 len, const void *answer);
+void assert_mmio_write(struct guest *g, u64 addr, u32 len, const void *data);
+
 static inline u8 *guest_pio(struct guest *g, u32 i)
 {
 	return (u8 *)g->run[i] + g->run[i]->io.data_offset;

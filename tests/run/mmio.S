@@ -21,30 +21,6 @@ BEGIN mmio_writes
 	hlt
 END mmio_writes
 
-BEGIN mmio_load
-	movq	(%rbx), %rax
-	hlt
-END mmio_load
-
-BEGIN mmio_store
-	mov	$0x1122334455667788, %rax
-	movq	%rax, (%rbx)
-	hlt
-END mmio_store
-
-BEGIN mmio_sse
-	movdqu	(%rbx), %xmm1
-	movdqu	%xmm1, 32(%rbx)
-	hlt
-END mmio_sse
-
-BEGIN mmio_rmw
-	lock addl $5, (%rbx)
-	mov	$7, %eax
-	xchg	%eax, (%rbx)
-	hlt
-END mmio_rmw
-
 BEGIN mmio_push
 	mov	%rbx, %rsp
 	mov	$0xabcdef, %eax
@@ -60,7 +36,3 @@ BEGIN mmio_movs
 	rep movsl
 	hlt
 END mmio_movs
-
-BEGIN mmio_jump
-	jmp	*%rbx
-END mmio_jump

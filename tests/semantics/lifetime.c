@@ -31,6 +31,14 @@ static int run_at_once(int vcpu, struct kvm_run *run)
 	return kvm_ioctl_val(vcpu, KVM_RUN, 0);
 }
 
+/* There may be no kind of device that needs nothing else. */
+static int new_device(int vm)
+{
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+
+	return kvm_ioctl(vm, KVM_CREATE_DEVICE, &device) ? -1 : (int)device.fd;
+}
+
 /* -- 1 ------------------------------------------------------------------------- */
 
 static void vcpu_alone_runs(void)
@@ -108,6 +116,20 @@ static void child_keeps_it(void)
 	assert_soon(vms_are(0));
 }
 
+static void device_keeps_it(void)
+{
+	int vm = new_vm(), device = new_device(vm);
+
+	close(vm);
+	if (device < 0)
+		return;
+	settle();
+	assert_true(vms_are(1));
+	assert_errno(ENOTTY, kvm_ioctl_val(device, 0, 0));
+	close(device);
+	assert_soon(vms_are(0));
+}
+
 static void stats_keep_it(void)
 {
 	int vm = new_vm(), stats = stats_fd(vm, vm);
@@ -130,6 +152,7 @@ static void a_vm_lives_until_its_last_descriptor_is_closed(void **state)
 	copy_is_as_good(by_socket);
 	child_keeps_it();
 	stats_keep_it();
+	device_keeps_it();
 }
 
 /* -- 2 ------------------------------------------------------------------------- */
@@ -159,6 +182,7 @@ static void irqfd_goes_with_the_vm_descriptor(void)
 	assert_ok(kvm_ioctl(vm, KVM_IRQFD, &irqfd));
 	assert_true(has_reader(irqfd.fd));
 	close(vm);
+	/* With us a moment later (quirk api-late-end). */
 	assert_soon(!has_reader(irqfd.fd));
 	close(vcpu);
 	close(irqfd.fd);
@@ -231,7 +255,7 @@ static void a_vcpu_mapping_keeps_vcpu_and_vm(void **state)
 /* -- 8 ------------------------------------------------------------------------- */
 
 static struct {
-	int sys, vm, vcpu;
+	int sys, vm, vcpu, device;
 	struct kvm_run *run;
 } parent;
 
@@ -241,11 +265,13 @@ static void parent_create(void)
 	parent.vm = new_vm();
 	parent.vcpu = new_vcpu(parent.vm, 0);
 	parent.run = map_run(parent.vcpu);
+	parent.device = new_device(parent.vm);
 }
 
 static void parent_destroy(void)
 {
 	munmap(parent.run, 3 * PG);
+	close(parent.device);
 	close(parent.vcpu);
 	close(parent.vm);
 	close(parent.sys);
@@ -265,6 +291,10 @@ static void child_of_another_memory(void)
 	CHECK_EIO(kvm_ioctl(parent.vm, KVM_IRQ_LINE, NO_POINTER));
 	CHECK_EIO(kvm_ioctl_val(parent.vm, KVM_CREATE_VCPU, 1));
 	CHECK_EIO(kvm_ioctl_val(dup(parent.vm), KVM_CHECK_EXTENSION, 0));
+	if (parent.device >= 0) {
+		CHECK_EIO(kvm_ioctl_val(parent.device, 0, 0));
+		CHECK_EIO(kvm_ioctl(parent.device, KVM_HAS_DEVICE_ATTR, NO_POINTER));
+	}
 
 	CHECK(kvm_ioctl_val(parent.sys, KVM_GET_API_VERSION, 0) == 12);
 	own = kvm_ioctl_val(parent.sys, KVM_CREATE_VM, 0);

@@ -193,12 +193,13 @@ long vcpu_x86_set_mce(struct kfile *f, void *arg)
 	if (is_ucna(mce)) {
 		bank_record(bank, mce, mce->status);
 		c->msrs->mcg_status = 0;
-	} else if (mce->status & MCI_STATUS_UC)
+	} else if (mce->status & MCI_STATUS_UC) {
 		uncorrected(c, mce, bank);
-	else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC))
+	} else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC)) {
 		bank_record(bank, mce, mce->status |
 			    (bank[MCI_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0));
-	else
+	} else {
 		bank[MCI_STATUS] |= MCI_STATUS_OVER;
+	}
 	return 0;
 }

@@ -149,9 +149,9 @@ static bool out_in_kernel(struct cpu *c, u16 port, u8 size, u32 val)
 }
 
 /* KVM: some VMMs expect RIP to have moved on at an exit for this port. */
-static bool advances_before_exit(const struct cpu *c, u16 port, u8 size)
+static bool advances_before_exit(const struct cpu *c, u16 port)
 {
-	return port == PORT_7E && size == 1 &&
+	return port == PORT_7E &&
 	       !(c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP);
 }
 
@@ -167,7 +167,7 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val)
 	if (out_in_kernel(c, port, size, v))
 		return STEP_NEXT;
 	memcpy(c->vcpu->pio_data, &v, size);
-	if (!advances_before_exit(c, port, size))
+	if (!advances_before_exit(c, port))
 		return pio_exit_waiting(c, port, size, 1, false);
 	pio_exit(c, port, size, 1, false);
 	return STEP_EXIT_DONE;
@@ -287,16 +287,28 @@ static enum step string_io_next(struct cpu *c, const struct insn *in)
 	return string_count(c, in->asz) ? STEP_AGAIN : STEP_NEXT;
 }
 
-/* KVM: as many elements as fit the batch and the page of the destination. */
-static u32 ins_batch(struct cpu *c, const struct insn *in, u8 size)
+static u32 bytes_to_page_end(u64 addr, bool down)
 {
+	return down ? addr & ~PAGE_MASK : PAGE_SIZE - (addr & ~PAGE_MASK);
+}
+
+/*
+ * KVM: as many elements as fit the batch, but not more than the page has bytes.
+ * What a page fault keeps from being stored the device would not give again.
+ */
+static u32 ins_batch(struct cpu *c, const struct insn *in, u8 size, u64 lin)
+{
+	const bool down = c->rflags & X86_EFLAGS_DF;
+	u32 bytes = bytes_to_page_end(c->gpr[RDI], down);
+	u32 room = bytes_to_page_end(lin, down);
 	u64 count = string_count(c, in->asz);
-	u32 offset = c->gpr[RDI] & ~PAGE_MASK;
-	u32 room = c->rflags & X86_EFLAGS_DF ? offset : PAGE_SIZE - offset;
+	gpa_t gpa;
 
 	if (!string_repeats(in))
 		return 1;
-	count = MIN(count, MIN(room, (u32)PIO_DATA_MAX) / size);
+	count = MIN(count, MIN(bytes, (u32)PIO_DATA_MAX / size));
+	if (count * size > room && !mmu_translate(c, down ? lin - room - 1 : lin + room, &gpa))
+		count = room / size;
 	return count ? (u32)count : 1;
 }
 
@@ -314,7 +326,7 @@ enum step op_ins(struct cpu *c, const struct insn *in)
 	TRY(cpu_seg_linear(c, ES, reg_get(c, GPR_OFF(RDI), in->asz), size, true, &lin));
 	TRY(mem_probe(c, lin, size, true));
 	if (!in_in_kernel(c, port, size, &v)) {
-		pio_exit_waiting(c, port, size, ins_batch(c, in, size), true);
+		pio_exit_waiting(c, port, size, ins_batch(c, in, size, lin), true);
 		c->pio.string = true;
 		c->pio.asz = in->asz;
 		c->pio.rep = string_repeats(in);

@@ -48,11 +48,16 @@ static struct mmio_fragment *log_next(struct cpu *c, gpa_t gpa, u32 len, bool is
 	return f;
 }
 
-/* Done here, without userspace. */
+/*
+ * Done here, without userspace.  The block ends with this instruction, so that
+ * the log does: the next one must find its own fragments in it, should it be
+ * executed twice.
+ */
 static void log_done(struct cpu *c)
 {
 	stat_inc(c->vcpu, exits);
 	c->mmio.cursor = ++c->mmio.count;
+	c->stop_block = true;
 }
 
 static enum step mmio_exit(struct cpu *c, const struct mmio_fragment *f)
