@@ -240,27 +240,46 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu,
-				  int fd, int memfd, ino_t ino, u32 refs)
+static struct kfile *create_locked(enum scope scope, struct vm *vm,
+				   struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
 {
-	struct kfile *f;
+	struct kfile *f = alloc_locked();
+
+	if (!f)
+		return NULL;
+	f->scope = scope;
+	f->vm = vm;
+	f->vcpu = vcpu;
+	f->private = NULL;
+	f->memfd = -1;
+	f->ino = ino;
+	f->watch = -1;
+	f->next_ino = by_ino[ino % NR_BUCKETS];
+	fd_watch_locked(f, fd);
+	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
+	by_ino[ino % NR_BUCKETS] = f;
+	return f;
+}
+
+/*
+ * Another thread may have asked about the number before it was handed out, and
+ * adopted what it found there.  That is forgotten: it was nobody's.
+ */
+static struct kfile *create_kfile(enum scope scope, struct vm *vm,
+				  struct vcpu *vcpu, int fd, ino_t ino)
+{
+	struct kfile *f, *adopted;
 
 	pthread_mutex_lock(&fd_lock);
-	f = alloc_locked();
-	if (f) {
-		f->scope = scope;
-		f->vm = vm;
-		f->vcpu = vcpu;
-		f->private = NULL;
-		f->memfd = memfd;
-		f->ino = ino;
-		f->watch = -1;
-		f->next_ino = by_ino[ino % NR_BUCKETS];
-		fd_watch_locked(f, fd);
-		__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
-		by_ino[ino % NR_BUCKETS] = f;
-	}
+	adopted = find_inode_locked(ino);
+	if (adopted)
+		fd_forget_locked(adopted);
+	f = create_locked(scope, vm, vcpu, fd, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
+	if (adopted) {
+		kfile_put(adopted);
+		kfile_put(adopted);	/* the descriptor's */
+	}
 	return f;
 }
 
@@ -277,46 +296,50 @@ static int reopen(int memfd, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The object of all open files of that inode, with a reference. */
-static struct kfile *shared_kfile(struct vm *vm, int memfd, int fd)
+/* The object of all open files of the inode of @memfd; false if there can be none. */
+static bool share(struct vm *vm, int memfd, int fd)
 {
 	struct kfile *f;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return NULL;
+		return false;
 	pthread_mutex_lock(&fd_lock);
 	f = find_inode_locked(st.st_ino);
 	pthread_mutex_unlock(&fd_lock);
+	if (f && f->vm == vm) {
+		table_set(fd, f);
+		kfile_put(f);
+		return true;
+	}
 	if (f)
-		return f;
-	f = create_kfile(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2);
-	if (f)
-		vm_get(vm);
-	return f;
+		kfile_put(f);
+	f = create_kfile(SCOPE_STATS, vm, NULL, fd, st.st_ino);
+	if (!f)
+		return false;
+	vm_get(vm);
+	pthread_mutex_lock(&fd_lock);
+	f->memfd = memfd;
+	pthread_mutex_unlock(&fd_lock);
+	table_set(fd, f);
+	return true;
 }
 
 int kfile_reopen(struct vm *vm, int memfd)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	int fd = reopen(memfd, O_RDONLY), err;
-	struct kfile *f;
+	int fd = reopen(memfd, O_RDONLY), err = 0;
 
 	if (fd < 0)
 		return fd;
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		err = errno;
-		close(fd);
-		return -err;
-	}
-	f = shared_kfile(vm, memfd, fd);
-	if (!f) {
-		close(fd);
-		return -ENFILE;
-	}
-	table_set(fd, f);
-	kfile_put(f);
-	return fd;
+	else if (!share(vm, memfd, fd))
+		err = ENFILE;
+	if (!err)
+		return fd;
+	close(fd);
+	return -err;
 }
 
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
@@ -338,7 +361,7 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	if (scope != SCOPE_STATS)
 		lseek(fd, 0, SEEK_END);
 	if (fstat(fd, &st) == 0)
-		f = create_kfile(scope, vm, vcpu, fd, -1, st.st_ino, 1);
+		f = create_kfile(scope, vm, vcpu, fd, st.st_ino);
 	if (!f) {
 		close(fd);
 		return -ENFILE;
@@ -352,9 +375,15 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	return fd;
 }
 
-static struct kfile *create_foreign(enum scope scope, int fd, const struct stat *st)
+/* With a reference for the caller; two threads may come at the same time. */
+static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino)
 {
-	return create_kfile(scope, &foreign_vm, NULL, fd, -1, st->st_ino, 2);
+	struct kfile *f;
+
+	pthread_mutex_lock(&fd_lock);
+	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, ino, 2);
+	pthread_mutex_unlock(&fd_lock);
+	return f;
 }
 
 /*
@@ -373,13 +402,13 @@ static struct kfile *adopt(int fd, const struct stat *st)
 	    strncmp(name, prefix, sizeof(prefix) - 1))
 		return NULL;
 	if (!*rest || *rest == ' ')
-		return create_kfile(SCOPE_SYSTEM, NULL, NULL, fd, -1, st->st_ino, 2);
+		return adopt_as(SCOPE_SYSTEM, NULL, fd, st->st_ino);
 	if (!strncmp(rest, "-vm ", 4))
-		return create_foreign(SCOPE_VM, fd, st);
+		return adopt_as(SCOPE_VM, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vcpu:", 6))
-		return create_foreign(SCOPE_VCPU, fd, st);
+		return adopt_as(SCOPE_VCPU, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vm-stats ", 10) || !strncmp(rest, "-vcpu-stats:", 12))
-		return create_foreign(SCOPE_STATS, fd, st);
+		return adopt_as(SCOPE_STATS, &foreign_vm, fd, st->st_ino);
 	return NULL;
 }
 

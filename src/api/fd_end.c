@@ -51,12 +51,12 @@ void fd_unwatch_locked(struct kfile *f)
 	f->watch = -1;
 }
 
-/* An open file description made by kfile_reopen() is left somewhere. */
+/* An open file made by kfile_reopen() is left somewhere, as far as we know. */
 static bool has_readers(const struct kfile *f)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	return fcntl(f->memfd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(f->memfd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
 static bool has_ended(const struct kfile *f, u32 events)
@@ -73,15 +73,6 @@ static bool has_ended(const struct kfile *f, u32 events)
 	}
 }
 
-static struct kfile *find_watch_locked(int wd)
-{
-	for (struct kfile *f = by_watch[(u32)wd % NR_BUCKETS]; f; f = f->next_watch) {
-		if (f->watch == wd)
-			return f;
-	}
-	return NULL;
-}
-
 /*
  * Of statistics there may be another descriptor in a moment, which is then
  * another object: this one must not be found.
@@ -94,23 +85,36 @@ static void end_locked(struct kfile *f)
 		fd_unwatch_locked(f);
 }
 
+static struct kfile *take_ended(const struct inotify_event *ev, bool *some_left)
+{
+	struct kfile *f;
+
+	*some_left = false;
+	pthread_mutex_lock(&fd_lock);
+	for (f = by_watch[(u32)ev->wd % NR_BUCKETS]; f; f = f->next_watch) {
+		if (f->watch != ev->wd)
+			continue;
+		if (has_ended(f, ev->mask))
+			break;
+		*some_left = true;
+	}
+	if (f)
+		end_locked(f);
+	pthread_mutex_unlock(&fd_lock);
+	return f;
+}
+
 static void on_event(const struct inotify_event *ev)
 {
 	struct kfile *f;
-	bool ended;
+	bool some_left;
 
-	pthread_mutex_lock(&fd_lock);
-	f = find_watch_locked(ev->wd);
-	ended = f && has_ended(f, ev->mask);
-	if (ended)
-		end_locked(f);
-	if (f && !ended && (ev->mask & IN_CLOSE_NOWRITE)) {
+	while ((f = take_ended(ev, &some_left)))
+		kfile_put(f);
+	if (some_left && (ev->mask & IN_CLOSE_NOWRITE)) {
 		recheck_ns = RECHECK_FIRST_NS;
 		worker_timer_arm(&recheck, worker_now_ns() + recheck_ns);
 	}
-	pthread_mutex_unlock(&fd_lock);
-	if (ended)
-		kfile_put(f);
 }
 
 /* One that has no readers left, already ended, or NULL. */
