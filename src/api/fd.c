@@ -240,8 +240,8 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-static struct kfile *create_locked(enum scope scope, struct vm *vm,
-				   struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
+static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+				   int fd, int memfd, ino_t ino, u32 refs)
 {
 	struct kfile *f = alloc_locked();
 
@@ -251,7 +251,7 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm,
 	f->vm = vm;
 	f->vcpu = vcpu;
 	f->private = NULL;
-	f->memfd = -1;
+	f->memfd = memfd;
 	f->ino = ino;
 	f->watch = -1;
 	f->next_ino = by_ino[ino % NR_BUCKETS];
@@ -265,8 +265,16 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm,
  * Another thread may have asked about the number before it was handed out, and
  * adopted what it found there.  That is forgotten: it was nobody's.
  */
-static struct kfile *create_kfile(enum scope scope, struct vm *vm,
-				  struct vcpu *vcpu, int fd, ino_t ino)
+static void drop_adopted(struct kfile *adopted)
+{
+	if (!adopted)
+		return;
+	kfile_put(adopted);
+	kfile_put(adopted);	/* the descriptor's */
+}
+
+static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+				  int fd, ino_t ino)
 {
 	struct kfile *f, *adopted;
 
@@ -274,12 +282,9 @@ static struct kfile *create_kfile(enum scope scope, struct vm *vm,
 	adopted = find_inode_locked(ino);
 	if (adopted)
 		fd_forget_locked(adopted);
-	f = create_locked(scope, vm, vcpu, fd, ino, 1);
+	f = create_locked(scope, vm, vcpu, fd, -1, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
-	if (adopted) {
-		kfile_put(adopted);
-		kfile_put(adopted);	/* the descriptor's */
-	}
+	drop_adopted(adopted);
 	return f;
 }
 
@@ -296,50 +301,52 @@ static int reopen(int memfd, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The object of all open files of the inode of @memfd; false if there can be none. */
-static bool share(struct vm *vm, int memfd, int fd)
+/* The object of all open files of that inode, with a reference. */
+static struct kfile *shared_kfile(struct vm *vm, int memfd, int fd)
 {
-	struct kfile *f;
+	struct kfile *f, *adopted = NULL;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return false;
+		return NULL;
 	pthread_mutex_lock(&fd_lock);
 	f = find_inode_locked(st.st_ino);
-	pthread_mutex_unlock(&fd_lock);
-	if (f && f->vm == vm) {
-		table_set(fd, f);
-		kfile_put(f);
-		return true;
+	if (f && f->vm != vm) {
+		adopted = f;
+		fd_forget_locked(adopted);
+		f = NULL;
 	}
-	if (f)
-		kfile_put(f);
-	f = create_kfile(SCOPE_STATS, vm, NULL, fd, st.st_ino);
-	if (!f)
-		return false;
-	vm_get(vm);
-	pthread_mutex_lock(&fd_lock);
-	f->memfd = memfd;
+	if (!f) {
+		f = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2);
+		if (f)
+			vm_get(vm);
+	}
 	pthread_mutex_unlock(&fd_lock);
-	table_set(fd, f);
-	return true;
+	drop_adopted(adopted);
+	return f;
 }
 
 int kfile_reopen(struct vm *vm, int memfd)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	int fd = reopen(memfd, O_RDONLY), err = 0;
+	int fd = reopen(memfd, O_RDONLY), err;
+	struct kfile *f;
 
 	if (fd < 0)
 		return fd;
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
 		err = errno;
-	else if (!share(vm, memfd, fd))
-		err = ENFILE;
-	if (!err)
-		return fd;
-	close(fd);
-	return -err;
+		close(fd);
+		return -err;
+	}
+	f = shared_kfile(vm, memfd, fd);
+	if (!f) {
+		close(fd);
+		return -ENFILE;
+	}
+	table_set(fd, f);
+	kfile_put(f);
+	return fd;
 }
 
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
@@ -381,7 +388,7 @@ static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino
 	struct kfile *f;
 
 	pthread_mutex_lock(&fd_lock);
-	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, ino, 2);
+	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, -1, ino, 2);
 	pthread_mutex_unlock(&fd_lock);
 	return f;
 }

@@ -163,6 +163,9 @@ static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
  */
 void vcpu_block(struct vcpu *vcpu);
 
+/* The same for @ns at most, and without leaving the guest. */
+void vcpu_doze(struct vcpu *vcpu, u64 ns);
+
 /*
  * Leaving and entering the section in which guest memory may be touched.
  * vcpu_enter_guest() returns true if everything derived from memslots (TLBs)

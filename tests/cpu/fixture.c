@@ -103,6 +103,9 @@ FAKE void vapic_store(struct cpu *c)		{ }
 FAKE void pmu_reset(struct cpu *c)		{ }
 FAKE u32 pmu_nr_counters(const struct cpu *c)	{ return 0; }
 FAKE u64 pmu_read(struct cpu *c, u32 i)		{ return 0; }
+FAKE void vcpu_doze(struct vcpu *v, u64 ns)	{ }
+FAKE bool event_wakes(struct cpu *c)		{ return false; }
+FAKE bool irqchip_has_interrupt(struct cpu *c)	{ return false; }
 FAKE void lapic_reset(struct lapic *l, bool init)	{ }
 FAKE void vcpu_request(struct vcpu *v, u32 bits)	{ requests |= bits; }
 FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }

@@ -113,6 +113,7 @@ static int run_checked(struct cpu *c, bool immediate_exit)
 	r = run_in_guest(c, immediate_exit);
 	steal_time_leave(c);
 	vcpu_leave_guest(c->vcpu);
+	c->halted = false;	/* KVM: RIP is past the HLT, where it goes on */
 	return r;
 }
 

@@ -40,18 +40,32 @@ static struct kvm_steal_time *shared(struct cpu *c)
 	return gpa_to_host(c, c->pvclock->steal_time & KVM_STEAL_VALID_BITS, true);
 }
 
-/* run_delay of this thread; 0 if the host does not tell. */
-static u64 read_run_delay(void)
+static ssize_t read_file(const char *path, char *buf, size_t size)
 {
-	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	unsigned long long delay = 0;
-	char text[96];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+		return -1;
+	n = read(fd, buf, size);
 	close(fd);
+	return n;
+}
+
+/*
+ * run_delay of this thread; 0 if the host does not tell.  KVM_RUN is no
+ * cancellation point, unlike these.
+ */
+static u64 read_run_delay(void)
+{
+	unsigned long long delay = 0;
+	char text[96];
+	int cancel;
+	ssize_t n;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	n = read_file("/proc/thread-self/schedstat", text, sizeof(text) - 1);
+	pthread_setcancelstate(cancel, NULL);
 	if (n <= 0)
 		return 0;
 	text[n] = 0;
@@ -171,7 +185,7 @@ void steal_time_leave(struct cpu *c)
 
 enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
 {
-	if (!a->host && !cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
 		return MSR_REFUSED;
 	if (a->data & KVM_STEAL_RESERVED_MASK)
 		return MSR_REFUSED;

@@ -72,9 +72,15 @@ static void event_tpr_refresh(struct cpu *c)
 		vapic_load(c);
 }
 
+static void event_unhalt(struct cpu *c)
+{
+	vcpu_request(c->vcpu, REQ_UNHALT);
+}
+
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
-	c->eoi_exit = vector;
+	c->eoi_vectors[vector / 64] |= BIT_ULL(vector % 64);
+	c->eoi_due = true;
 	c->stop_block = true;		/* a second EOI must not overtake it */
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
@@ -85,6 +91,7 @@ static const struct irqchip_ops ops = {
 	.smi		= event_post_smi,
 	.init		= event_post_init,
 	.sipi		= event_post_sipi,
+	.unhalt		= event_unhalt,
 	.tpr_changed	= event_tpr_changed,
 	.tpr_refresh	= event_tpr_refresh,
 	.tpr_access	= vapic_report,
@@ -258,28 +265,40 @@ static bool take_interrupt(struct cpu *c)
 	return true;
 }
 
-/* KVM_EXIT_IRQ_WINDOW_OPEN: a PIC in userspace waits to inject. */
+/* A PIC in userspace waits to inject, and can. */
+static bool window_due(struct cpu *c)
+{
+	return unlikely(READ_ONCE(c->vcpu->run->request_interrupt_window)) &&
+	       !arch_irqchip_full(c->vcpu->vm) && run_ready_for_interrupt(c);
+}
+
 static bool window_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;
 
-	if (!READ_ONCE(run->request_interrupt_window) ||
-	    arch_irqchip_full(c->vcpu->vm) || !run_ready_for_interrupt(c))
+	if (!window_due(c))
 		return false;
 	stat_inc(c->vcpu, request_irq_exits);
 	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return true;
 }
 
+/* Several if one instruction has ended several: the highest was first. */
 static bool eoi_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;
+	int i = 3, bit;
 
-	if (c->eoi_exit < 0)
+	if (likely(!c->eoi_due))
 		return false;
+	while (i > 0 && !c->eoi_vectors[i])
+		i--;
+	bit = 63 - __builtin_clzll(c->eoi_vectors[i]);
+	c->eoi_vectors[i] &= ~BIT_ULL(bit);
+	c->eoi_due = c->eoi_vectors[0] | c->eoi_vectors[1] | c->eoi_vectors[2] |
+		     c->eoi_vectors[3];
 	run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-	run->eoi.vector = c->eoi_exit;
-	c->eoi_exit = -1;
+	run->eoi.vector = i * 64 + bit;
 	return true;
 }
 
@@ -345,11 +364,25 @@ static void block(struct cpu *c)
 		stat_inc(c->vcpu, halt_wakeup);
 }
 
+/* As real processors do, for as long as KVM_RUN is under way. */
+static bool sleep_if_halted(struct cpu *c)
+{
+	if (likely(!c->halted))
+		return false;
+	if (event_wakes(c) || window_due(c)) {
+		c->halted = false;
+		c->ev.pv_unhalted = false;
+		return false;
+	}
+	block(c);
+	return true;
+}
+
 /* Not runnable: sleeps once.  The requests that woke it are processed next. */
 static bool sleep_if_idle(struct cpu *c)
 {
 	if (likely(c->mp_state == KVM_MP_STATE_RUNNABLE))
-		return false;
+		return sleep_if_halted(c);
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;

@@ -248,6 +248,12 @@ int cpu_loop(struct cpu *c)
 enum step cpu_halt(struct cpu *c)
 {
 	stat_inc(c->vcpu, halt_exits);
+	/* The processor waits, whoever has the LAPIC; nobody is told. */
+	if (c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) {
+		c->halted = true;
+		vcpu_request(c->vcpu, REQ_EVENT);
+		return STEP_END;
+	}
 	if (!c->lapic) {
 		c->vcpu->run->exit_reason = KVM_EXIT_HLT;
 		return STEP_EXIT_DONE;
