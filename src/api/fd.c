@@ -265,6 +265,14 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu 
  * Another thread may have asked about the number before it was handed out, and
  * adopted what it found there.  That is forgotten: it was nobody's.
  */
+static void drop_adopted(struct kfile *adopted)
+{
+	if (!adopted)
+		return;
+	kfile_put(adopted);
+	kfile_put(adopted);	/* the descriptor's */
+}
+
 static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 				  int fd, ino_t ino)
 {
@@ -276,10 +284,7 @@ static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *
 		fd_forget_locked(adopted);
 	f = create_locked(scope, vm, vcpu, fd, -1, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
-	if (adopted) {
-		kfile_put(adopted);
-		kfile_put(adopted);	/* the descriptor's */
-	}
+	drop_adopted(adopted);
 	return f;
 }
 
@@ -299,19 +304,25 @@ static int reopen(int memfd, int flags)
 /* The object of all open files of that inode, with a reference. */
 static struct kfile *shared_kfile(struct vm *vm, int memfd, int fd)
 {
-	struct kfile *f;
+	struct kfile *f, *adopted = NULL;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return NULL;
 	pthread_mutex_lock(&fd_lock);
 	f = find_inode_locked(st.st_ino);
+	if (f && f->vm != vm) {
+		adopted = f;
+		fd_forget_locked(adopted);
+		f = NULL;
+	}
 	if (!f) {
 		f = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2);
 		if (f)
 			vm_get(vm);
 	}
 	pthread_mutex_unlock(&fd_lock);
+	drop_adopted(adopted);
 	return f;
 }
 

@@ -51,12 +51,12 @@ void fd_unwatch_locked(struct kfile *f)
 	f->watch = -1;
 }
 
-/* An open file description made by kfile_reopen() is left somewhere. */
+/* An open file made by kfile_reopen() is left somewhere, as far as we know. */
 static bool has_readers(const struct kfile *f)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	return fcntl(f->memfd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(f->memfd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
 static bool has_ended(const struct kfile *f, u32 events)
@@ -73,15 +73,6 @@ static bool has_ended(const struct kfile *f, u32 events)
 	}
 }
 
-static struct kfile *find_watch_locked(int wd)
-{
-	for (struct kfile *f = by_watch[(u32)wd % NR_BUCKETS]; f; f = f->next_watch) {
-		if (f->watch == wd)
-			return f;
-	}
-	return NULL;
-}
-
 /*
  * Of statistics there may be another descriptor in a moment, which is then
  * another object: this one must not be found.
@@ -94,25 +85,36 @@ static void end_locked(struct kfile *f)
 		fd_unwatch_locked(f);
 }
 
-/* Of one object; true if it has ended, and there may be another. */
-static bool end_one(const struct inotify_event *ev)
+static struct kfile *take_ended(const struct inotify_event *ev, bool *some_left)
 {
 	struct kfile *f;
-	bool ended;
 
+	*some_left = false;
 	pthread_mutex_lock(&fd_lock);
-	f = find_watch_locked(ev->wd);
-	ended = f && has_ended(f, ev->mask);
-	if (ended)
+	for (f = by_watch[(u32)ev->wd % NR_BUCKETS]; f; f = f->next_watch) {
+		if (f->watch != ev->wd)
+			continue;
+		if (has_ended(f, ev->mask))
+			break;
+		*some_left = true;
+	}
+	if (f)
 		end_locked(f);
-	if (f && !ended && (ev->mask & IN_CLOSE_NOWRITE)) {
+	pthread_mutex_unlock(&fd_lock);
+	return f;
+}
+
+static void on_event(const struct inotify_event *ev)
+{
+	struct kfile *f;
+	bool some_left;
+
+	while ((f = take_ended(ev, &some_left)))
+		kfile_put(f);
+	if (some_left && (ev->mask & IN_CLOSE_NOWRITE)) {
 		recheck_ns = RECHECK_FIRST_NS;
 		worker_timer_arm(&recheck, worker_now_ns() + recheck_ns);
 	}
-	pthread_mutex_unlock(&fd_lock);
-	if (ended)
-		kfile_put(f);
-	return ended;
 }
 
 /* One that has no readers left, already ended, or NULL. */
@@ -153,12 +155,10 @@ static void on_inotify(struct worker_watch *w, u32 events)
 		const struct inotify_event *ev = (void *)(buf + pos);
 
 		pos += sizeof(*ev) + ev->len;
-		if (ev->mask & IN_Q_OVERFLOW) {
+		if (ev->mask & IN_Q_OVERFLOW)
 			log_warn("inotify queue overflow: some VMs stay until exit");
-			continue;
-		}
-		while (end_one(ev))
-			;
+		else
+			on_event(ev);
 	}
 }
 

@@ -126,28 +126,39 @@ static void fill_head(const struct format *f, u8 *map, const char *id)
 	};
 
 	memcpy(map, &head, sizeof(head));
-	strcpy((char *)map + head.id_offset, id);
+	memcpy(map + head.id_offset, id, strlen(id));
 	memcpy(map + head.desc_offset, f->descs, f->nr * sizeof(*f->descs));
+}
+
+/* In the place of what is at @at, or anywhere. */
+static u8 *map_file(const struct format *f, void *at, int fd)
+{
+	void *map = mmap(at, f->size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+
+	return map == MAP_FAILED ? NULL : map;
 }
 
 /* Nobody counts meanwhile: the caller holds the lock that stat_inc() needs. */
 static int file_create(const struct format *f, void *data, const char *name, const char *id)
 {
-	u8 *map = (u8 *)data - f->data_offset;
+	u8 *old = (u8 *)data - f->data_offset, *map;
 	int fd = kfile_memfd(name, f->size);
-	int err = EIO;
+	bool done = false;
 
 	if (fd < 0)
 		return fd;
-	fill_head(f, map, id);
-	errno = 0;
-	if (pwrite(fd, map, f->size, 0) == (ssize_t)f->size &&
-	    mmap(map, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
-	    MAP_FAILED)
+	map = map_file(f, NULL, fd);
+	if (map) {
+		fill_head(f, map, id);
+		memcpy(map + f->data_offset, data, f->size - f->data_offset);
+		done = map_file(f, old, fd);
+		munmap(map, f->size);
+	}
+	if (done)
 		return fd;
-	err = errno ?: err;
 	close(fd);
-	return -err;
+	return -ENOMEM;
 }
 
 static long open_file(const struct format *f, struct vm *vm, void *data, int *file,

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/guard.h"
+
 #define BASE		0x200000000000ul
 #define GAP		(64ul << 20)
 #define PG		4096ul
@@ -176,23 +178,35 @@ static void eventfd_renew(struct thread *t, u32 i)
 
 /* -- VMs and vCPUs -------------------------------------------------------------------- */
 
-static void map_over(void *at, u32 pages, int fd, off_t offset)
+/*
+ * What is not there must not be seen by those who write the pages meanwhile:
+ * beyond the end of a ring, and without one, they would raise SIGBUS.
+ */
+static void map_over(u8 *at, u32 pages, int fd, off_t offset)
 {
-	void *map = MAP_FAILED;
+	for (u32 i = 0; i < pages; i++, at += PG, offset += PG) {
+		void *map = MAP_FAILED;
+		u8 byte;
 
-	if (fd >= 0)
-		map = anykvm_mmap(at, pages * PG, PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_FIXED, fd, offset);
-	if (map == MAP_FAILED)
-		mmap(at, pages * PG, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		if (fd >= 0)
+			map = anykvm_mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_SHARED,
+					  fd, offset);
+		if (map != MAP_FAILED && copy_from_user(&byte, map, 1)) {
+			munmap(map, PG);
+			map = MAP_FAILED;
+		}
+		if (map == MAP_FAILED)
+			mmap(at, PG, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		else
+			mremap(map, PG, PG, MREMAP_MAYMOVE | MREMAP_FIXED, at);
+	}
 }
 
 void map_vcpu_pages(struct vm_slot *vm, u32 i)
 {
-	map_over(vm->run[i], RUN_PAGES, vm->vcpu[i], 0);
-	if (anykvm_ioctl(world.sys, KVM_CHECK_EXTENSION, (void *)KVM_CAP_DIRTY_LOG_RING) > 0)
-		map_over(vm->ring[i], RING_PAGES, vm->vcpu[i], RING_PAGE * PG);
+	map_over((u8 *)vm->run[i], RUN_PAGES, vm->vcpu[i], 0);
+	map_over(vm->ring[i], RING_PAGES, vm->vcpu[i], RING_PAGE * PG);
 }
 
 void vcpu_renew(struct thread *t, struct vm_slot *vm, u32 i)
