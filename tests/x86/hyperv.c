@@ -210,7 +210,9 @@ static void beside_xen(void **state)
 {
 	struct machine *m = *state;
 	struct cpu *c = vcpu(state, 0);
-	struct kvm_xen_hvm_config xen = { .flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL };
+	struct kvm_xen_hvm_config xen = {
+		.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, .msr = 0x40000200,
+	};
 	struct { struct kvm_msrs head; struct kvm_msr_entry e; } page = {
 		.head.nmsrs = 1,
 		.e = { .index = HV_MSR_HYPERCALL, .data = INPUT | HV_MSR_ENABLE },
