@@ -20,6 +20,7 @@
 
 #include "api/kvm.h"
 #include "api/run.h"
+#include "api/stats.h"
 
 /* Polls of a vCPU in guest before each way of giving way to it. */
 #define SYNC_SPINS	1000
@@ -87,8 +88,10 @@ void vcpu_block(struct vcpu *vcpu)
 	if (has_requests(vcpu))
 		return;
 	vcpu_leave_guest(vcpu);
+	stat_set(vcpu, blocking, 1);
 	while (!has_requests(vcpu))
 		sleep_once(vcpu);
+	stat_set(vcpu, blocking, 0);
 	if (in_guest)
 		reenter_guest(vcpu);
 }
@@ -149,14 +152,19 @@ static void wait_synced(const struct vcpu *vcpu, u64 gen)
 void vm_sync_vcpus(struct vm *vm)
 {
 	u64 gen = __atomic_add_fetch(&vm->sync_gen, 1, __ATOMIC_SEQ_CST);
+	bool asked = false;
 	struct vcpu *v;
 	u32 i;
 
 	/* All are asked before any is waited for. */
 	vm_for_each_vcpu(vm, i, v) {
-		if (!is_synced(v, gen))
+		if (!is_synced(v, gen)) {
 			vcpu_request(v, REQ_SYNC);
+			asked = true;
+		}
 	}
+	stat_inc(vm, remote_tlb_flush_requests);
+	stat_add(vm, remote_tlb_flush, asked);
 	/* A handler on top of KVM_RUN cannot wait for what it interrupted. */
 	vm_for_each_vcpu(vm, i, v) {
 		if (v != current_vcpu)

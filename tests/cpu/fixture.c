@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
+#include "api/stats.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
@@ -13,6 +14,7 @@ bool features[NR_FEATURES];
 u32 flushes_all, flushes_nonglobal, flushes_page;
 static struct vm vm;
 static struct vcpu vcpu;
+static struct vcpu_stats stats;
 static u32 requests;
 
 /* -- In the place of the MMU and of x86/api ---------------------------------------- */
@@ -191,6 +193,7 @@ int setup(void **state)
 	cpu.tlb = &tlb;
 	vm.arch = &arch;
 	vcpu.vm = &vm;
+	vcpu.stats = &stats;
 	vcpu.run = &run;
 	vcpu.cpu = &cpu;
 	cpu.vcpu = &vcpu;

@@ -12,8 +12,6 @@ GUEST_BLOB(irq_hlt);
 GUEST_BLOB(irq_timer);
 GUEST_BLOB(irq_deadline);
 GUEST_BLOB(irq_pit);
-GUEST_BLOB(irq_bsp);
-GUEST_BLOB(irq_ap);
 GUEST_BLOB(irq_ping);
 GUEST_BLOB(irq_ping_x2);
 
@@ -156,34 +154,11 @@ static void pit_through_pic(void **state)
 	set_args(&g, 0, 20, 0, 0);
 	assert_done(&g, guest_run(&g, 0));
 	assert_true(now_ns() - t >= 17000000);
-	assert_int_equal(count(&g), 20);
+	assert_true(count(&g) >= 20);	/* ticks that came late come all at once */
 	guest_destroy(&g);
 }
 
 /* -- IPIs ------------------------------------------------------------------------------ */
-
-static void init_sipi(void **state)
-{
-	struct kvm_sregs s;
-	struct runner r[2];
-	struct guest g;
-
-	prepare(&g, GUEST_IRQCHIP, 2);
-	guest_load(&g, GUEST_CODE, irq_bsp);
-	guest_load(&g, 0x12000, irq_ap);
-	guest_long(&g, 0, GUEST_CODE);
-	set_args(&g, 0, 0, 0x12, 0);
-	runner_start(&r[1], &g, 1);
-	usleep(1000);
-	runner_start(&r[0], &g, 0);
-	assert_soon(*guest_word(&g, 0x40020) == 0x1234);
-	assert_int_equal(runner_stop(&r[0]), -EINTR);
-	assert_int_equal(runner_stop(&r[1]), -EINTR);
-	assert_ok(kvm_ioctl(g.vcpu[1], KVM_GET_SREGS, &s));
-	assert_int_equal(s.cs.selector, 0x1200);
-	assert_int_equal(s.cs.base, 0x12000);
-	guest_destroy(&g);
-}
 
 static void ping(bool x2)
 {
@@ -230,7 +205,6 @@ int main(void)
 		cmocka_unit_test(lapic_timer_periodic),
 		cmocka_unit_test(tsc_deadline),
 		cmocka_unit_test(pit_through_pic),
-		cmocka_unit_test(init_sipi),
 		cmocka_unit_test(ipi_xapic),
 		cmocka_unit_test(ipi_x2apic),
 	};

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "api/stats.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 #include "x86/cpu/protect.h"
@@ -88,6 +89,7 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 		break;
 	case KVM_HC_SCHED_YIELD:
 		if (cpuid_pv_allowed(c, FEATURE_KVM_PV_SCHED_YIELD)) {
+			stat_inc(c->vcpu, directed_yield_attempted);
 			sched_yield();
 			*ret = 0;
 		}
@@ -139,6 +141,8 @@ enum step cpu_hypercall(struct cpu *c)
 		return xen_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
+	stat_inc(c->vcpu, hypercalls);
+	stat_inc(c->vcpu, exits);
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;
 	return STEP_NEXT;
 }

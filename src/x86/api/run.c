@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/arch.h"
+#include "api/stats.h"
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
@@ -85,6 +86,8 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	if (vapic_active(c))
 		vapic_load(c);
 	guard_leave(&g);
+	if (!r)
+		stat_inc(c->vcpu, exits);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/stats.h"
 #include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
@@ -137,8 +138,10 @@ static void leave(struct cpu *c)
 {
 	struct kvm_steal_time *st = shared(c);
 
-	if (st)
-		__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
+	if (!st)
+		return;
+	stat_inc(c->vcpu, preemption_reported);
+	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
 }
 
 /* KVM_RUN calls this outside its own guard: the page may have gone. */

@@ -10,6 +10,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include "api/stats.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
@@ -246,6 +247,7 @@ int cpu_loop(struct cpu *c)
 
 enum step cpu_halt(struct cpu *c)
 {
+	stat_inc(c->vcpu, halt_exits);
 	if (!c->lapic) {
 		c->vcpu->run->exit_reason = KVM_EXIT_HLT;
 		return STEP_EXIT_DONE;
@@ -264,6 +266,7 @@ static void emulation_failure_exit(struct cpu *c)
 	u8 bytes[15];
 	gpa_t gpa;
 
+	stat_inc(c->vcpu, insn_emulation_fail);
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;

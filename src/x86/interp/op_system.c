@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HLT, CPUID, MSRs, TSC, caches, TLB and other instructions of the system. */
+#include "api/stats.h"
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
@@ -156,6 +157,7 @@ enum step op_invlpg(struct cpu *c, const struct insn *in)
 	u64 lin = invlpg_linear(c, in);
 
 	TRY(need_cpl0(c));
+	stat_inc(c->vcpu, invlpg);
 	if (is_canonical(lin))
 		mmu_flush_page(c, lin);
 	return STEP_END;
