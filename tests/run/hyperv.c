@@ -72,6 +72,18 @@ static void vp_index_is_the_vmms(void **state)
 	guest_destroy(&g);
 }
 
+/* CPU time of the thread, from whatever the VMM restored. */
+static void runtime_goes_on(void **state)
+{
+	struct guest g = hv_guest(~0u);
+
+	assert_true(set(&g, 0, RUNTIME, 1ull << 40));
+	RUN(&g, 0, { RDMSR, RUNTIME }, { RDMSR, RUNTIME });
+	assert_in_range(result(&g, 0), 1ull << 40, (1ull << 40) + 100000000);
+	assert_true(result(&g, 1) >= result(&g, 0));
+	guest_destroy(&g);
+}
+
 static void hypercall_page(void **state)
 {
 	struct guest g = hv_guest(~0u);
@@ -403,6 +415,7 @@ int main(void)
 		cmocka_unit_test(enforced_by_cpuid),
 		cmocka_unit_test(read_only_and_reserved),
 		cmocka_unit_test(vp_index_is_the_vmms),
+		cmocka_unit_test(runtime_goes_on),
 		cmocka_unit_test(hypercall_page),
 		cmocka_unit_test(apic_registers),
 		cmocka_unit_test(assist_page_is_cleared_in_part),

@@ -125,6 +125,16 @@ static inline void start(struct guest *g, u32 vcpu, const struct op *ops, u32 n)
 	guest_set_regs(g, vcpu, &r);
 }
 
+/* The hypercall page is elsewhere. */
+static inline void set_rbx(struct guest *g, u32 vcpu, u64 rbx)
+{
+	struct kvm_regs r;
+
+	guest_regs(g, vcpu, &r);
+	r.rbx = rbx;
+	guest_set_regs(g, vcpu, &r);
+}
+
 /* To the end of the list, without another exit. */
 static inline void run(struct guest *g, u32 vcpu, const struct op *ops, u32 n)
 {

@@ -254,6 +254,92 @@ static void debugger_in_userspace(void **state)
 	guest_destroy(&g);
 }
 
+/* -- Anything ------------------------------------------------------------------------------------ */
+
+static u64 rnd(void)
+{
+	static u64 x = 88172645463325252ull;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	return x ^= x << 17;
+}
+
+/* Pages stay where no code and no table is, or where no memory is. */
+static u64 random_value(void)
+{
+	switch (rnd() % 5) {
+	case 0:
+		return (TSC_PAGE + rnd() % 16 * PG) | (rnd() & 1);
+	case 1:
+		return GUEST_MMIO | (rnd() & 1);
+	case 2:
+		return rnd() & 0x3fffe;
+	case 3:
+		return rnd() & 0xff;
+	default:
+		return (rnd() & ~(u64)GUEST_RAM) | 1ull << 40;
+	}
+}
+
+static u64 random_call(void)
+{
+	static const u16 calls[] = { 2, 3, 8, 0xb, 0x13, 0x14, 0x15, 0x5c, 0x5d, 0x69, 0x6a, 0x6b };
+	u64 call = calls[rnd() % (sizeof(calls) / sizeof(calls[0]))] | (rnd() & FAST);
+
+	if (rnd() % 2)
+		call |= (rnd() % 66) << 17;
+	if (rnd() % 2)
+		call |= (rnd() % 3) << 32;
+	return rnd() % 16 ? call : call | 1ull << rnd() % 64;
+}
+
+static struct op random_op(void)
+{
+	static const u32 base[] = { 0x00, 0x20, 0x70, 0x80, 0x90, 0xb0, 0xf0, 0x100 };
+	u32 msr = 0x40000000 + base[rnd() % 8] + rnd() % 16;
+
+	switch (rnd() % 4) {
+	case 0:
+		return (struct op){ RDMSR, msr };
+	case 1:
+		return (struct op){ CALL, random_call(), random_value(), random_value() };
+	case 2:
+		return (struct op){ WRMSR, STIMER0 + rnd() % 8, random_value() };
+	default:
+		/* The page that CALL goes through stays; no INIT for itself. */
+		if (msr <= HYPERCALL || msr == ICR)
+			msr = STIMER0;
+		return (struct op){ WRMSR, msr, random_value() };
+	}
+}
+
+static bool known_exit(int exit)
+{
+	return exit == KVM_EXIT_IO || exit == KVM_EXIT_HYPERV || exit == KVM_EXIT_SYSTEM_EVENT;
+}
+
+static void anything_goes(void **state)
+{
+	struct guest g = hv_guest(~0u);
+	struct op ops[60];
+
+	synic(&g, KVM_CAP_HYPERV_SYNIC);
+	enable_lapic(&g);
+	for (u32 i = 0; i < 2000; i++) {
+		ops[0] = (struct op){ WRMSR, OS_ID, LINUX_ID };
+		ops[1] = (struct op){ WRMSR, HYPERCALL, 0x3e0000 | ENABLE };
+		for (u32 k = 2; k < 60; k++)
+			ops[k] = random_op();
+		start(&g, 0, ops, 60);
+		set_rbx(&g, 0, 0x3e0000);
+		do
+			assert_true(known_exit(guest_run(&g, 0)));
+		while (g.run[0]->exit_reason != KVM_EXIT_IO);
+	}
+	guest_destroy(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +353,7 @@ int main(void)
 		cmocka_unit_test(message_waits_for_its_slot),
 		cmocka_unit_test(timer_is_restored),
 		cmocka_unit_test(debugger_in_userspace),
+		cmocka_unit_test(anything_goes),
 	};
 
 	kick_prepare();

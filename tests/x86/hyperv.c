@@ -205,6 +205,32 @@ static void access_is_enforced(void **state)
 			 HV_STATUS_ACCESS_DENIED);
 }
 
+/* Of the guest's page, bit 31 of EAX says whose call it is. */
+static void beside_xen(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = vcpu(state, 0);
+	struct kvm_xen_hvm_config xen = {
+		.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, .msr = 0x40000200,
+	};
+	struct { struct kvm_msrs head; struct kvm_msr_entry e; } page = {
+		.head.nmsrs = 1,
+		.e = { .index = HV_MSR_HYPERCALL, .data = INPUT | HV_MSR_ENABLE },
+	};
+
+	assert_int_equal(call(m->vm_file, KVM_XEN_HVM_CONFIG, &xen), 0);
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_MSRS, &page), 1);
+	assert_memory_equal(m->ram + INPUT, "\x0d\0\0\0\x80\x0f\x01", 7);
+	assert_int_equal(m->ram[INPUT + 8], 0xc3);
+	c->gpr[RCX] = 0xffff;
+	c->gpr[RAX] = BIT(31);
+	assert_int_equal(cpu_hypercall(c), STEP_END);
+	assert_int_equal(c->gpr[RAX], HV_STATUS_INVALID_HYPERCALL_CODE);
+	c->gpr[RAX] = 0x77;
+	assert_int_equal(cpu_hypercall(c), STEP_EXIT);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_XEN);
+}
+
 /* -- Who is reached ------------------------------------------------------------------------ */
 
 static void ipi_to_a_mask(void **state)
@@ -323,6 +349,7 @@ int main(void)
 		TEST(malformed_input),
 		TEST(input_without_memory),
 		TEST(access_is_enforced),
+		TEST(beside_xen),
 		TEST(ipi_to_a_mask),
 		TEST(ipi_to_a_set),
 		TEST(banks_nobody_can_be_in),

@@ -79,8 +79,12 @@ static void vcpu_enable_cap_checks_arguments(void **state)
 	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &c), -EINVAL);
 	c.flags = 0;
 	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &c), 0);
-	c.cap = KVM_CAP_HYPERV_SYNIC;
+	c.cap = KVM_CAP_HYPERV_SYNIC;		/* no LAPIC */
 	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &c), -EINVAL);
+	c.cap = KVM_CAP_HYPERV_ENFORCE_CPUID;
+	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &c), 0);
+	c.cap = KVM_CAP_HYPERV_ENLIGHTENED_VMCS;
+	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &c), -ENOTTY);
 }
 
 static void vapic_address_without_lapic(void **state)

@@ -14,7 +14,7 @@
 #include "x86/mmu/mmu.h"
 
 #define CONNECTION_ID	0xffffffu
-#define FLAG_NUMBER	0xffff00000000ull	/* TLFS 11.10.2: 16 bits above the ID */
+#define FLAG_NUMBER	0xffff00000000ull	/* of an event, above the ID */
 
 struct connection {
 	u32 id;

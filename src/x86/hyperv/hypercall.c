@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Hyper-V's hypercalls (TLFS chapter 3): input, access, dispatch and result. */
+/* Hyper-V's hypercalls (TLFS, Hypercall Interface): input, access, dispatch and result. */
 #include <sched.h>
 #include <string.h>
 
 #include "x86/hyperv/internal.h"
 
-/* -- Input and result (TLFS 3.7, 3.8) ------------------------------------------------------- */
+/* -- Input and result ------------------------------------------------------------------------- */
 
 static u64 pair(u64 high, u64 low)
 {
@@ -98,7 +98,7 @@ static bool call_permitted(const struct cpu *c, u16 code)
 	}
 }
 
-/* Calls whose input continues in XMM0-5 when it is fast (TLFS 3.7.1). */
+/* Calls whose input continues in XMM0-5 when it is fast (TLFS, XMM Fast Hypercall Input). */
 static bool takes_xmm(u16 code)
 {
 	switch (code) {

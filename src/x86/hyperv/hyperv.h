@@ -118,7 +118,7 @@ enum step hv_hypercall(struct cpu *c);
 
 /* -- Reference time ----------------------------------------------------------------------- */
 
-/* Units of 100 ns since the VM was made (TLFS 12.4).  Any thread. */
+/* Units of 100 ns since the VM was made (TLFS, Reference Counter).  Any thread. */
 u64 hv_reference_time(struct vm *vm);
 
 /* kvmclock or the first vCPU's TSC has moved: the page is written anew. */

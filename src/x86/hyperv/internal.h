@@ -44,7 +44,7 @@ struct hv_hypercall {
 	u64 xmm[2 * HV_CALL_NR_XMM];	/* halves; only if fast */
 };
 
-/* Each returns the result value (TLFS 3.8); these two reach other vCPUs. */
+/* Each returns the result value; the first two reach other vCPUs. */
 u64 hv_flush_tlb(struct cpu *c, const struct hv_hypercall *h);
 u64 hv_send_ipi(struct cpu *c, const struct hv_hypercall *h);
 u64 hv_signal_event(struct cpu *c, const struct hv_hypercall *h);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hyper-V's MSRs but for time's page, the SynIC and its timers (TLFS appendix B). */
+/* Hyper-V's MSRs but for time's page, the SynIC and its timers. */
 #include "x86/hyperv/msr.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@
 
 enum { X2APIC_TPR = 0x808, X2APIC_EOI = 0x80b, X2APIC_ICR = 0x830 };
 
-/* -- Of the partition: the first writer's value, any vCPU may change it ------------------ */
+/* -- Of the partition: any vCPU's write is for all ----------------------------------------- */
 
 static enum msr_result read_word(struct cpu *c, struct msr_access *a, u32 have, u32 bit,
 				 const u64 *word)
@@ -44,7 +44,7 @@ MSR_READ(hv_hypercall)
 			 a->index == HV_MSR_HYPERCALL ? &hv->hypercall : &hv->guest_os_id);
 }
 
-/* Without an identity there is no hypercall page (TLFS 3.13). */
+/* Without an identity there is no hypercall page (TLFS, Establishing the Hypercall Interface). */
 MSR_WRITE(hv_guest_os_id)
 {
 	struct hv_vm *hv = cpu_hv_vm(c);

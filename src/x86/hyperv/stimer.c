@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Synthetic timers (TLFS 12.3): four a vCPU, in units of the reference time.
+ * Synthetic timers (TLFS, Timers): four a vCPU, in units of the reference time.
  * Each expires by a message to a SINT, or in direct mode by an interrupt.
  *
  * The worker only says that a timer is due; the vCPU looks at the reference
@@ -70,7 +70,7 @@ static void start(struct hv_stimer *t)
 
 	t->expiration = t->config & HV_STIMER_PERIODIC ? next_period(t, now) : t->count;
 	if (t->expiration <= now)
-		mark_due(t);		/* TLFS 12.3.1: at once */
+		mark_due(t);		/* in the past: it expires at once */
 	else
 		worker_timer_arm(&t->wt, worker_now_ns() +
 				 MIN(t->expiration - now, FAR_AWAY) * NS_PER_UNIT);
@@ -149,7 +149,7 @@ static struct hv_stimer *timer_of(struct cpu *c, const struct msr_access *a, boo
 	return &c->hv->stimer[i / 2];
 }
 
-/* KVM: a timer that was on goes off when it is told SINT 0 (TLFS 12.3.2). */
+/* No SINT 0 for a timer that is on: it goes off (TLFS, Synthetic Timer Configuration). */
 static enum msr_result set_config(struct cpu *c, struct hv_stimer *t, const struct msr_access *a)
 {
 	const struct hv_cpuid *id = &c->hv->cpuid;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The synthetic interrupt controller (TLFS chapter 11): sixteen SINTs, each
+ * The synthetic interrupt controller (TLFS, of that name): sixteen SINTs, each
  * with a vector of the LAPIC, a slot of the message page and the bits of the
  * event page that userspace sets.
  */

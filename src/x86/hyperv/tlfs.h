@@ -8,7 +8,7 @@
 
 #include "util/types.h"
 
-/* -- CPUID (TLFS 2.4) -------------------------------------------------------------- */
+/* -- CPUID ---------------------------------------------------------------------------------- */
 
 enum hv_leaf {
 	HV_CPUID_VENDOR_AND_MAX		= 0x40000000,
@@ -96,7 +96,7 @@ enum hv_msr {
 #define HV_CRASH_NOTIFY		BIT_ULL(63)
 #define HV_NR_CRASH_PARAMS	5
 
-/* The page of HV_X64_MSR_REFERENCE_TSC (TLFS 12.7.2). */
+/* The page of HV_X64_MSR_REFERENCE_TSC (TLFS, Partition Reference Time Enlightenment). */
 struct hv_tsc_page {
 	u32 sequence;		/* 0: use the MSR */
 	u32 reserved;
@@ -105,7 +105,7 @@ struct hv_tsc_page {
 };
 _Static_assert(sizeof(struct hv_tsc_page) == 24, "the guest's ABI");
 
-/* -- Hypercalls (TLFS 3) ----------------------------------------------------------------- */
+/* -- Hypercalls -------------------------------------------------------------------------- */
 
 enum hv_call {
 	HV_FLUSH_VIRTUAL_ADDRESS_SPACE		= 0x0002,
@@ -133,7 +133,7 @@ enum hv_status {
 	HV_STATUS_INVALID_PORT_ID		= 17,
 };
 
-/* The input value (TLFS 3.7). */
+/* The input value. */
 #define HV_CALL_CODE		0xffffull
 #define HV_CALL_FAST		BIT_ULL(16)
 #define HV_CALL_VAR_SHIFT	17
@@ -146,7 +146,7 @@ enum hv_status {
 
 #define HV_FLUSH_ALL_PROCESSORS	BIT_ULL(0)
 
-/* A set of virtual processors (TLFS 7.8.7.3). */
+/* A set of virtual processors (TLFS, Sparse Virtual Processor Set). */
 enum { HV_SET_SPARSE_4K, HV_SET_ALL };
 
 struct hv_vp_set {
@@ -181,7 +181,7 @@ struct hv_ipi_ex {
 #define HV_IPI_VECTOR_MIN	0x10
 #define HV_IPI_VECTOR_MAX	0xff
 
-/* -- SynIC (TLFS 11) ------------------------------------------------------------------------ */
+/* -- SynIC ------------------------------------------------------------------------------- */
 
 #define HV_NR_SINTS		16
 #define HV_SYNIC_VERSION	1
@@ -213,7 +213,7 @@ struct hv_timer_message {
 };
 _Static_assert(sizeof(struct hv_timer_message) == 40, "the guest's ABI");
 
-/* -- Synthetic timers (TLFS 12.3) ------------------------------------------------------------ */
+/* -- Synthetic timers -------------------------------------------------------------------- */
 
 #define HV_NR_STIMERS		4
 #define HV_STIMER_ENABLE	BIT_ULL(0)

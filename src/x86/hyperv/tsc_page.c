@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reference time: the counter and the TSC page (TLFS 12.4, 12.7).
+ * Reference time: the counter and the TSC page (TLFS, Timers).
  *
  * Time is kvmclock's; the page expresses it in ticks of the first vCPU's TSC,
  * and once it is written the counter is computed from it, so that the two

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hypercalls that reach other virtual processors: TLB flushes and IPIs, to a
- * mask of 64 or to a sparse set of banks (TLFS 7.8.7.3).
+ * mask of 64 or to a sparse set of banks (TLFS, Sparse Virtual Processor Set).
  */
 #include <string.h>
 
@@ -56,7 +56,7 @@ static bool read_banks(struct cpu *c, const struct hv_hypercall *h, u32 offset, 
 
 /* -- TLB flushes ------------------------------------------------------------------------- */
 
-/* Flushing everything is a flush of any list (TLFS 9.4.6: "at least"). */
+/* More than was asked for: lists and address spaces are not told apart. */
 static u64 flush(struct cpu *c, const struct hv_hypercall *h, const struct targets *t)
 {
 	struct vcpu *v;
