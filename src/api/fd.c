@@ -265,8 +265,7 @@ static void on_inotify(struct worker_watch *w, u32 events)
 			log_warn("inotify queue overflow: some VMs stay until exit");
 			continue;
 		}
-		f = take_ended(ev);
-		if (f)
+		while ((f = take_ended(ev)))
 			kfile_put(f);
 	}
 }
@@ -343,26 +342,48 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-static struct kfile *create_kfile(enum scope scope, struct vm *vm,
-				  struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
+static struct kfile *create_locked(enum scope scope, struct vm *vm,
+				   struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
 {
-	struct kfile *f;
+	struct kfile *f = alloc_locked();
+
+	if (!f)
+		return NULL;
+	f->scope = scope;
+	f->vm = vm;
+	f->vcpu = vcpu;
+	f->private = NULL;
+	f->ino = ino;
+	f->watch = -1;
+	f->next_ino = by_ino[ino % NR_BUCKETS];
+	watch_locked(f, fd);
+	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
+	by_ino[ino % NR_BUCKETS] = f;
+	return f;
+}
+
+/*
+ * Another thread may have asked about the number before it was handed out, and
+ * adopted what it found there.  That is forgotten: it was nobody's.
+ */
+static struct kfile *create_kfile(enum scope scope, struct vm *vm,
+				  struct vcpu *vcpu, int fd, ino_t ino)
+{
+	struct kfile *f, *adopted;
 
 	pthread_mutex_lock(&fd_lock);
-	f = alloc_locked();
-	if (f) {
-		f->scope = scope;
-		f->vm = vm;
-		f->vcpu = vcpu;
-		f->private = NULL;
-		f->ino = ino;
-		f->watch = -1;
-		f->next_ino = by_ino[ino % NR_BUCKETS];
-		watch_locked(f, fd);
-		__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
-		by_ino[ino % NR_BUCKETS] = f;
+	adopted = find_inode_locked(ino);
+	if (adopted) {
+		unwatch_locked(adopted);
+		chain_remove(&by_ino[ino % NR_BUCKETS], adopted,
+			     offsetof(struct kfile, next_ino));
 	}
+	f = create_locked(scope, vm, vcpu, fd, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
+	if (adopted) {
+		kfile_put(adopted);
+		kfile_put(adopted);	/* the descriptor's */
+	}
 	return f;
 }
 
@@ -399,7 +420,7 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	if (scope != SCOPE_STATS)
 		lseek(fd, 0, SEEK_END);
 	if (fstat(fd, &st) == 0)
-		f = create_kfile(scope, vm, vcpu, fd, st.st_ino, 1);
+		f = create_kfile(scope, vm, vcpu, fd, st.st_ino);
 	if (!f) {
 		close(fd);
 		return -ENFILE;
@@ -411,6 +432,17 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		trace_printf("descriptor %d, scope %d, inode %lu", fd, scope,
 			     (unsigned long)st.st_ino);
 	return fd;
+}
+
+/* With a reference for the caller; two threads may come at the same time. */
+static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino)
+{
+	struct kfile *f;
+
+	pthread_mutex_lock(&fd_lock);
+	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, ino, 2);
+	pthread_mutex_unlock(&fd_lock);
+	return f;
 }
 
 /*
@@ -429,11 +461,11 @@ static struct kfile *adopt(int fd, const struct stat *st)
 	    strncmp(name, prefix, sizeof(prefix) - 1))
 		return NULL;
 	if (!*rest || *rest == ' ')
-		return create_kfile(SCOPE_SYSTEM, NULL, NULL, fd, st->st_ino, 2);
+		return adopt_as(SCOPE_SYSTEM, NULL, fd, st->st_ino);
 	if (!strncmp(rest, "-vm ", 4))
-		return create_kfile(SCOPE_VM, &foreign_vm, NULL, fd, st->st_ino, 2);
+		return adopt_as(SCOPE_VM, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vcpu:", 6))
-		return create_kfile(SCOPE_VCPU, &foreign_vm, NULL, fd, st->st_ino, 2);
+		return adopt_as(SCOPE_VCPU, &foreign_vm, fd, st->st_ino);
 	return NULL;
 }
 

@@ -40,10 +40,21 @@ void guard_leave(struct guard *g)
 	innermost = g->outer;
 }
 
+/* No memory of a program's, but memcpy of the sanitizer stops at a try. */
+static bool in_shadow(const void *p, size_t n)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return (u64)p < 0x10007fff8000 && (u64)p + n > 0x7fff8000;
+#else
+	return false;
+#endif
+}
+
 /* Nothing of a program's lies there: not worth a try, and n may wrap. */
 static bool beyond_user_space(const void *p, size_t n)
 {
-	return n && ((u64)p > USER_SPACE_END || n > USER_SPACE_END - (u64)p);
+	return n && ((u64)p > USER_SPACE_END || n > USER_SPACE_END - (u64)p ||
+		     in_shadow(p, n));
 }
 
 /* A null or wild pointer is the caller's mistake to report, not to rule out. */

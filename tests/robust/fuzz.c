@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * robust_fuzz [--seed N] [--calls M] [--threads T] [--hostile] [--hints] [-v]
+ * robust_fuzz [--seed N] [--calls M] [--threads T] [--hostile] [--hints]
+ *             [--guests] [--verbose]
  *
- * M ioctls by each of T threads.  A finding prints seed and step; the same
- * arguments repeat it (exactly, but for the time guests get, if T is 1).
+ * M ioctls by each of T threads; --guests runs guests more often, --hostile
+ * changes what is shared with them meanwhile.  A finding prints seed and step;
+ * the same arguments repeat it (exactly, but for the time guests get, if T is 1).
  */
 #include "fuzz.h"
 
@@ -15,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,9 +54,10 @@ static void report(void)
 	for (u32 i = 0; i < options.threads; i++)
 		fprintf(stderr, "thread %u: step %lu, ioctl %lu, %s\n", i, threads[i].step,
 			threads[i].ioctls, threads[i].row ? threads[i].row->name : "-");
-	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s\n",
+	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s%s\n",
 		options.seed, options.calls, options.threads,
-		options.hostile ? " --hostile" : "", options.hints ? " --hints" : "");
+		options.hostile ? " --hostile" : "", options.hints ? " --hints" : "",
+		options.guests ? " --guests" : "");
 }
 
 void finding(const char *fmt, ...)
@@ -78,6 +80,8 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 {
 	const struct sigaction *next = &next_handler[sig == SIGBUS];
 
+	if (world_repair(info->si_addr))
+		return;
 	fprintf(stderr, "finding: signal %d at %p\n", sig, info->si_addr);
 	report();
 	if (next->sa_flags & SA_SIGINFO)
@@ -125,7 +129,7 @@ static u64 mix(u64 x)
 static void step(struct thread *t)
 {
 	t->rng = mix(options.seed * 0x9e3779b97f4a7c15 + t->id * 0x5851f42d4c957f2d + t->step) | 1;
-	switch (pick(t, 32)) {
+	switch (pick(t, options.guests ? 8 : 32)) {
 	case 0: case 1:
 		return step_of_run(t);
 	case 2: case 3:
@@ -180,9 +184,7 @@ static void *kicker_main(void *unused)
 static void thread_prepare(struct thread *t, u32 id)
 {
 	t->id = id;
-	t->args = mmap(NULL, ARGS_SIZE + 4096, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mprotect(t->args + ARGS_SIZE, 4096, PROT_NONE);
+	t->args = world.args[id];
 	t->stage = malloc(ARGS_SIZE);
 }
 
@@ -203,10 +205,8 @@ static void run_threads(void)
 	pthread_join(kicker, NULL);
 	if (options.hostile)
 		pthread_join(hostile, NULL);
-	for (u32 i = 0; i < options.threads; i++) {
-		munmap(threads[i].args, ARGS_SIZE + 4096);
+	for (u32 i = 0; i < options.threads; i++)
 		free(threads[i].stage);
-	}
 }
 
 /* -- All ------------------------------------------------------------------------------- */
@@ -243,18 +243,20 @@ static void parse(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "hostile", no_argument, NULL, 'H' },
 		{ "hints", no_argument, NULL, 'h' },
+		{ "guests", no_argument, NULL, 'g' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ 0 },
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "v", known, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
 		switch (c) {
 		case 's': options.seed = strtoull(optarg, NULL, 0); break;
 		case 'c': options.calls = strtoull(optarg, NULL, 0); break;
 		case 't': options.threads = MIN(strtoul(optarg, NULL, 0), MAX_THREADS); break;
 		case 'H': options.hostile = true; break;
 		case 'h': options.hints = true; break;
+		case 'g': options.guests = true; break;
 		case 'v': options.verbose = true; break;
 		default: exit(2);
 		}

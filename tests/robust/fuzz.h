@@ -66,6 +66,7 @@ struct world {
 	u8 *zone;			/* comes and goes; only guests touch it */
 	u8 *readonly;			/* a mapping that cannot be written */
 	u8 *nothing;			/* no mapping may ever be here */
+	u8 *args[MAX_THREADS];		/* nothing is behind each */
 
 	struct kvm_cpuid2 *cpuid;	/* what is supported */
 	struct kvm_msr_list *msrs;
@@ -79,14 +80,14 @@ struct thread {
 	const struct row *row;		/* the last ioctl */
 	u64 since_ns;			/* of the step under way; 0: none */
 	bool running;			/* in KVM_RUN */
-	u8 *args;			/* behind it is nothing */
+	u8 *args;			/* world.args[id] */
 	u8 *stage;			/* the argument is made here */
 };
 
 struct options {
 	u64 seed, calls;
 	u32 threads;
-	bool hostile, hints, verbose;
+	bool hostile, hints, guests, verbose;
 };
 
 extern struct world world;
@@ -127,6 +128,12 @@ void fill(struct thread *t, void *p, size_t n);
 
 void world_create(void);
 void world_destroy(void);
+
+/*
+ * A descriptor's number may be another file's by the time it is mapped, and
+ * that file has no such page.  True if that was the fault at @address.
+ */
+bool world_repair(void *address);
 
 struct vm_slot *any_vm(struct thread *t);
 int any_fd(struct thread *t, enum scope scope, struct vm_slot *vm);

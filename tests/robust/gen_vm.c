@@ -26,13 +26,21 @@ static u64 region_size(struct thread *t)
 	}
 }
 
+/* Between the two lies what the sanitizer does not let anyone try. */
+static u64 odd_address(struct thread *t)
+{
+	u64 a = word(t);
+
+	return a > 1 << 30 && a < 1ul << 45 ? 0 : a;
+}
+
 static size_t gen_region(struct thread *t)
 {
 	struct kvm_userspace_memory_region r = {
 		.slot = one_in(t, 8) ? pick(t, 1u << 18) : pick(t, 6) | pick(t, 2) << 16,
 		.flags = one_in(t, 32) ? word(t) : pick(t, 4),
 		.guest_phys_addr = one_in(t, 32) ? word(t) : gpa(t),
-		.userspace_addr = one_in(t, 64) ? word(t) : address(t),
+		.userspace_addr = one_in(t, 64) ? odd_address(t) : address(t),
 		.memory_size = region_size(t),
 	};
 

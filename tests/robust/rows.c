@@ -219,12 +219,12 @@ static size_t gen_from_get(struct thread *t, const struct row *row, int fd)
 	return 0;
 }
 
-/* Makes descriptors, or a KVM_RUN that no signal ends: not with any argument. */
+/* Makes descriptors, memory, or a KVM_RUN that no signal ends. */
 static bool is_delicate(u32 cmd)
 {
 	return cmd == (u32)KVM_CREATE_VM || cmd == (u32)KVM_CREATE_VCPU ||
 	       cmd == (u32)KVM_GET_STATS_FD || cmd == (u32)KVM_CREATE_DEVICE ||
-	       cmd == (u32)KVM_SET_SIGNAL_MASK;
+	       cmd == (u32)KVM_SET_USER_MEMORY_REGION || cmd == (u32)KVM_SET_SIGNAL_MASK;
 }
 
 /* A count and entries, as most of the flexible ones are. */

@@ -47,11 +47,23 @@ static void areas_create(void)
 		vm->run[i % NR_VCPUS] = (void *)area(RUN_PAGES * PG, PROT_READ | PROT_WRITE);
 		vm->ring[i % NR_VCPUS] = area(RING_PAGES * PG, PROT_READ | PROT_WRITE);
 	}
+	for (u32 i = 0; i < MAX_THREADS; i++)
+		world.args[i] = area(ARGS_SIZE, PROT_READ | PROT_WRITE);
 	world.nothing = area(PG, PROT_NONE);
 	world.readonly = area(PG, PROT_READ);
 	world.zone = area(ZONE_SIZE, PROT_READ | PROT_WRITE);
 	for (u32 i = 0; i < NR_VMS; i++)
 		world.vm[i].ram = area(RAM_SIZE, PROT_READ | PROT_WRITE);
+}
+
+bool world_repair(void *address)
+{
+	u8 *page = (u8 *)((u64)address & ~(PG - 1));
+
+	return options.threads > 1 && page >= (u8 *)world.vm[0].run[0] &&
+	       page < world.args[0] &&
+	       mmap(page, PG, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 /* -- Descriptors of another process -------------------------------------------- */

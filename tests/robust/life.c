@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "life.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "anykvm.h"
+
+#define PG		4096ul
+#define RAM_SIZE	(1ul << 20)
+#define GPA_CODE	0x10000
+#define GPA_HIGH	(1ul << 32)
+
+static u8 *ram;
+static int eventfds[4];
+static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 e[256]; } cpuid;
+static u64 bitmap[RAM_SIZE / PG / 64];
+
+void life_prepare(void)
+{
+	/* x87, SSE, two exits. */
+	static const u8 code[] = { 0xd9, 0xe8, 0x0f, 0x58, 0xc1, 0xe6, 0x80, 0xe6, 0x80 };
+
+	ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(ram + GPA_CODE, code, sizeof(code));
+	for (u32 i = 0; i < ARRAY_SIZE(eventfds); i++)
+		eventfds[i] = eventfd(0, EFD_CLOEXEC);
+}
+
+static int request(int fd, u32 cmd, const void *arg)
+{
+	return anykvm_ioctl(fd, cmd, (void *)arg);
+}
+
+/* -- Steps: a result as an ioctl's ----------------------------------------------- */
+
+static int open_system(struct life *l)
+{
+	return l->sys = anykvm_open(O_RDWR | O_CLOEXEC);
+}
+
+static int get_cpuid(struct life *l)
+{
+	cpuid.head.nent = ARRAY_SIZE(cpuid.e);
+	return request(l->sys, KVM_GET_SUPPORTED_CPUID, &cpuid);
+}
+
+static int create_vm(struct life *l)
+{
+	return l->vm = request(l->sys, KVM_CREATE_VM, NULL);
+}
+
+static int create_irqchip(struct life *l)
+{
+	return request(l->vm, KVM_CREATE_IRQCHIP, NULL);
+}
+
+static int create_pit(struct life *l)
+{
+	struct kvm_pit_config pit = { 0 };
+
+	return request(l->vm, KVM_CREATE_PIT2, &pit);
+}
+
+static int set_region(int vm, u32 slot, u32 flags, u64 gpa, u64 size)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = slot, .flags = flags, .guest_phys_addr = gpa,
+		.memory_size = size, .userspace_addr = (uintptr_t)ram,
+	};
+
+	return request(vm, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+static int add_slots(struct life *l)
+{
+	int ret = set_region(l->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, RAM_SIZE);
+
+	for (u32 i = 1; i < 20 && !ret; i++)
+		ret = set_region(l->vm, i * 3, 0, GPA_HIGH - i * PG, PG);
+	return ret;
+}
+
+static int create_vcpu(struct life *l)
+{
+	return l->vcpu[0] = request(l->vm, KVM_CREATE_VCPU, (void *)0);
+}
+
+static int create_second_vcpu(struct life *l)
+{
+	return l->vcpu[1] = request(l->vm, KVM_CREATE_VCPU, (void *)1);
+}
+
+static int map_vcpu(struct life *l)
+{
+	for (int i = 0; i < 2; i++) {
+		void *p = anykvm_mmap(NULL, 3 * PG, PROT_READ | PROT_WRITE, MAP_SHARED,
+				      l->vcpu[i], 0);
+
+		if (p == MAP_FAILED)
+			return -1;
+		l->run[i] = p;
+	}
+	return 0;
+}
+
+static int set_cpuid(struct life *l)
+{
+	return request(l->vcpu[0], KVM_SET_CPUID2, &cpuid) ?:
+	       request(l->vcpu[1], KVM_SET_CPUID2, &cpuid);
+}
+
+static int change_slots(struct life *l)
+{
+	return set_region(l->vm, 1, 0, GPA_HIGH * 2, PG) ?:
+	       set_region(l->vm, 2, KVM_MEM_LOG_DIRTY_PAGES, GPA_HIGH + PG, PG) ?:
+	       set_region(l->vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_HIGH * 2, PG) ?:
+	       set_region(l->vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_HIGH * 3, PG) ?:
+	       set_region(l->vm, 1, 0, GPA_HIGH * 3, PG) ?:
+	       set_region(l->vm, 1 << 16, 0, 0, RAM_SIZE) ?:
+	       set_region(l->vm, 2, 0, 0, 0);
+}
+
+static int dirty_logs(struct life *l)
+{
+	struct kvm_dirty_log get = { .dirty_bitmap = bitmap };
+	struct kvm_clear_dirty_log clear = { .num_pages = 64, .dirty_bitmap = bitmap };
+
+	return request(l->vm, KVM_GET_DIRTY_LOG, &get) ?:
+	       request(l->vm, KVM_CLEAR_DIRTY_LOG, &clear);
+}
+
+static int set_msr_filter(struct life *l)
+{
+	struct kvm_msr_filter f = {
+		.ranges = { { .flags = 3, .nmsrs = 64, .base = 0x100, .bitmap = (u8 *)bitmap },
+			    { .flags = 1, .nmsrs = 9, .base = 0x900, .bitmap = (u8 *)bitmap } },
+	};
+
+	return request(l->vm, KVM_X86_SET_MSR_FILTER, &f) ?:
+	       request(l->vm, KVM_X86_SET_MSR_FILTER, &f);
+}
+
+static int set_routing(struct life *l)
+{
+	struct { struct kvm_irq_routing head; struct kvm_irq_routing_entry e[2]; } r = {
+		.head = { .nr = 2 },
+		.e = { { .gsi = 5, .type = KVM_IRQ_ROUTING_IRQCHIP,
+			 .u.irqchip = { KVM_IRQCHIP_IOAPIC, 5 } },
+		       { .gsi = 24, .type = KVM_IRQ_ROUTING_MSI,
+			 .u.msi = { .address_lo = 0xfee00000, .data = 0x31 } } },
+	};
+
+	return request(l->vm, KVM_SET_GSI_ROUTING, &r);
+}
+
+static int add_irqfds(struct life *l)
+{
+	struct kvm_irqfd edge = { .fd = eventfds[0], .gsi = 24 };
+	struct kvm_irqfd level = { .fd = eventfds[1], .gsi = 5, .resamplefd = eventfds[2],
+				   .flags = KVM_IRQFD_FLAG_RESAMPLE };
+	const u64 one = 1;
+	int ret = request(l->vm, KVM_IRQFD, &edge) ?: request(l->vm, KVM_IRQFD, &level);
+
+	if (!ret && write(eventfds[0], &one, sizeof(one)) < 0)
+		return -1;
+	edge.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	return ret ?: request(l->vm, KVM_IRQFD, &edge);
+}
+
+static int add_ioeventfds(struct life *l)
+{
+	struct kvm_ioeventfd e = { .addr = 0x100, .len = 2, .fd = eventfds[3],
+				   .flags = KVM_IOEVENTFD_FLAG_PIO };
+	int ret = request(l->vm, KVM_IOEVENTFD, &e);
+
+	e.addr = 0x200;
+	ret = ret ?: request(l->vm, KVM_IOEVENTFD, &e);
+	e.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	return ret ?: request(l->vm, KVM_IOEVENTFD, &e);
+}
+
+static int add_zone(struct life *l)
+{
+	struct kvm_coalesced_mmio_zone z = { .addr = 0xa0000, .size = 0x1000 };
+
+	return request(l->vm, KVM_REGISTER_COALESCED_MMIO, &z);
+}
+
+/* Timers of the LAPIC and the PIT run from here on. */
+static int start_timers(struct life *l)
+{
+	struct kvm_pit_state2 pit = { .channels = { { .count = 10000, .mode = 2, .gate = 1 } } };
+	struct kvm_lapic_state lapic;
+	u32 *reg = (u32 *)lapic.regs;
+
+	if (request(l->vcpu[0], KVM_GET_LAPIC, &lapic))
+		return -1;
+	reg[0xf0 / 4] = 0x1ff;
+	reg[0x320 / 4] = 0x40 | 1 << 17;
+	reg[0x380 / 4] = 1000000;
+	return request(l->vcpu[0], KVM_SET_LAPIC, &lapic) ?: request(l->vm, KVM_SET_PIT2, &pit);
+}
+
+static int set_steal_time(struct life *l)
+{
+	struct { struct kvm_msrs head; struct kvm_msr_entry e[2]; } m = {
+		.head = { .nmsrs = 2 },
+		.e = { { .index = 0x4b564d03, .data = 0x8001 },	/* MSR_KVM_STEAL_TIME */
+		       { .index = 0x4b564d01, .data = 0x9001 } },	/* ..._SYSTEM_TIME_NEW */
+	};
+
+	return request(l->vcpu[0], KVM_SET_MSRS, &m) == 2 ? 0 : -1;
+}
+
+static int set_state(struct life *l)
+{
+	struct kvm_regs r = { .rflags = 2 };
+	struct kvm_sregs s;
+
+	if (request(l->vcpu[0], KVM_GET_SREGS, &s))
+		return -1;
+	s.cs.base = GPA_CODE;
+	s.cs.selector = GPA_CODE >> 4;
+	s.cr4 |= 0x600;
+	return request(l->vcpu[0], KVM_SET_SREGS, &s) ?: request(l->vcpu[0], KVM_SET_REGS, &r);
+}
+
+static int run(struct life *l)
+{
+	int ret = request(l->vcpu[0], KVM_RUN, NULL);
+
+	if (!ret && l->run[0]->exit_reason != KVM_EXIT_IO) {
+		errno = ENOTRECOVERABLE;
+		return -1;
+	}
+	return ret;
+}
+
+/* A blocked signal that the mask opens, and nobody tells of. */
+static int run_masked(struct life *l)
+{
+	struct { u32 len; u64 mask; } __attribute__((packed)) m = { .len = 8 };
+	sigset_t usr2;
+	int ret;
+
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &usr2, NULL);
+	ret = request(l->vcpu[0], KVM_SET_SIGNAL_MASK, &m) ?: run(l);
+	sigprocmask(SIG_UNBLOCK, &usr2, NULL);
+	return ret;
+}
+
+static int create_split_vm(struct life *l)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+
+	l->vm2 = request(l->sys, KVM_CREATE_VM, NULL);
+	if (l->vm2 < 0 || request(l->vm2, KVM_ENABLE_CAP, &split))
+		return -1;
+	l->vcpu2 = request(l->vm2, KVM_CREATE_VCPU, (void *)0);
+	return l->vcpu2;
+}
+
+/* -- All ---------------------------------------------------------------------------- */
+
+bool life_live(struct life *l)
+{
+	static const struct { const char *name; int (*fn)(struct life *l); } steps[] = {
+#define STEP(name) { #name, name }
+		STEP(open_system), STEP(get_cpuid), STEP(create_vm), STEP(create_irqchip),
+		STEP(create_pit), STEP(add_slots), STEP(create_vcpu),
+		STEP(create_second_vcpu), STEP(map_vcpu), STEP(set_cpuid),
+		STEP(change_slots), STEP(dirty_logs), STEP(set_msr_filter),
+		STEP(set_routing), STEP(add_irqfds), STEP(add_ioeventfds), STEP(add_zone),
+		STEP(start_timers), STEP(set_steal_time), STEP(set_state), STEP(run),
+		STEP(run_masked), STEP(dirty_logs), STEP(create_split_vm),
+#undef STEP
+	};
+
+	*l = (struct life){ .sys = -1, .vm = -1, .vcpu = { -1, -1 }, .vm2 = -1, .vcpu2 = -1 };
+	for (u32 i = 0; i < ARRAY_SIZE(steps); i++) {
+		l->failed = steps[i].name;
+		if (steps[i].fn(l) < 0) {
+			l->err = errno;
+			return false;
+		}
+	}
+	l->failed = NULL;
+	return true;
+}
+
+void life_end(struct life *l)
+{
+	const int fds[] = { l->vcpu[0], l->vcpu[1], l->vcpu2, l->vm, l->vm2, l->sys };
+
+	for (int i = 0; i < 2; i++) {
+		if (l->run[i])
+			munmap(l->run[i], 3 * PG);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
