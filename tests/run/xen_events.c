@@ -123,6 +123,38 @@ static void an_irqfd_and_irq_line_raise_events(void **state)
 	close(fd.fd);
 }
 
+static int try_routes(u32 nr, u32 flags, u32 port, u32 priority)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry[2];
+	} r = { .head.nr = nr };
+
+	for (u32 i = 0; i < 2; i++)
+		r.entry[i] = (struct kvm_irq_routing_entry){
+			.gsi = 40, .type = KVM_IRQ_ROUTING_XEN_EVTCHN, .flags = flags,
+			.u.xen_evtchn = { .port = port, .vcpu = 7, .priority = priority },
+		};
+	return kvm_ioctl(g.vm, KVM_SET_GSI_ROUTING, &r);
+}
+
+static void routes_are_checked(void **state)
+{
+	struct kvm_irq_level line = { .irq = 40, .level = 1 };
+
+	needs_xen_guest();
+	assert_errno(EINVAL, try_routes(1, 0, 4096, XEN_2LEVEL));
+	assert_errno(EINVAL, try_routes(1, 0, 4095, 0));
+	assert_errno(EINVAL, try_routes(1, KVM_MSI_VALID_DEVID, 4095, XEN_2LEVEL));
+	assert_errno(EINVAL, try_routes(2, 0, 4095, XEN_2LEVEL));	/* one a GSI */
+	assert_ok(xen_set_long_mode(g.vm, false));
+	assert_errno(EINVAL, try_routes(1, 0, 1024, XEN_2LEVEL));
+	/* The vCPU may come later, as when a VM is restored. */
+	assert_ok(try_routes(1, 0, 1023, XEN_2LEVEL));
+	assert_ok(kvm_ioctl(g.vm, KVM_IRQ_LINE_STATUS, &line));
+	assert_int_equal((int)line.status, -1);
+}
+
 /* vcpu_info has gone, and comes back: the event is not lost. */
 static void an_event_waits_for_its_vcpu_info(void **state)
 {
@@ -292,6 +324,7 @@ int main(void)
 		with_guest(masked_and_pending_events_raise_nothing),
 		with_guest(a_vcpus_own_vector_comes_through_its_lapic),
 		with_guest(an_irqfd_and_irq_line_raise_events),
+		with_guest(routes_are_checked),
 		with_guest(an_event_waits_for_its_vcpu_info),
 		with_guest(the_guest_sends_to_its_own_ports),
 		with_guest(the_guest_sends_to_an_eventfd),
