@@ -156,6 +156,19 @@ static void pv_msrs_check_memory_and_cpuid(void **state)
 	}
 }
 
+/* What a guest may not do with paging on, userspace may: it restores. */
+static void userspace_sets_efer_with_paging_on(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+
+	use_supported_cpuid(c);
+	c->cr0 |= X86_CR0_PG | X86_CR0_PE;
+	assert_true(set(vcpu(state), MSR_EFER, EFER_LME));
+	assert_int_equal(c->efer, EFER_LME);
+	assert_int_equal(cpu_wrmsr(c, MSR_EFER, 0), STEP_FAULT);
+	assert_false(set(vcpu(state), MSR_EFER, EFER_SVME));
+}
+
 static void each_feature_msr_is_readable(void **state)
 {
 	struct machine *m = *state;
@@ -502,6 +515,7 @@ int main(void)
 		TEST(lists_report_their_size),
 		/* KVM_ASYNC_PF_INT needs a LAPIC. */
 		TEST_IRQCHIP(each_listed_msr_takes_its_own_value),
+		TEST(userspace_sets_efer_with_paging_on),
 		TEST(odd_msrs_are_as_in_kvm),
 		TEST(mc_ctl2_are_zero_for_userspace),
 		TEST_IRQCHIP(pv_msrs_check_memory_and_cpuid),

@@ -71,6 +71,15 @@ static void vm_enable_cap_checks_arguments(void **state)
 	assert_true(m->vm->arch->no_platform_info);
 }
 
+/* KVM takes it where it cannot detect anything, too. */
+static void bus_lock_exit_checks_its_mode(void **state)
+{
+	assert_int_equal(enable(state, KVM_CAP_X86_BUS_LOCK_EXIT, 0), 0);
+	assert_int_equal(enable(state, KVM_CAP_X86_BUS_LOCK_EXIT, 2), 0);
+	assert_int_equal(enable(state, KVM_CAP_X86_BUS_LOCK_EXIT, 3), -EINVAL);
+	assert_int_equal(enable(state, KVM_CAP_X86_BUS_LOCK_EXIT, 4), -EINVAL);
+}
+
 static void vcpu_enable_cap_checks_arguments(void **state)
 {
 	struct kvm_enable_cap c = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .flags = 1 };
@@ -115,6 +124,7 @@ int main(void)
 		TEST(boot_cpu_has_the_bsp_bit),
 		TEST(required_capabilities),
 		TEST(vm_enable_cap_checks_arguments),
+		TEST(bus_lock_exit_checks_its_mode),
 		TEST(vcpu_enable_cap_checks_arguments),
 		TEST(vapic_address_without_lapic),
 		TEST_IRQCHIP(vapic_address_must_be_in_a_slot),

@@ -79,6 +79,14 @@ static int enable_user_space_msr(struct vm *vm, u64 reasons)
 	return 0;
 }
 
+/* KVM: taken, but there is nothing to detect with (KVM_CHECK_EXTENSION: 0). */
+static int enable_bus_lock_exit(u64 mode)
+{
+	const u64 both = KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT;
+
+	return mode & ~both || mode == both ? -EINVAL : 0;
+}
+
 static int enable_exit_hypercall(struct vm *vm, u64 mask)
 {
 	if (mask & ~(u64)HYPERCALL_EXITS)
@@ -155,6 +163,8 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return enable_user_space_msr(vm, arg);
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return enable_bus_lock_exit(arg);
 	case KVM_CAP_PMU_CAPABILITY:
 		return enable_pmu_capability(vm, arg);
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:

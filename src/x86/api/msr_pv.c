@@ -42,8 +42,14 @@ MSR_READ(async_pf)
 MSR_WRITE(async_pf_en)
 {
 	/* It would be delivered through the LAPIC (KVM: refused without one). */
-	u64 gpa = a->data & ~ASYNC_PF_FLAGS;
+	u64 gpa = a->data & ~(u64)ASYNC_PF_FLAGS;
 
+	if (a->data & KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT &&
+	    !cpuid_pv_allowed(c, FEATURE_KVM_ASYNC_PF_VMEXIT))
+		return MSR_REFUSED;
+	if (a->data & KVM_ASYNC_PF_DELIVERY_AS_INT &&
+	    !cpuid_pv_allowed(c, FEATURE_KVM_ASYNC_PF_INT))
+		return MSR_REFUSED;
 	if (c->lapic && (a->data & ASYNC_PF_ON) == ASYNC_PF_ON &&
 	    !vcpu_gpa_is_writable(c, gpa, sizeof(u64)))
 		return MSR_REFUSED;

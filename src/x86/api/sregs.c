@@ -153,8 +153,6 @@ int efer_set_host(struct cpu *c, u64 v)
 
 	if (v & ~efer_supported())
 		return -EINVAL;
-	if (c->cr0 & X86_CR0_PG && (old ^ v) & EFER_LME)
-		return -EINVAL;
 	c->efer = (v & ~EFER_LMA) | (old & EFER_LMA);
 	vcpu_state_changed(c);
 	return 0;
