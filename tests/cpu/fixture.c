@@ -94,6 +94,7 @@ FAKE bool gpa_write(struct cpu *c, gpa_t gpa, const void *buf, u32 n)
 	return memcpy(mem + gpa, buf, n);
 }
 FAKE bool cpu_has(const struct cpu *c, enum feature f)	{ return features[f]; }
+FAKE u64 guest_xcr0(const struct cpu *c)	{ return XFEATURE_X87 | XFEATURE_SSE | XFEATURE_YMM; }
 FAKE u64 fpu_supported_xcr0(void)	{ return XFEATURE_X87 | XFEATURE_SSE | XFEATURE_YMM; }
 FAKE void fpu_reset(struct fpu *f)	{ memset(f, 0, sizeof(*f)); }
 FAKE void lapic_set_cr8(struct lapic *l, u64 v)	{ }

@@ -159,14 +159,34 @@ static void pv_msrs_check_memory_and_cpuid(void **state)
 /* What a guest may not do with paging on, userspace may: it restores. */
 static void userspace_sets_efer_with_paging_on(void **state)
 {
-	struct cpu *c = machine_cpu(*state);
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
 
 	use_supported_cpuid(c);
 	c->cr0 |= X86_CR0_PG | X86_CR0_PE;
 	assert_true(set(vcpu(state), MSR_EFER, EFER_LME));
 	assert_int_equal(c->efer, EFER_LME);
 	assert_int_equal(cpu_wrmsr(c, MSR_EFER, 0), STEP_FAULT);
+	/* A refusal is told to a VMM that wants to know, like any other. */
+	m->vm->arch->user_space_msr = KVM_MSR_EXIT_REASON_INVAL;
+	assert_int_equal(cpu_wrmsr(c, MSR_EFER, 0), STEP_EXIT);
+	assert_int_equal(m->run->msr.reason, KVM_MSR_EXIT_REASON_INVAL);
+	user_reply_drop(c);
 	assert_false(set(vcpu(state), MSR_EFER, EFER_SVME));
+}
+
+/* XSETBV and KVM_SET_XCRS: no more than CPUID 0DH has. */
+static void xcr0_follows_cpuid(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	struct kvm_cpuid_entry2 *e = calloc(1, sizeof(*e));
+
+	e->function = 0xd;
+	e->eax = XFEATURE_X87 | XFEATURE_SSE;
+	cpuid_install(c, e, 1);
+	assert_int_equal(cpu_write_xcr(c, 0, 3), STEP_NEXT);
+	assert_int_equal(cpu_write_xcr(c, 0, 7), STEP_FAULT);
+	assert_int_equal(c->xcr0, 3);
 }
 
 static void each_feature_msr_is_readable(void **state)
@@ -516,6 +536,7 @@ int main(void)
 		/* KVM_ASYNC_PF_INT needs a LAPIC. */
 		TEST_IRQCHIP(each_listed_msr_takes_its_own_value),
 		TEST(userspace_sets_efer_with_paging_on),
+		TEST(xcr0_follows_cpuid),
 		TEST(odd_msrs_are_as_in_kvm),
 		TEST(mc_ctl2_are_zero_for_userspace),
 		TEST_IRQCHIP(pv_msrs_check_memory_and_cpuid),

@@ -233,8 +233,10 @@ enum step cpu_wrmsr(struct cpu *c, u32 index, u64 data)
 		return reply.error ? cpu_raise_gp0(c) : STEP_NEXT;
 	if (!msr_filter_allows(c->vcpu->vm, index, true))
 		r = MSR_FILTERED;
-	else if (index == MSR_EFER)
+	else if (index == MSR_EFER && cpu_efer_valid(c, data))
 		return cpu_write_efer(c, data);
+	else if (index == MSR_EFER)
+		r = MSR_REFUSED;
 	else
 		r = msr_set(c, index, false, data);
 	if (likely(r == MSR_DONE))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control and debug registers, EFER, XCR0 (SDM vol. 3A 2.5, 9.8, 17.2). */
+#include "x86/api/api.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/protect.h"
 #include "x86/irqchip/irqchip.h"
@@ -214,9 +215,14 @@ static u64 efer_allowed(const struct cpu *c)
 		allowed |= EFER_NX;
 	if (cpu_has(c, FEATURE_FXSR_OPT))
 		allowed |= EFER_FFXSR;
-	if (cpu_has(c, FEATURE_SVM))
-		allowed |= EFER_SVME;
 	return allowed;
+}
+
+bool cpu_efer_valid(const struct cpu *c, u64 v)
+{
+	if (v & ~efer_allowed(c))
+		return false;
+	return !((c->efer ^ v) & EFER_LME) || !(c->cr0 & X86_CR0_PG);
 }
 
 /* LMA follows CR0.PG and LME; a guest that writes it changes nothing. */
@@ -224,12 +230,10 @@ enum step cpu_write_efer(struct cpu *c, u64 v)
 {
 	u64 changed;
 
-	if (v & ~efer_allowed(c))
+	if (!cpu_efer_valid(c, v))
 		return cpu_raise_gp0(c);
 	v = (v & ~EFER_LMA) | (c->efer & EFER_LMA);
 	changed = c->efer ^ v;
-	if ((changed & EFER_LME) && (c->cr0 & X86_CR0_PG))
-		return cpu_raise_gp0(c);
 	c->efer = v;
 	if (changed & EFER_NX)
 		mmu_flush_all(c);
@@ -242,7 +246,7 @@ enum step cpu_write_xcr(struct cpu *c, u32 n, u64 v)
 	const u64 avx512 = XFEATURE_OPMASK | XFEATURE_ZMM_HI | XFEATURE_ZMM_16;
 
 	/* SDM vol. 1 13.3: x87 always, AVX with SSE, AVX-512 whole and with AVX. */
-	if (n != 0 || !(v & XFEATURE_X87) || (v & ~fpu_supported_xcr0()))
+	if (n != 0 || !(v & XFEATURE_X87) || (v & ~(guest_xcr0(c) | XFEATURE_X87)))
 		return cpu_raise_gp0(c);
 	if ((v & XFEATURE_YMM) && !(v & XFEATURE_SSE))
 		return cpu_raise_gp0(c);

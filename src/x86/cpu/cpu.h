@@ -84,6 +84,7 @@ enum step cpu_write_xcr(struct cpu *c, u32 n, u64 v);
 u64 cpu_cr4_allowed(const struct cpu *c);	/* bits guest CPUID permits */
 /* WRMSR of EFER: checks, and the change of mode it makes. */
 enum step cpu_write_efer(struct cpu *c, u64 v);
+bool cpu_efer_valid(const struct cpu *c, u64 v);
 
 /* Power-on, RESET or INIT (SDM vol. 3A table 10-1); INIT keeps some state. */
 void cpu_reset(struct cpu *c, bool init);
