@@ -103,6 +103,23 @@ enum msr_result mce_write(struct cpu *c, struct msr_access *a)
 	}
 }
 
+/* Without MCG_CMCI_P, which AMD has not: zeroes that userspace may restore. */
+static bool has_ctl2(const struct cpu *c, const struct msr_access *a)
+{
+	return a->host && a->index - a->desc->first < (c->msrs->mcg_cap & MCG_BANK_CNT);
+}
+
+enum msr_result mce_read_ctl2(struct cpu *c, struct msr_access *a)
+{
+	a->data = 0;
+	return has_ctl2(c, a) ? MSR_DONE : MSR_REFUSED;
+}
+
+enum msr_result mce_write_ctl2(struct cpu *c, struct msr_access *a)
+{
+	return has_ctl2(c, a) && !a->data ? MSR_DONE : MSR_REFUSED;
+}
+
 /* -- ioctls -------------------------------------------------------------------------------------- */
 
 long system_x86_get_mce_cap_supported(struct kfile *f, void *arg)
@@ -136,12 +153,11 @@ static void bank_record(u64 *bank, const struct kvm_x86_mce *mce, u64 status)
 	bank[MCI_MISC] = mce->misc;
 }
 
-/* Uncorrected, no action required (SDM vol. 3B 15.6.3). */
+/* Uncorrected, no action required: no #MC (SDM vol. 3B 15.6.3). */
 static bool is_ucna(const struct kvm_x86_mce *mce)
 {
-	const u64 action = MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR;
-
-	return mce->status & MCI_STATUS_UC && !(mce->status & action) && !mce->mcg_status;
+	return !mce->mcg_status && mce->status & MCI_STATUS_UC &&
+	       !(mce->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
 }
 
 static void uncorrected(struct cpu *c, const struct kvm_x86_mce *mce, u64 *bank)
@@ -175,7 +191,7 @@ long vcpu_x86_set_mce(struct kfile *f, void *arg)
 		return -EINVAL;
 	bank = c->msrs->bank[mce->bank];
 	if (is_ucna(mce)) {
-		bank_record(bank, mce, mce->status);	/* CMCI is not offered */
+		bank_record(bank, mce, mce->status);
 		c->msrs->mcg_status = 0;
 	} else if (mce->status & MCI_STATUS_UC) {
 		uncorrected(c, mce, bank);
