@@ -43,6 +43,26 @@ static void makes_another_the_first(void **state)
 	close(vm);
 }
 
+/* Whoever has the bit is taken for it when KVM_SET_SREGS resets it (api.rst 4.14). */
+static void the_bit_may_move(void **state)
+{
+	struct kvm_sregs s;
+	struct kvm_mp_state mp;
+	int vm = new_vm_irqchip(), a = new_vcpu(vm, 0), b = new_vcpu(vm, 1);
+
+	assert_ok(kvm_ioctl(b, KVM_GET_SREGS, &s));
+	assert_ok(kvm_ioctl(b, KVM_SET_SREGS, &s));
+	assert_ok(kvm_ioctl(b, KVM_GET_MP_STATE, &mp));
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_UNINITIALIZED);
+	s.apic_base |= APIC_BASE_BSP;
+	assert_ok(kvm_ioctl(b, KVM_SET_SREGS, &s));
+	assert_ok(kvm_ioctl(b, KVM_GET_MP_STATE, &mp));
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_RUNNABLE);
+	close(a);
+	close(b);
+	close(vm);
+}
+
 static void before_the_first_vcpu(void **state)
 {
 	int vm = new_vm();
@@ -77,6 +97,7 @@ static void wrong_scope(void **state)
 IOCTL_TESTS(set_boot_cpu_id,
 	    cmocka_unit_test(default_is_0),
 	    cmocka_unit_test(makes_another_the_first),
+	    cmocka_unit_test(the_bit_may_move),
 	    cmocka_unit_test(before_the_first_vcpu),
 	    cmocka_unit_test(no_range_in_old_kernels),
 	    cmocka_unit_test(wrong_scope))

@@ -190,12 +190,12 @@ static void set_control(struct cpu *c, const struct kvm_sregs *s)
 		lapic_set_cr8(c->lapic, s->cr8);
 }
 
-/* VMMs older than KVM_SET_MP_STATE reset the boot processor like this. */
+/* VMMs older than KVM_SET_MP_STATE reset the boot processor, which says so, like this. */
 static void unhalt_after_reset(struct cpu *c)
 {
 	const struct segment *cs = &c->seg[CS];
 
-	if (c->vcpu->id == cpu_arch_vm(c)->boot_cpu_id && c->rip == 0xfff0 &&
+	if (c->apic_base & APIC_BASE_BSP && c->rip == 0xfff0 &&
 	    cs->selector == 0xf000 && cs->base == 0xffff0000 && !cpu_protected(c))
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 }
