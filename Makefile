@@ -55,7 +55,7 @@ help:
 	@echo "make demo       boot a Debian guest (INTERACTIVE=1: into a shell)"
 	@echo "make check      build and run all tests"
 	@echo "make check-full the same with every variant of a guest"
-	@echo "make check-kvm  run the API tests against the host's /dev/kvm"
+	@echo "make check-kvm  run the API tests here and on the host's /dev/kvm, and compare"
 	@echo "make check-selftests  run KVM's own selftests (five minutes)"
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"

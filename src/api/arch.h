@@ -59,7 +59,10 @@ bool arch_irqchip_full(struct vm *vm);
  * @source tells interrupt sources apart whose levels are OR-ed.
  * >0 delivered, 0 coalesced, -1 masked or nobody there (KVM's convention).
  */
-enum { IRQ_SOURCE_USERSPACE, IRQ_SOURCE_PIT, IRQ_SOURCE_RESAMPLE };
+enum {
+	IRQ_SOURCE_USERSPACE, IRQ_SOURCE_PIT, IRQ_SOURCE_RESAMPLE,
+	IRQ_SOURCE_STATUS,	/* userspace, which looks at the result */
+};
 int arch_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *route,
 		 int source, int level);
 

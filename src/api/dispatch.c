@@ -149,7 +149,7 @@ long ioctl_call(struct kfile *f, u32 cmd, uintptr_t arg)
 	struct vcpu *vcpu = f->vcpu;
 
 	if (f->vm && unlikely(READ_ONCE(f->vm->dead)))
-		return -EIO;
+		return f->scope == SCOPE_STATS ? -ENOTTY : -EIO;
 	if (likely(cmd == KVM_RUN && vcpu))
 		d = &rows[ROW_VCPU_KVM_RUN];
 	else

@@ -9,7 +9,8 @@ struct ioeventfds;		/* ioeventfd.c */
 struct ioeventfd_target;
 struct irqfd;			/* irqfd.c */
 
-enum io_bus { BUS_MMIO, BUS_PIO, NR_BUSES };
+/* The last is that of S/390; x86 guests have no access to it. */
+enum io_bus { BUS_MMIO, BUS_PIO, BUS_VIRTIO_CCW, NR_BUSES };
 
 struct eventfds {
 	/* Sorted snapshots, replaced under vm->slots_lock. */

@@ -3,13 +3,7 @@
  * Descriptors.  Each is a memfd, so it has a number, flags, copies and an
  * inode that the kernel keeps true, and /proc shows its name.
  *
- * The end of a life is what inotify says about the inode:
- *   - System and VM descriptors are never mapped by us.  When their inode goes
- *     (IN_IGNORED), no descriptor or mapping is left in any process.
- *   - We map a vCPU's pages ourselves, so its inode stays.  The VMM gets
- *     another open file of the inode instead, made through /proc: the final
- *     close of that file is reported (IN_CLOSE_WRITE); what we do with the
- *     memfd as created is not (recent kernels), or happens before the watch.
+ * How we learn of their ends: api/fd_end.c.
  *
  * From number to object: table[fd] holds {generation, index} of the kfile.
  * Structs are reused but never unmapped, so a reader may try to take a
@@ -25,34 +19,25 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/fd_internal.h"
 #include "api/vm.h"
-#include "api/worker.h"
 #include "trace/trace.h"
 
 #define MAX_FDS		(1u << 20)
 #define MAX_KFILES	(1u << 18)
 #define NR_BUCKETS	1024
-#define PROC_PATH_MAX	40
-
-#define END_OF_INODE	(IN_IGNORED)
-#define END_OF_FILE	(IN_CLOSE_WRITE)
 
 static u64 *table;
 static struct kfile *pool;
 
-static pthread_mutex_t fd_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t fd_lock = PTHREAD_MUTEX_INITIALIZER;
 static u32 pool_used;
 static struct kfile *free_list;			/* through next_ino */
 static struct kfile *by_ino[NR_BUCKETS];
-static struct kfile *by_watch[NR_BUCKETS];
-
-static int inotify_fd = -1;
-static struct worker_watch inotify_watch;
 static bool hinted;
 
 /* What belongs to another process: answers EIO, is never torn down. */
@@ -73,7 +58,7 @@ int fd_init(void)
 	return table && pool ? 0 : -ENOMEM;
 }
 
-static void proc_path(char path[PROC_PATH_MAX], int fd)
+void fd_proc_path(char path[PROC_PATH_MAX], int fd)
 {
 	snprintf(path, PROC_PATH_MAX, "/proc/self/fd/%d", fd);
 }
@@ -97,31 +82,26 @@ static bool try_ref(struct kfile *f)
 	return false;
 }
 
-static void chain_remove(struct kfile **head, struct kfile *f, size_t link)
+static void chain_remove(struct kfile **head, const struct kfile *f)
 {
-	for (; *head; head = (struct kfile **)((char *)*head + link)) {
+	for (; *head; head = &(*head)->next_ino) {
 		if (*head == f) {
-			*head = *(struct kfile **)((char *)f + link);
+			*head = f->next_ino;
 			return;
 		}
 	}
 }
 
-static void unwatch_locked(struct kfile *f)
+void fd_forget_locked(struct kfile *f)
 {
-	if (f->watch < 0)
-		return;
-	chain_remove(&by_watch[f->watch % NR_BUCKETS], f,
-		     offsetof(struct kfile, next_watch));
-	f->watch = -1;
+	fd_unwatch_locked(f);
+	chain_remove(&by_ino[f->ino % NR_BUCKETS], f);
 }
 
 static void recycle(struct kfile *f)
 {
 	pthread_mutex_lock(&fd_lock);
-	unwatch_locked(f);
-	chain_remove(&by_ino[f->ino % NR_BUCKETS], f,
-		     offsetof(struct kfile, next_ino));
+	fd_forget_locked(f);
 	__atomic_store_n(&f->gen, f->gen + 1, __ATOMIC_RELEASE);
 	f->next_ino = free_list;
 	free_list = f;
@@ -231,88 +211,6 @@ void fd_hint_duped(int from, int to)
 				 __ATOMIC_RELEASE);
 }
 
-/* -- Ends ------------------------------------------------------------------ */
-
-static struct kfile *take_ended(const struct inotify_event *ev)
-{
-	struct kfile *f;
-
-	pthread_mutex_lock(&fd_lock);
-	for (f = by_watch[(u32)ev->wd % NR_BUCKETS]; f; f = f->next_watch) {
-		if (f->watch == ev->wd)
-			break;
-	}
-	if (f && !(ev->mask & (f->scope == SCOPE_VCPU ? END_OF_FILE | END_OF_INODE :
-							END_OF_INODE)))
-		f = NULL;
-	if (f)
-		unwatch_locked(f);
-	pthread_mutex_unlock(&fd_lock);
-	return f;
-}
-
-static void on_inotify(struct worker_watch *w, u32 events)
-{
-	char buf[4096] __attribute__((aligned(8)));
-	ssize_t n = read(w->fd, buf, sizeof(buf));
-
-	for (ssize_t pos = 0; pos < n;) {
-		const struct inotify_event *ev = (void *)(buf + pos);
-		struct kfile *f;
-
-		pos += sizeof(*ev) + ev->len;
-		if (ev->mask & IN_Q_OVERFLOW) {
-			log_warn("inotify queue overflow: some VMs stay until exit");
-			continue;
-		}
-		while ((f = take_ended(ev)))
-			kfile_put(f);
-	}
-}
-
-static int inotify_start_locked(void)
-{
-	int fd, ret;
-
-	if (inotify_fd >= 0)
-		return 0;
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	inotify_watch = (struct worker_watch){ .fn = on_inotify, .fd = fd };
-	ret = worker_watch_add(&inotify_watch, EPOLLIN);
-	if (ret < 0) {
-		close(fd);
-		return ret;
-	}
-	inotify_fd = fd;
-	return 0;
-}
-
-/*
- * Without inotify (its per-user limit, no /proc) an object stays until the
- * process exits: a leak, but nothing is torn down too early.
- */
-static void watch_locked(struct kfile *f, int fd)
-{
-	char path[PROC_PATH_MAX];
-	int ret = inotify_start_locked();
-
-	if (!ret) {
-		proc_path(path, fd);
-		f->watch = inotify_add_watch(inotify_fd, path,
-					     END_OF_FILE | IN_DELETE_SELF);
-		if (f->watch < 0)
-			ret = -errno;
-	}
-	if (ret < 0) {
-		log_warn("descriptors cannot be watched: %s", strerror(-ret));
-		return;
-	}
-	f->next_watch = by_watch[f->watch % NR_BUCKETS];
-	by_watch[f->watch % NR_BUCKETS] = f;
-}
-
 /* -- Births ---------------------------------------------------------------- */
 
 int kfile_memfd(const char *name, size_t size)
@@ -342,8 +240,8 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-static struct kfile *create_locked(enum scope scope, struct vm *vm,
-				   struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
+static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+				   int fd, int memfd, ino_t ino, u32 refs)
 {
 	struct kfile *f = alloc_locked();
 
@@ -353,10 +251,11 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm,
 	f->vm = vm;
 	f->vcpu = vcpu;
 	f->private = NULL;
+	f->memfd = memfd;
 	f->ino = ino;
 	f->watch = -1;
 	f->next_ino = by_ino[ino % NR_BUCKETS];
-	watch_locked(f, fd);
+	fd_watch_locked(f, fd);
 	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
 	by_ino[ino % NR_BUCKETS] = f;
 	return f;
@@ -366,19 +265,16 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm,
  * Another thread may have asked about the number before it was handed out, and
  * adopted what it found there.  That is forgotten: it was nobody's.
  */
-static struct kfile *create_kfile(enum scope scope, struct vm *vm,
-				  struct vcpu *vcpu, int fd, ino_t ino)
+static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+				  int fd, ino_t ino)
 {
 	struct kfile *f, *adopted;
 
 	pthread_mutex_lock(&fd_lock);
 	adopted = find_inode_locked(ino);
-	if (adopted) {
-		unwatch_locked(adopted);
-		chain_remove(&by_ino[ino % NR_BUCKETS], adopted,
-			     offsetof(struct kfile, next_ino));
-	}
-	f = create_locked(scope, vm, vcpu, fd, ino, 1);
+	if (adopted)
+		fd_forget_locked(adopted);
+	f = create_locked(scope, vm, vcpu, fd, -1, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
 	if (adopted) {
 		kfile_put(adopted);
@@ -393,13 +289,52 @@ static int reopen(int memfd, int flags)
 	char path[PROC_PATH_MAX];
 	int fd;
 
-	proc_path(path, memfd);
+	fd_proc_path(path, memfd);
 	fd = open(path, (flags & O_ACCMODE) | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)	/* no /proc here */
-		return memfd;
+		fd = fcntl(memfd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The object of all open files of that inode, with a reference. */
+static struct kfile *shared_kfile(struct vm *vm, int memfd, int fd)
+{
+	struct kfile *f;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	pthread_mutex_lock(&fd_lock);
+	f = find_inode_locked(st.st_ino);
+	if (!f) {
+		f = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2);
+		if (f)
+			vm_get(vm);
+	}
+	pthread_mutex_unlock(&fd_lock);
+	return f;
+}
+
+int kfile_reopen(struct vm *vm, int memfd)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	int fd = reopen(memfd, O_RDONLY), err;
+	struct kfile *f;
+
 	if (fd < 0)
-		fd = -errno;
-	close(memfd);
+		return fd;
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		err = errno;
+		close(fd);
+		return -err;
+	}
+	f = shared_kfile(vm, memfd, fd);
+	if (!f) {
+		close(fd);
+		return -ENFILE;
+	}
+	table_set(fd, f);
+	kfile_put(f);
 	return fd;
 }
 
@@ -412,6 +347,8 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 
 	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
 		fd = reopen(memfd, flags);
+	if (fd != memfd)
+		close(memfd);
 	if (fd < 0)
 		return fd;
 	if (!(flags & O_CLOEXEC))
@@ -440,7 +377,7 @@ static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino
 	struct kfile *f;
 
 	pthread_mutex_lock(&fd_lock);
-	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, ino, 2);
+	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, -1, ino, 2);
 	pthread_mutex_unlock(&fd_lock);
 	return f;
 }
@@ -456,7 +393,7 @@ static struct kfile *adopt(int fd, const struct stat *st)
 	char path[PROC_PATH_MAX], name[64] = "";
 	const char *rest = name + sizeof(prefix) - 1;
 
-	proc_path(path, fd);
+	fd_proc_path(path, fd);
 	if (readlink(path, name, sizeof(name) - 1) < 0 ||
 	    strncmp(name, prefix, sizeof(prefix) - 1))
 		return NULL;
@@ -466,6 +403,8 @@ static struct kfile *adopt(int fd, const struct stat *st)
 		return adopt_as(SCOPE_VM, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vcpu:", 6))
 		return adopt_as(SCOPE_VCPU, &foreign_vm, fd, st->st_ino);
+	if (!strncmp(rest, "-vm-stats ", 10) || !strncmp(rest, "-vcpu-stats:", 12))
+		return adopt_as(SCOPE_STATS, &foreign_vm, fd, st->st_ino);
 	return NULL;
 }
 
@@ -474,9 +413,7 @@ static struct kfile *adopt(int fd, const struct stat *st)
 void fd_reinit_child(void)
 {
 	pthread_mutex_init(&fd_lock, NULL);
-	/* Shared with the parent: reading it would steal the parent's events. */
-	inotify_fd = -1;
-	memset(by_watch, 0, sizeof(by_watch));
+	fd_watches_reinit_child();
 	for (u32 i = 0; i < pool_used; i++) {
 		struct kfile *f = &pool[i];
 

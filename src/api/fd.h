@@ -31,6 +31,13 @@ int kfile_memfd(const char *name, size_t size);
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		  int memfd, int flags);
 
+/*
+ * One more open file of @memfd, which stays the caller's: read-only, O_CLOEXEC,
+ * SCOPE_STATS.  All that are open at one time are one object, which holds a
+ * reference of @vm.  The descriptor, or -errno.
+ */
+int kfile_reopen(struct vm *vm, int memfd);
+
 /* The hints of anykvm.h.  From the first one on, numbers are trusted. */
 void fd_hint_closed(int fd);
 void fd_hint_duped(int from, int to);

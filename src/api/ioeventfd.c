@@ -174,19 +174,18 @@ static int remove_locked(struct vm *vm, enum io_bus bus, u32 pos)
 
 static enum io_bus bus_of(const struct kvm_ioeventfd *args)
 {
-	return args->flags & KVM_IOEVENTFD_FLAG_PIO ? BUS_PIO : BUS_MMIO;
+	if (args->flags & KVM_IOEVENTFD_FLAG_PIO)
+		return BUS_PIO;
+	return args->flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY ? BUS_VIRTIO_CCW : BUS_MMIO;
 }
 
 static int check_assign(const struct kvm_ioeventfd *args)
 {
-	const u32 known = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
-			  KVM_IOEVENTFD_FLAG_DEASSIGN;
-
 	if (args->len > 8 || (args->len & (args->len - 1)))
 		return -EINVAL;
 	if (args->addr + args->len < args->addr)
 		return -EINVAL;
-	if (args->flags & ~known)
+	if (args->flags & ~KVM_IOEVENTFD_VALID_FLAG_MASK)
 		return -EINVAL;
 	if (!args->len && (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
 		return -EINVAL;

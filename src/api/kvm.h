@@ -22,7 +22,9 @@ struct dirty_ring;
 struct dirty_rings;
 struct memslots;
 struct vcpu;
+struct vcpu_stats;
 struct vm;
+struct vm_stats;
 
 /* Limits reported by KVM_CHECK_EXTENSION. */
 #define KVM_MAX_VCPUS		1024
@@ -43,7 +45,8 @@ struct kfile {
 	enum scope scope;
 	struct vm *vm;		/* holds a reference */
 	struct vcpu *vcpu;
-	void *private;		/* SCOPE_DEVICE, SCOPE_STATS */
+	void *private;		/* SCOPE_DEVICE */
+	int memfd;		/* SCOPE_STATS: our own of the same inode */
 	ino_t ino;
 	int watch;		/* inotify watch that reports its end; -1 none */
 	u32 refs;		/* the descriptor itself, plus calls under way */
@@ -70,6 +73,10 @@ struct vm {
 	struct vcpu *vcpus[KVM_MAX_VCPUS];
 	u32 nr_vcpus;			/* read with acquire, no lock needed */
 	u32 max_vcpu_ids;
+
+	struct vm_stats *stats;		/* api/stats.h; changed under slots_lock */
+	int stats_fd;
+	pid_t stats_pid;		/* the thread that made it */
 
 	/* Owned by the file named after each. */
 	struct routing *routing;	/* api/routing.c */
@@ -115,6 +122,10 @@ struct vcpu {
 
 	struct dirty_ring *dirty_ring;	/* api/dirty_ring.h; NULL: bitmaps */
 
+	struct vcpu_stats *stats;	/* api/stats.h; changed under mutex */
+	int stats_fd;
+	pid_t stats_pid;		/* the thread that made it */
+
 	bool sigmask_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigmask;
 
@@ -151,6 +162,9 @@ static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
  * any is posted.
  */
 void vcpu_block(struct vcpu *vcpu);
+
+/* The same for @ns at most, and without leaving the guest. */
+void vcpu_doze(struct vcpu *vcpu, u64 ns);
 
 /*
  * Leaving and entering the section in which guest memory may be touched.

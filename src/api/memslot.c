@@ -20,6 +20,7 @@
 
 #include "api/arch.h"
 #include "api/handlers.h"
+#include "api/stats.h"
 #include "util/guard.h"
 
 #define MEM_MAX_NR_PAGES	((1ul << 31) - 1)
@@ -190,6 +191,13 @@ static bool may_change_in_place(const struct vm *vm, const struct array *a, u32 
 	return !vm->nr_vcpus && a->capacity >= count;
 }
 
+/* The other address spaces show the same memory again. */
+static void count_pages(struct vm *vm, u16 as_id, s64 more)
+{
+	if (!as_id)
+		stat_add(vm, pages_4k, more);
+}
+
 static int insert_locked(struct vm *vm, const struct memslot *m)
 {
 	struct memslots *old = vm->slots[m->as_id];
@@ -217,6 +225,7 @@ static int insert_locked(struct vm *vm, const struct memslot *m)
 		publish(vm, m->as_id, a);
 	}
 	s->ids[m->id] = m->base_gfn;
+	count_pages(vm, m->as_id, m->npages);
 	return 0;
 }
 
@@ -225,8 +234,8 @@ static int remove_locked(struct vm *vm, const struct memslot *m)
 	struct memslots *old = vm->slots[m->as_id];
 	struct space *s = array_of(old)->space;
 	u32 pos = m - old->slot, count = old->count - 1;
-	u64 *bitmap = m->dirty_bitmap;
-	u16 id = m->id;
+	u64 *bitmap = m->dirty_bitmap, npages = m->npages;
+	u16 id = m->id, as_id = m->as_id;
 
 	if (may_change_in_place(vm, array_of(old), count)) {
 		memmove(&old->slot[pos], &old->slot[pos + 1], (count - pos) * sizeof(*m));
@@ -244,6 +253,7 @@ static int remove_locked(struct vm *vm, const struct memslot *m)
 		publish(vm, m->as_id, a);
 	}
 	s->ids[id] = NO_SLOT;
+	count_pages(vm, as_id, -npages);
 	free(bitmap);
 	return 0;
 }

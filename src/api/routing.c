@@ -231,7 +231,7 @@ long vm_irq_line_status(struct kfile *f, void *arg)
 
 	if (!arch_irqchip_in_kernel(f->vm))
 		return -ENXIO;
-	l->status = routing_set_irq(f->vm, l->irq, IRQ_SOURCE_USERSPACE, !!l->level);
+	l->status = routing_set_irq(f->vm, l->irq, IRQ_SOURCE_STATUS, !!l->level);
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #include "api/arch.h"
 #include "api/handlers.h"
 #include "api/process.h"
+#include "api/stats.h"
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
@@ -213,8 +214,10 @@ long vcpu_run(struct kfile *f, void *arg)
 		ret = arch_vcpu_run(vcpu, immediate_exit);
 
 	/* An exit asked for by the VMM leaves exit_reason as it is. */
-	if (ret == -EINTR && !immediate_exit)
+	if (ret == -EINTR && !immediate_exit) {
+		stat_inc(vcpu, signal_exits);
 		arch_vcpu_interrupted(vcpu);
+	}
 	WRITE_ONCE(current_vcpu, NULL);
 	if (trace_on(TRACE_RUN))
 		trace_run(vcpu->id, vcpu->run->exit_reason, ret);

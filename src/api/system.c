@@ -49,3 +49,9 @@ long system_create_vm(struct kfile *f, void *type)
 		ret = kfile_memfd("anon_inode:kvm-vm", 0);
 	return ret < 0 ? ret : create_vm_on(ret, type);
 }
+
+/* Tracing by ioctl is long gone, but Linux 6.1 still knows the requests. */
+long system_trace(struct kfile *f, void *arg)
+{
+	return -EOPNOTSUPP;
+}

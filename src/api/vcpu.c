@@ -20,15 +20,16 @@
 
 #include "api/kvm.h"
 #include "api/run.h"
+#include "api/stats.h"
 
 /* Polls of a vCPU in guest before each way of giving way to it. */
 #define SYNC_SPINS	1000
 #define SYNC_YIELDS	100
 #define SYNC_SLEEP_NS	20000
 
-static long futex(u32 *word, int op, u32 val)
+static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
 {
-	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, NULL, NULL, 0);
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, timeout, NULL, 0);
 }
 
 /* Also called in signal handlers: keeps errno. */
@@ -41,7 +42,7 @@ void vcpu_request(struct vcpu *vcpu, u32 bits)
 		return;
 	if (__atomic_exchange_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST)) {
 		err = errno;
-		futex(&vcpu->sleeping, FUTEX_WAKE, 1);
+		futex(&vcpu->sleeping, FUTEX_WAKE, 1, NULL);
 		errno = err;
 	}
 }
@@ -60,13 +61,13 @@ static bool has_requests(const struct vcpu *vcpu)
  * Sleeps once.  A signal handler that ran ends the sleep as a request would,
  * also where nobody tells us of handlers (anykvm_signalled).
  */
-static void sleep_once(struct vcpu *vcpu)
+static void sleep_once(struct vcpu *vcpu, const struct timespec *timeout)
 {
 	int err = errno;
 
 	__atomic_store_n(&vcpu->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!has_requests(vcpu) &&
-	    futex(&vcpu->sleeping, FUTEX_WAIT, 1) < 0 && errno == EINTR)
+	    futex(&vcpu->sleeping, FUTEX_WAIT, 1, timeout) < 0 && errno == EINTR)
 		run_signalled(0);
 	__atomic_store_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST);
 	errno = err;
@@ -87,10 +88,19 @@ void vcpu_block(struct vcpu *vcpu)
 	if (has_requests(vcpu))
 		return;
 	vcpu_leave_guest(vcpu);
+	stat_set(vcpu, blocking, 1);
 	while (!has_requests(vcpu))
-		sleep_once(vcpu);
+		sleep_once(vcpu, NULL);
+	stat_set(vcpu, blocking, 0);
 	if (in_guest)
 		reenter_guest(vcpu);
+}
+
+void vcpu_doze(struct vcpu *vcpu, u64 ns)
+{
+	const struct timespec timeout = { .tv_nsec = ns };
+
+	sleep_once(vcpu, &timeout);
 }
 
 bool vcpu_enter_guest(struct vcpu *vcpu)
@@ -149,14 +159,19 @@ static void wait_synced(const struct vcpu *vcpu, u64 gen)
 void vm_sync_vcpus(struct vm *vm)
 {
 	u64 gen = __atomic_add_fetch(&vm->sync_gen, 1, __ATOMIC_SEQ_CST);
+	bool asked = false;
 	struct vcpu *v;
 	u32 i;
 
 	/* All are asked before any is waited for. */
 	vm_for_each_vcpu(vm, i, v) {
-		if (!is_synced(v, gen))
+		if (!is_synced(v, gen)) {
 			vcpu_request(v, REQ_SYNC);
+			asked = true;
+		}
 	}
+	stat_inc(vm, remote_tlb_flush_requests);
+	stat_add(vm, remote_tlb_flush, asked);
 	/* A handler on top of KVM_RUN cannot wait for what it interrupted. */
 	vm_for_each_vcpu(vm, i, v) {
 		if (v != current_vcpu)

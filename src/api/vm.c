@@ -18,6 +18,7 @@
 #include "api/handlers.h"
 #include "api/memslot.h"
 #include "api/routing.h"
+#include "api/stats.h"
 
 static u32 nr_vms;
 
@@ -68,6 +69,7 @@ struct part {
 
 /* In the order of creation; destroyed backwards. */
 static const struct part parts[] = {
+	{ vm_stats_create, vm_stats_destroy },
 	{ memslots_create, memslots_destroy },
 	{ routing_create, routing_destroy },
 	{ coalesced_create, coalesced_destroy },
@@ -109,6 +111,7 @@ void vm_get(struct vm *vm)
 static void vcpu_free(struct vcpu *vcpu)
 {
 	dirty_ring_destroy(vcpu);
+	vcpu_stats_destroy(vcpu);
 	if (vcpu->run)
 		munmap(vcpu->run, VCPU_MMAP_SIZE);
 	if (vcpu->fd_once >= 0)
@@ -268,6 +271,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, u32 id)
 	vcpu->id = id;
 	vcpu->idx = vm->nr_vcpus;
 	vcpu->fd_once = -1;
+	vcpu->stats_fd = -1;
 	pthread_mutex_init(&vcpu->mutex, NULL);
 	return vcpu;
 }
@@ -302,6 +306,8 @@ static long create_vcpu_locked(struct vm *vm, u32 id)
 	if (!vcpu)
 		return -ENOMEM;
 	ret = map_run_pages(vcpu);
+	if (!ret)
+		ret = vcpu_stats_create(vcpu);
 	if (!ret)
 		ret = dirty_ring_create(vcpu);
 	if (!ret)

@@ -156,6 +156,54 @@ static int open_fds(void)
 	return n;
 }
 
+static void *close_half(void *arg)
+{
+	int *fds = arg;
+
+	for (int i = 0; i < 50; i++)
+		close(fds[i]);
+	return NULL;
+}
+
+/* Many open files of one inode, closed all at once, and one that is not. */
+static void statistics_keep_it(void **state)
+{
+	int vm = new_vm(), vcpu = new_vcpu(vm, 0), fds[100], last;
+	struct kvm_stats_header h;
+	pthread_t thread;
+
+	for (int i = 0; i < 100; i++)
+		assert_true((fds[i] = kvm_ioctl_val(vcpu, KVM_GET_STATS_FD, 0)) >= 0);
+	last = dup(fds[0]);
+	close(vm);
+	close(vcpu);
+	pthread_create(&thread, NULL, close_half, fds);
+	close_half(fds + 50);
+	pthread_join(thread, NULL);
+	settle();
+	assert_int_equal(vm_count(), 1);
+	assert_int_equal(pread(last, &h, sizeof(h), 0), sizeof(h));
+	close(last);
+	assert_all_gone();
+}
+
+/* One at a time, each of a VM that has nothing else any more. */
+static void statistics_alone(void **state)
+{
+	for (int i = 0; i < 50; i++) {
+		int vm = new_vm(), stats = kvm_ioctl_val(vm, KVM_GET_STATS_FD, 0);
+
+		assert_true(stats >= 0);
+		close(stats);
+		stats = kvm_ioctl_val(vm, KVM_GET_STATS_FD, 0);
+		close(vm);
+		assert_int_equal(vm_count(), 1);
+		assert_errno(ENOTTY, kvm_ioctl_val(stats, KVM_GET_STATS_FD, 0));
+		close(stats);
+		assert_all_gone();
+	}
+}
+
 static void nothing_leaks(void **state)
 {
 	int before = open_fds();
@@ -221,6 +269,8 @@ int main(void)
 		cmocka_unit_test(in_flight_in_a_socket),
 		cmocka_unit_test(a_child_keeps_it),
 		cmocka_unit_test(closed_during_run),
+		cmocka_unit_test(statistics_keep_it),
+		cmocka_unit_test(statistics_alone),
 		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(reused_number),
 		cmocka_unit_test(foreign_descriptors_are_not_ours),

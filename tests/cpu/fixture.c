@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
+#include "api/stats.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/api/vapic.h"
 #include "x86/mmu/access.h"
@@ -13,6 +14,7 @@ bool features[NR_FEATURES];
 u32 flushes_all, flushes_nonglobal, flushes_page;
 static struct vm vm;
 static struct vcpu vcpu;
+static struct vcpu_stats stats;
 static u32 requests;
 
 /* -- In the place of the MMU and of x86/api ---------------------------------------- */
@@ -101,6 +103,9 @@ FAKE void vapic_store(struct cpu *c)		{ }
 FAKE void pmu_reset(struct cpu *c)		{ }
 FAKE u32 pmu_nr_counters(const struct cpu *c)	{ return 0; }
 FAKE u64 pmu_read(struct cpu *c, u32 i)		{ return 0; }
+FAKE void vcpu_doze(struct vcpu *v, u64 ns)	{ }
+FAKE bool event_wakes(struct cpu *c)		{ return false; }
+FAKE bool irqchip_has_interrupt(struct cpu *c)	{ return false; }
 FAKE void lapic_reset(struct lapic *l, bool init)	{ }
 FAKE void vcpu_request(struct vcpu *v, u32 bits)	{ requests |= bits; }
 FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }
@@ -191,6 +196,7 @@ int setup(void **state)
 	cpu.tlb = &tlb;
 	vm.arch = &arch;
 	vcpu.vm = &vm;
+	vcpu.stats = &stats;
 	vcpu.run = &run;
 	vcpu.cpu = &cpu;
 	cpu.vcpu = &vcpu;

@@ -20,6 +20,29 @@ static void creates_all_of_it(void **state)
 	close(vm);
 }
 
+/* GSIs 0 to 15 lead to the PICs and to the IOAPIC, 16 to 23 to the IOAPIC only. */
+static void default_routes(void **state)
+{
+	struct kvm_irqchip pic[2] = { { .chip_id = 0 }, { .chip_id = 1 } };
+	struct kvm_irqchip ioapic = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	for (uint32_t gsi = 0; gsi < 24; gsi++) {
+		struct kvm_irq_level line = { .irq = gsi, .level = 1 };
+		uint16_t pics;
+		int vm = new_vm_irqchip();
+
+		assert_ok(kvm_ioctl(vm, KVM_IRQ_LINE, &line));
+		assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &pic[0]));
+		assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &pic[1]));
+		assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &ioapic));
+		pics = pic[0].chip.pic.irr | pic[1].chip.pic.irr << 8;
+		/* The slave's request is the master's pin 2. */
+		assert_int_equal(pics, gsi >= 16 ? 0 : gsi >= 8 ? 1 << gsi | 1 << 2 : 1 << gsi);
+		assert_int_equal(ioapic.chip.ioapic.irr, 1 << gsi);
+		close(vm);
+	}
+}
+
 static void argument_is_ignored(void **state)
 {
 	int vm = new_vm();
@@ -65,6 +88,7 @@ static void wrong_scope(void **state)
 
 IOCTL_TESTS(create_irqchip,
 	    cmocka_unit_test(creates_all_of_it),
+	    cmocka_unit_test(default_routes),
 	    cmocka_unit_test(argument_is_ignored),
 	    cmocka_unit_test(once),
 	    cmocka_unit_test(not_beside_a_split_one),

@@ -50,23 +50,6 @@ static void unknown_requests(void **state)
 	close(sys);
 }
 
-/* Requests of other architectures, whose headers x86 has all the same. */
-static void requests_of_other_architectures(void **state)
-{
-	static const unsigned long absent[] = {
-		KVM_PPC_GET_PVINFO, KVM_S390_UCAS_MAP, KVM_ARM_VCPU_FINALIZE,
-		KVM_PPC_GET_SMMU_INFO, KVM_S390_INTERRUPT, KVM_S390_GET_SKEYS,
-	};
-	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-
-	for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
-		assert_errno(ENOTTY, kvm_ioctl(vm, absent[i], NO_POINTER));
-		assert_errno(EINVAL, kvm_ioctl(vcpu, absent[i], NO_POINTER));
-	}
-	close(vcpu);
-	close(vm);
-}
-
 /* Direction and size are part of the number. */
 static void number_alone_is_not_the_request(void **state)
 {
@@ -85,5 +68,4 @@ IOCTL_TESTS(dispatch,
 	    cmocka_unit_test(open_honours_flags),
 	    cmocka_unit_test(request_is_32_bits),
 	    cmocka_unit_test(unknown_requests),
-	    cmocka_unit_test(requests_of_other_architectures),
 	    cmocka_unit_test(number_alone_is_not_the_request))

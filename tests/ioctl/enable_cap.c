@@ -188,6 +188,75 @@ static void max_vcpu_id(void **state)
 	close(vm);
 }
 
+/* 7.21: off or exit, and no error where bus locks cannot be seen. */
+static void bus_lock_exit(void **state)
+{
+	const uint32_t cap = KVM_CAP_X86_BUS_LOCK_EXIT;
+	int vm = new_vm();
+
+	assert_ok(enable_cap(vm, cap, 0, 0));
+	assert_ok(enable_cap(vm, cap, 0, KVM_BUS_LOCK_DETECTION_OFF));
+	assert_ok(enable_cap(vm, cap, 0, KVM_BUS_LOCK_DETECTION_EXIT));
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, 3));
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, 4));
+	assert_errno(EINVAL, enable_cap(vm, cap, 1, 0));
+	close(vm);
+}
+
+/* 7.27: a bool */
+static void exit_on_emulation_failure(void **state)
+{
+	const uint32_t cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE;
+	int vm = new_vm();
+
+	assert_ok(enable_cap(vm, cap, 0, 1));
+	assert_ok(enable_cap(vm, cap, 0, 0));
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, 2));
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, 1ull << 32));
+	close(vm);
+}
+
+/* 7.30: before the first vCPU */
+static void pmu_capability(void **state)
+{
+	const uint32_t cap = KVM_CAP_PMU_CAPABILITY;
+	int vm = new_vm();
+
+	if (!offered(vm, cap))
+		skip();
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, KVM_PMU_CAP_DISABLE << 1));
+	assert_ok(enable_cap(vm, cap, 0, KVM_PMU_CAP_DISABLE));
+	assert_ok(enable_cap(vm, cap, 0, 0));
+	close(new_vcpu(vm, 0));
+	assert_errno(EINVAL, enable_cap(vm, cap, 0, 0));
+	close(vm);
+}
+
+/* 7.32: Intel only */
+static void notify_vmexit(void **state)
+{
+	int vm = new_vm();
+
+	if (offered(vm, KVM_CAP_X86_NOTIFY_VMEXIT))
+		skip();
+	assert_errno(EINVAL, enable_cap(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, 0));
+	assert_errno(EINVAL, enable_cap(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0,
+					KVM_X86_NOTIFY_VMEXIT_ENABLED));
+	close(vm);
+}
+
+/* Since 6.18 or before, exits must be disabled before the first vCPU. */
+static void disable_exits_any_time(void **state)
+{
+	int vm = new_vm();
+
+	close(new_vcpu(vm, 0));
+	errno = 0;
+	assert_true(!enable_cap(vm, KVM_CAP_X86_DISABLE_EXITS, 0, KVM_X86_DISABLE_EXITS_HLT) ||
+		    (on_kernel() && errno == EINVAL));
+	close(vm);
+}
+
 static void not_on_the_system(void **state)
 {
 	assert_not_on_system(KVM_ENABLE_CAP);
@@ -204,4 +273,9 @@ IOCTL_TESTS(enable_cap,
 	    cmocka_unit_test(manual_dirty_log),
 	    cmocka_unit_test(halt_poll),
 	    cmocka_unit_test(max_vcpu_id),
+	    cmocka_unit_test(bus_lock_exit),
+	    cmocka_unit_test(exit_on_emulation_failure),
+	    cmocka_unit_test(pmu_capability),
+	    cmocka_unit_test(notify_vmexit),
+	    cmocka_unit_test(disable_exits_any_time),
 	    cmocka_unit_test(not_on_the_system))

@@ -1,77 +1,73 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_GET_DEVICE_ATTR (api.rst 4.80), on /dev/kvm and on a vCPU. */
-#include "device_attr.h"
+/* KVM_GET_DEVICE_ATTR (api.rst 4.80) of a vCPU and of /dev/kvm. */
+#include <x86intrin.h>
 
-#define REQUEST	KVM_GET_DEVICE_ATTR
+#include "attr_test.h"
 
-static void errors(void **state)
+/* Without scaling the guest's TSC is the host's plus this. */
+static void tsc_offset_of_a_vcpu(void **state)
 {
-	int sys = kvm_open(O_RDWR), vm = new_vm(), vcpu = new_vcpu(vm, 0);
+	struct machine m = machine_new(NO_CHIPS);
+	uint64_t offset, before, guest, after;
 
-	device_attr_errors(sys, REQUEST);
-	device_attr_errors(vcpu, REQUEST);
-	close(vcpu);
-	close(vm);
+	assert_int_equal(tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, &offset), 0);
+	before = __rdtsc();
+	guest = msr_must_get(m.vcpu, MSR_TSC);
+	after = __rdtsc();
+	assert_true(guest - offset >= before && guest - offset <= after);
+	machine_free(m);
+}
+
+static void vcpus_are_in_step(void **state)
+{
+	struct machine m = machine_new(NO_CHIPS);
+	int other = new_vcpu(m.vm, 1);
+	uint64_t one, two;
+
+	assert_int_equal(tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, &one), 0);
+	assert_int_equal(tsc_offset(other, KVM_GET_DEVICE_ATTR, &two), 0);
+	assert_true(one == two);
+	close(other);
+	machine_free(m);
+}
+
+static void xcr0_of_the_system(void **state)
+{
+	int sys = kvm_open(O_RDWR);
+	uint64_t xcr0 = 0;
+
+	assert_int_equal(attr(sys, KVM_GET_DEVICE_ATTR, 0, KVM_X86_XCOMP_GUEST_SUPP, &xcr0), 0);
+	assert_int_equal(xcr0 & 3, 3);
+	assert_errno(ENXIO, attr(sys, KVM_GET_DEVICE_ATTR, 0, 1000, NULL));
+	assert_errno(ENXIO, attr(sys, KVM_GET_DEVICE_ATTR, 1000, 0, NULL));
+	assert_errno(EFAULT, attr(sys, KVM_GET_DEVICE_ATTR, 0, 0, NULL));
+	assert_errno(EFAULT, attr(sys, KVM_GET_DEVICE_ATTR, 0, 0, at_page_end(7)));
+	assert_int_equal(attr(sys, KVM_GET_DEVICE_ATTR, 0, 0, at_page_end(8)), 0);
 	close(sys);
 }
 
-static void bad_values(int fd, uint64_t attr)
+static void unknown_before_unmapped(void **state)
 {
+	struct machine m = machine_new(NO_CHIPS);
 	uint64_t value = 0;
 
-	assert_errno(EFAULT, device_attr(fd, REQUEST, 0, attr, NULL));
-	assert_errno(EFAULT, device_attr(fd, REQUEST, 0, attr, NO_POINTER));
-	assert_errno(EFAULT, device_attr(fd, REQUEST, 0, attr, at_page_end(7)));
-	assert_errno(EFAULT, device_attr(fd, REQUEST, 0, attr, read_only(&value, 8)));
-	assert_int_equal(device_attr(fd, REQUEST, 0, attr, at_page_end(8)), 0);
+	only_known_attributes(m.vcpu, KVM_GET_DEVICE_ATTR);
+	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, NULL));
+	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, at_page_end(7)));
+	assert_errno(EFAULT, tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, read_only(&value, 8)));
+	assert_int_equal(tsc_offset(m.vcpu, KVM_GET_DEVICE_ATTR, at_page_end(8)), 0);
+	reads_all_of(m.vcpu, KVM_GET_DEVICE_ATTR, sizeof(struct kvm_device_attr));
+	machine_free(m);
 }
 
-static void bad_pointers(void **state)
+static void not_of_a_vm(void **state)
 {
-	int sys = kvm_open(O_RDWR), vm = new_vm(), vcpu = new_vcpu(vm, 0);
-
-	bad_values(sys, KVM_X86_XCOMP_GUEST_SUPP);
-	bad_values(vcpu, KVM_VCPU_TSC_OFFSET);
-	close(vcpu);
-	close(vm);
-	close(sys);
-}
-
-/* XCR0 of a guest: x87 is always there, no bit without its forerunner. */
-static void extended_state(void **state)
-{
-	uint64_t xcr0 = 0;
-	int sys = kvm_open(O_RDONLY);
-
-	assert_ok(device_attr(sys, REQUEST, 0, KVM_X86_XCOMP_GUEST_SUPP, &xcr0));
-	assert_true(xcr0 & 1);
-	if (xcr0 & 4)
-		assert_true(xcr0 & 2);
-	close(sys);
-}
-
-static void tsc_offset(void **state)
-{
-	uint64_t offset = 0, set = 0x123456789;
-	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-
-	if (on_pvm())
-		skip();		/* its guests have the host's TSC */
-	assert_ok(device_attr(vcpu, KVM_SET_DEVICE_ATTR, 0, KVM_VCPU_TSC_OFFSET, &set));
-	assert_ok(device_attr(vcpu, REQUEST, 0, KVM_VCPU_TSC_OFFSET, &offset));
-	assert_true(offset == set);
-	close(vcpu);
-	close(vm);
-}
-
-static void not_on_a_vm(void **state)
-{
-	assert_not_on_vm(REQUEST);
+	assert_not_on_vm(KVM_GET_DEVICE_ATTR);
 }
 
 IOCTL_TESTS(get_device_attr,
-	    cmocka_unit_test(errors),
-	    cmocka_unit_test(bad_pointers),
-	    cmocka_unit_test(extended_state),
-	    cmocka_unit_test(tsc_offset),
-	    cmocka_unit_test(not_on_a_vm))
+	    cmocka_unit_test(tsc_offset_of_a_vcpu),
+	    cmocka_unit_test(vcpus_are_in_step),
+	    cmocka_unit_test(xcr0_of_the_system),
+	    cmocka_unit_test(unknown_before_unmapped),
+	    cmocka_unit_test(not_of_a_vm))

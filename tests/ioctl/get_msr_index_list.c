@@ -14,6 +14,28 @@ static void lists_what_guests_have(void **state)
 	free(l);
 }
 
+/* Each vCPU may have another number of banks (KVM_X86_SETUP_MCE). */
+static void has_no_machine_check_banks(void **state)
+{
+	struct kvm_msr_list *l = msr_list_get(KVM_GET_MSR_INDEX_LIST);
+
+	for (uint32_t msr = 0x400; msr < 0x480; msr++)
+		assert_false(msr_list_has(l, msr));
+	free(l);
+}
+
+/* None is there twice. */
+static void entries_differ(void **state)
+{
+	struct kvm_msr_list *l = msr_list_get(KVM_GET_MSR_INDEX_LIST);
+
+	for (uint32_t i = 0; i < l->nmsrs; i++) {
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(l->indices[i], l->indices[k]);
+	}
+	free(l);
+}
+
 static void count_comes_with_e2big(void **state)
 {
 	msr_list_e2big(KVM_GET_MSR_INDEX_LIST);
@@ -31,6 +53,8 @@ static void wrong_scope(void **state)
 
 IOCTL_TESTS(get_msr_index_list,
 	    cmocka_unit_test(lists_what_guests_have),
+	    cmocka_unit_test(has_no_machine_check_banks),
+	    cmocka_unit_test(entries_differ),
 	    cmocka_unit_test(count_comes_with_e2big),
 	    cmocka_unit_test(bad_pointers),
 	    cmocka_unit_test(wrong_scope))

@@ -72,7 +72,10 @@ static void errors(void **state)
 	fds_close(f);
 }
 
-/* The result is the number of those before the first that there is not. */
+/*
+ * The result is the number of those before the first that there is not, whose
+ * value becomes 0; those behind it are left alone.
+ */
 static void stops_at_the_first_unknown(void **state)
 {
 	struct fds f = fds_open();
@@ -85,11 +88,17 @@ static void stops_at_the_first_unknown(void **state)
 			m->entries[i].data = 0x5a;
 		}
 		assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), bad);
-		assert_true(m->entries[bad].data == 0x5a);
-		for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(m->entries[bad].data, 0);
+		for (uint32_t i = bad + 1; i < 3; i++)
+			assert_int_equal(m->entries[i].data, 0x5a);
+		for (uint32_t i = 0; i < 3; i++) {
 			m->entries[i].index = i == bad ? MSR_NONE : MSR_SYSENTER_CS;
+			m->entries[i].data = 0x5a;
+		}
 		assert_int_equal(kvm_ioctl(f.vcpu, KVM_GET_MSRS, m), bad);
-		assert_true(m->entries[bad].data == 0x5a);
+		assert_int_equal(m->entries[bad].data, 0);
+		for (uint32_t i = bad + 1; i < 3; i++)
+			assert_int_equal(m->entries[i].data, 0x5a);
 	}
 	free(m);
 	fds_close(f);
@@ -108,7 +117,10 @@ static void as_many_as_allowed(void **state)
 	fds_close(f);
 }
 
-/* /dev/kvm has the MSRs that tell features, not those of a vCPU. */
+/*
+ * /dev/kvm has the MSRs that tell features, not those of a vCPU; since 6.12 or so
+ * it gives 0 for one that KVM_GET_MSR_INDEX_LIST lists.
+ */
 static void system_has_features_only(void **state)
 {
 	struct fds f = fds_open();
@@ -116,7 +128,10 @@ static void system_has_features_only(void **state)
 
 	m->nmsrs = 1;
 	m->entries[0].index = MSR_STAR;
-	assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), 0);
+	if (kvm_ioctl(f.sys, KVM_GET_MSRS, m)) {
+		assert_true(on_kernel());
+		assert_int_equal(m->entries[0].data, 0);
+	}
 	m->entries[0].index = MSR_FEATURE;
 	assert_int_equal(kvm_ioctl(f.sys, KVM_GET_MSRS, m), 1);
 	free(m);

@@ -1,41 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_HAS_DEVICE_ATTR (api.rst 4.81), on /dev/kvm and on a vCPU. */
-#include "device_attr.h"
+/* KVM_HAS_DEVICE_ATTR (api.rst 4.81) of a vCPU and of /dev/kvm. */
+#include "attr_test.h"
 
-#define REQUEST	KVM_HAS_DEVICE_ATTR
-
-static void errors(void **state)
+static void of_a_vcpu(void **state)
 {
-	int sys = kvm_open(O_RDWR), vm = new_vm(), vcpu = new_vcpu(vm, 0);
+	struct machine m = machine_new(NO_CHIPS);
 
-	device_attr_errors(sys, REQUEST);
-	device_attr_errors(vcpu, REQUEST);
-	close(vcpu);
-	close(vm);
+	/* The address is not looked at. */
+	assert_int_equal(tsc_offset(m.vcpu, KVM_HAS_DEVICE_ATTR, NULL), 0);
+	only_known_attributes(m.vcpu, KVM_HAS_DEVICE_ATTR);
+	machine_free(m);
+}
+
+static void of_the_system(void **state)
+{
+	int sys = kvm_open(O_RDWR);
+
+	assert_int_equal(attr(sys, KVM_HAS_DEVICE_ATTR, 0, KVM_X86_XCOMP_GUEST_SUPP, NULL), 0);
+	assert_errno(ENXIO, attr(sys, KVM_HAS_DEVICE_ATTR, 0, 1000, NULL));
+	assert_errno(ENXIO, attr(sys, KVM_HAS_DEVICE_ATTR, 1000, 0, NULL));
 	close(sys);
 }
 
-/* The value's address is not looked at. */
-static void those_there_are(void **state)
+static void pointer(void **state)
 {
-	int sys = kvm_open(O_RDONLY), vm = new_vm(), vcpu = new_vcpu(vm, 0);
+	struct machine m = machine_new(NO_CHIPS);
+	int sys = kvm_open(O_RDWR);
 
-	assert_int_equal(device_attr(sys, REQUEST, 0, KVM_X86_XCOMP_GUEST_SUPP, NO_POINTER), 0);
-	assert_int_equal(device_attr(vcpu, REQUEST, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET,
-				     NO_POINTER), 0);
-	assert_int_equal(check_extension(sys, KVM_CAP_SYS_ATTRIBUTES), 1);
-	assert_int_equal(check_extension(sys, KVM_CAP_VCPU_ATTRIBUTES), 1);
-	close(vcpu);
-	close(vm);
+	reads_all_of(m.vcpu, KVM_HAS_DEVICE_ATTR, sizeof(struct kvm_device_attr));
+	must(m.vcpu, KVM_HAS_DEVICE_ATTR, at_page_end(sizeof(struct kvm_device_attr)));
+	reads_all_of(sys, KVM_HAS_DEVICE_ATTR, sizeof(struct kvm_device_attr));
+	must(sys, KVM_HAS_DEVICE_ATTR, at_page_end(sizeof(struct kvm_device_attr)));
 	close(sys);
+	machine_free(m);
 }
 
-static void not_on_a_vm(void **state)
+static void not_of_a_vm(void **state)
 {
-	assert_not_on_vm(REQUEST);
+	assert_not_on_vm(KVM_HAS_DEVICE_ATTR);
 }
 
 IOCTL_TESTS(has_device_attr,
-	    cmocka_unit_test(errors),
-	    cmocka_unit_test(those_there_are),
-	    cmocka_unit_test(not_on_a_vm))
+	    cmocka_unit_test(of_a_vcpu),
+	    cmocka_unit_test(of_the_system),
+	    cmocka_unit_test(pointer),
+	    cmocka_unit_test(not_of_a_vm))

@@ -83,6 +83,30 @@ static void ioapic_to_nobody(void **state)
 	close(vm);
 }
 
+/* A pin programmed for active low is raised by 1 all the same (api.rst 4.25). */
+static void polarity_is_ignored(void **state)
+{
+	const uint64_t level_low = 1 << 15 | 1 << 13;
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	struct kvm_lapic_state apic;
+	int vm = new_vm_irqchip(), vcpu = new_vcpu(vm, 0);
+
+	assert_ok(kvm_ioctl(vcpu, KVM_GET_LAPIC, &apic));
+	apic.regs[0xf1] |= 1;		/* enabled by software */
+	assert_ok(kvm_ioctl(vcpu, KVM_SET_LAPIC, &apic));
+	assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &chip));
+	chip.chip.ioapic.redirtbl[20].bits = 0x51 | level_low;
+	assert_ok(kvm_ioctl(vm, KVM_SET_IRQCHIP, &chip));
+	line(vm, 20, 0);
+	assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &chip));
+	assert_false(chip.chip.ioapic.redirtbl[20].fields.remote_irr);
+	assert_int_equal(line(vm, 20, 1), 1);
+	assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &chip));
+	assert_true(chip.chip.ioapic.redirtbl[20].fields.remote_irr);
+	close(vcpu);
+	close(vm);
+}
+
 static void wrong_scope(void **state)
 {
 	assert_only_on_vm(KVM_IRQ_LINE_STATUS);
@@ -94,4 +118,5 @@ IOCTL_TESTS(irq_line_status,
 	    cmocka_unit_test(status),
 	    cmocka_unit_test(masked),
 	    cmocka_unit_test(ioapic_to_nobody),
+	    cmocka_unit_test(polarity_is_ignored),
 	    cmocka_unit_test(wrong_scope))

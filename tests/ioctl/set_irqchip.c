@@ -57,6 +57,23 @@ static void what_was_set_is_got(void **state)
 	close(vm);
 }
 
+/* A PIC's state is taken as it is, possible or not. */
+static void any_pic_state(void **state)
+{
+	struct kvm_irqchip a, b = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+	struct kvm_irq_level line = { .irq = 3, .level = 1 };
+	int vm = new_vm_irqchip(), vcpu = new_vcpu(vm, 0);
+
+	memset(&a, 0xff, sizeof(a));
+	a.chip_id = KVM_IRQCHIP_PIC_MASTER;
+	assert_ok(kvm_ioctl(vm, KVM_SET_IRQCHIP, &a));
+	assert_ok(kvm_ioctl(vm, KVM_GET_IRQCHIP, &b));
+	assert_memory_equal(&a.chip.pic, &b.chip.pic, sizeof(a.chip.pic));
+	assert_ok(kvm_ioctl(vm, KVM_IRQ_LINE, &line));
+	close(vcpu);
+	close(vm);
+}
+
 /* The chips are three: setting one leaves the others. */
 static void others_stay(void **state)
 {
@@ -80,5 +97,6 @@ IOCTL_TESTS(set_irqchip,
 	    cmocka_unit_test(errors),
 	    cmocka_unit_test(does_not_write),
 	    cmocka_unit_test(what_was_set_is_got),
+	    cmocka_unit_test(any_pic_state),
 	    cmocka_unit_test(others_stay),
 	    cmocka_unit_test(wrong_scope))

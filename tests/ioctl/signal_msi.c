@@ -100,6 +100,35 @@ static void nobody_there(void **state)
 	close(vm);
 }
 
+/* A single physical destination is not arbitrated for, hint or not. */
+static void redirection_hint(void **state)
+{
+	const uint32_t hint = 1 << 3, kick = 3 << 8, enabled = 1;
+	int vm = new_vm_irqchip(), a = new_vcpu(vm, 0), b = new_vcpu_with_apic(vm, enabled);
+
+	/* A delivery mode that an APIC takes that is not enabled by software. */
+	assert_int_equal(send(vm, TO_APIC(0) | hint, kick, 0), 1);
+	assert_int_equal(send(vm, TO_APIC(0) | hint, 0x41, 0), 0);
+	assert_int_equal(send(vm, TO_APIC(enabled) | hint, 0x41, 0), 1);
+	close(a);
+	close(b);
+	close(vm);
+}
+
+/* The message that KVM_HC_KICK_CPU sends: a halted vCPU is no more, if asked. */
+static void unhalts(void **state)
+{
+	struct kvm_mp_state halted = { KVM_MP_STATE_HALTED }, mp;
+	int vm = new_vm_irqchip(), vcpu = new_vcpu_with_apic(vm, 0);
+
+	assert_int_equal(send(vm, TO_APIC(0), 3 << 8, 0), 1);
+	assert_ok(kvm_ioctl(vcpu, KVM_SET_MP_STATE, &halted));
+	assert_ok(kvm_ioctl(vcpu, KVM_GET_MP_STATE, &mp));
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_RUNNABLE);
+	close(vcpu);
+	close(vm);
+}
+
 /* With 32-bit ids the low byte of the upper half is reserved (api.rst 7.7). */
 static void x2apic_addresses(void **state)
 {
@@ -129,5 +158,7 @@ IOCTL_TESTS(signal_msi,
 	    cmocka_unit_test(delivers),
 	    cmocka_unit_test(in_split_mode),
 	    cmocka_unit_test(nobody_there),
+	    cmocka_unit_test(redirection_hint),
+	    cmocka_unit_test(unhalts),
 	    cmocka_unit_test(x2apic_addresses),
 	    cmocka_unit_test(wrong_scope))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IOAPIC: registers, level and edge, EOI, coalescing (82093AA). */
+#include "api/arch.h"
 #include "machine.h"
 
 #define RTE_LEVEL	BIT_ULL(15)
@@ -193,6 +194,52 @@ static void destinations(void **state)
 	machine_free(m);
 }
 
+/* The RTC's interrupt is coalesced until it is ended, for KVM_IRQ_LINE_STATUS. */
+static void rtc_is_tracked(void **state)
+{
+	struct machine *m = machine_new(IRQCHIP_FULL, 1);
+
+	apic_enable(m, 0);
+	rte_write(m, 8, V);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 1), 1);
+		irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 0);
+		assert_int_equal(irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 1), 0);
+		irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 0);
+		assert_int_equal(take_and_eoi(m, 0), V);
+		assert_int_equal(irqchip_get_interrupt(&m->cpu[0]), -1);
+	}
+	/* KVM_IRQ_LINE does not ask, and other pins are not tracked. */
+	irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 1);
+	irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 0);
+	assert_int_equal(irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_USERSPACE, 1), 1);
+	rte_write(m, 9, V + 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(irqchip_set_pin(&m->vm, 2, 9, IRQ_SOURCE_STATUS, 1), 1);
+		irqchip_set_pin(&m->vm, 2, 9, IRQ_SOURCE_STATUS, 0);
+	}
+	machine_free(m);
+}
+
+/* A line that is never lowered: after ten thousand ends, 10 ms of peace. */
+static void storm_is_slowed_down(void **state)
+{
+	struct machine *m = machine_new(IRQCHIP_FULL, 1);
+
+	apic_enable(m, 0);
+	rte_write(m, 5, V | APIC_LEVEL);
+	irqchip_set_pin(&m->vm, 2, 5, IRQ_SOURCE_USERSPACE, 1);
+	for (int i = 0; i < 10000; i++)
+		assert_int_equal(take_and_eoi(m, 0), V);
+	assert_int_equal(irqchip_get_interrupt(&m->cpu[0]), -1);
+	clock_advance(9000000);
+	assert_int_equal(irqchip_get_interrupt(&m->cpu[0]), -1);
+	clock_advance(1000000);
+	assert_int_equal(take_and_eoi(m, 0), V);
+	assert_int_equal(take_and_eoi(m, 0), V);
+	machine_free(m);
+}
+
 static void split_mode_reports_eoi(void **state)
 {
 	struct machine *m = machine_new(IRQCHIP_SPLIT, 2);
@@ -234,7 +281,8 @@ int main(void)
 		cmocka_unit_test(registers), cmocka_unit_test(edge_coalesces_until_deasserted),
 		cmocka_unit_test(level_stays_until_eoi), cmocka_unit_test(masked_pins),
 		cmocka_unit_test(edge_mode_clears_remote_irr), cmocka_unit_test(sources_are_ored),
-		cmocka_unit_test(destinations), cmocka_unit_test(split_mode_reports_eoi),
+		cmocka_unit_test(destinations), cmocka_unit_test(rtc_is_tracked),
+		cmocka_unit_test(storm_is_slowed_down), cmocka_unit_test(split_mode_reports_eoi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

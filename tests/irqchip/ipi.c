@@ -190,6 +190,18 @@ static void msi_results(void **state)
 	machine_free(m);
 }
 
+/* KVM's use of the reserved mode; whether the APIC is enabled does not matter. */
+static void remote_read_is_an_unhalt(void **state)
+{
+	struct machine *m = enabled(2, false);
+
+	apic_write(m, 1, LAPIC_SVR, 0xff);
+	assert_int_equal(irqchip_deliver_msi(&m->vm, 0xfee01000, APIC_MODE_REMRD), 1);
+	assert_int_equal(seen[1].unhalt, 1);
+	assert_int_equal(seen[0].unhalt, 0);
+	machine_free(m);
+}
+
 static void x2apic_broadcast_quirk(void **state)
 {
 	struct machine *m = enabled(3, true);
@@ -283,7 +295,7 @@ int main(void)
 		cmocka_unit_test(xapic_physical), cmocka_unit_test(xapic_logical_flat),
 		cmocka_unit_test(xapic_logical_cluster), cmocka_unit_test(x2apic_destinations),
 		cmocka_unit_test(shorthands), cmocka_unit_test(delivery_modes),
-		cmocka_unit_test(lowest_priority_is_fair), cmocka_unit_test(msi_results),
+		cmocka_unit_test(lowest_priority_is_fair), cmocka_unit_test(msi_results), cmocka_unit_test(remote_read_is_an_unhalt),
 		cmocka_unit_test(x2apic_broadcast_quirk), cmocka_unit_test(msi_32bit_ids),
 		cmocka_unit_test(big_id_in_xapic_mode), cmocka_unit_test(every_id_of_many),
 		cmocka_unit_test(pv_ipi),

@@ -15,6 +15,7 @@ static void on_interrupt(struct cpu *c) { seen[idx(c)].interrupt++; }
 static void on_nmi(struct cpu *c) { seen[idx(c)].nmi++; }
 static void on_smi(struct cpu *c) { seen[idx(c)].smi++; }
 static void on_init(struct cpu *c) { seen[idx(c)].init++; }
+static void on_unhalt(struct cpu *c) { seen[idx(c)].unhalt++; }
 static void on_tpr(struct cpu *c) { seen[idx(c)].tpr++; }
 
 static void on_sipi(struct cpu *c, u8 vector)
@@ -42,7 +43,7 @@ static void on_tpr_access(struct cpu *c, bool is_write)
 
 static const struct irqchip_ops ops = {
 	.interrupt = on_interrupt, .nmi = on_nmi, .smi = on_smi, .init = on_init,
-	.sipi = on_sipi, .tpr_changed = on_tpr,
+	.sipi = on_sipi, .unhalt = on_unhalt, .tpr_changed = on_tpr,
 	.tpr_refresh = on_tpr_refresh, .tpr_access = on_tpr_access, .tsc = on_tsc,
 	.tsc_to_ns = on_tsc_to_ns, .eoi_exit = on_eoi_exit,
 };

@@ -28,7 +28,7 @@ struct machine {
 
 /* What the ops table saw, per vCPU index. */
 struct seen {
-	u32 interrupt, nmi, smi, init, sipi, tpr, eoi_exit, tpr_refresh, tpr_access;
+	u32 interrupt, nmi, smi, init, sipi, unhalt, tpr, eoi_exit, tpr_refresh, tpr_access;
 	u8 sipi_vector, eoi_vector;
 };
 extern struct seen seen[MAX_CPUS];

@@ -105,6 +105,20 @@ static inline void *kvm_mmap(size_t length, int flags, int fd, off_t offset)
 	return kvm_mmap_prot(length, PROT_READ | PROT_WRITE, flags, fd, offset);
 }
 
+/* The kernel may have been built without what @cap stands for; the engine has it. */
+static inline void needs_kernel_cap(unsigned long cap)
+{
+	int sys, has;
+
+	if (!on_kernel())
+		return;
+	sys = kvm_open(O_RDWR);
+	has = kvm_ioctl_val(sys, KVM_CHECK_EXTENSION, cap);
+	close(sys);
+	if (has <= 0)
+		skip();
+}
+
 /* -- What most tests begin with ---------------------------------------------- */
 
 static inline int new_vm(void)

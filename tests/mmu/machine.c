@@ -46,6 +46,7 @@ int machine_setup(void **state)
 	m->run = map(4 * PAGE_SIZE);
 	m->vcpu.vm = &m->vm;
 	m->vcpu.run = m->run;
+	m->vcpu.stats = &m->stats;
 	m->vcpu.pio_data = (u8 *)m->run + PAGE_SIZE;
 	m->vcpu.cpu = &m->cpu;
 	m->cpu.vcpu = &m->vcpu;

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "api/stats.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
 
@@ -47,6 +48,7 @@ struct machine {
 	struct vm vm;
 	struct arch_vm arch;
 	struct vcpu vcpu;
+	struct vcpu_stats stats;
 	struct kvm_run *run;
 	u8 *ram, *rom, *logged, *high;
 	u64 dirty;

@@ -154,7 +154,7 @@ static void pit_through_pic(void **state)
 	set_args(&g, 0, 20, 0, 0);
 	assert_done(&g, guest_run(&g, 0));
 	assert_true(now_ns() - t >= 17000000);
-	assert_true(count(&g) >= 20);	/* ticks that were late come together */
+	assert_true(count(&g) >= 20);	/* ticks that came late come all at once */
 	guest_destroy(&g);
 }
 

@@ -93,6 +93,22 @@ static void events_reject_malformed(void **state)
 	refuses(state, bad);
 }
 
+/* Ends of interrupt by one instruction: an exit each, the highest first. */
+static void every_eoi_exits(void **state)
+{
+	static const u8 vectors[] = { 0x35, 0xf0, 0x41 }, order[] = { 0xf0, 0x41, 0x35 };
+	struct machine *m = *state;
+
+	for (int i = 0; i < 3; i++)
+		irqchip_ops->eoi_exit(machine_cpu(m), vectors[i]);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(call(vcpu(state), KVM_RUN, NULL), 0);
+		assert_int_equal(m->run->exit_reason, KVM_EXIT_IOAPIC_EOI);
+		assert_int_equal(m->run->eoi.vector, order[i]);
+	}
+	assert_false(machine_cpu(m)->eoi_due);
+}
+
 static void nmi_is_latched_at_most_twice(void **state)
 {
 	struct cpu *c = machine_cpu(*state);
@@ -188,7 +204,13 @@ static void mce_injection(void **state)
 	e.status = 1ull << 63;
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_int_equal(c->msrs->bank[3][2], 0x55);
+	/* Uncorrected, but no action required: only recorded. */
 	e.status |= 1ull << 61;
+	e.addr = 0x66;
+	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
+	assert_int_equal(c->msrs->bank[3][2], 0x66);
+	assert_false(c->ev.triple_fault);
+	e.mcg_status = 4;
 	assert_int_equal(call(vcpu(state), KVM_X86_SET_MCE, &e), 0);
 	assert_true(c->ev.triple_fault);		/* CR4.MCE is clear */
 	c->cr4 |= X86_CR4_MCE;
@@ -228,6 +250,7 @@ int main(void)
 		TEST(events_round_trip),
 		TEST(pending_is_folded_without_payload_cap),
 		TEST(events_reject_malformed),
+		TEST_IRQCHIP(every_eoi_exits),
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),
 		TEST_IRQCHIP(mp_states_with_lapic),

@@ -3,10 +3,12 @@
 #include "harness.h"
 
 #include <linux/kvm_para.h>
+#include <time.h>
 
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 #include "x86/api/run_state.h"
+#include "x86/interp/ops.h"
 
 struct one { struct kvm_msrs head; struct kvm_msr_entry e; };
 
@@ -69,6 +71,88 @@ static void each_listed_msr_takes_its_own_value(void **state)
 			if (!set(vcpu(state), index[i], data))
 				fail_msg("cannot write listed MSR %#x = %#lx", index[i], data);
 		}
+	}
+}
+
+/*
+ * What KVM has in one direction only, or with a fixed value: READ the value,
+ * R_NONE it cannot be read; W_ANY any value is dropped, W_NONE none is taken.
+ */
+enum { R_NONE = 1 << 0, W_ANY = 1 << 1, W_NONE = 1 << 2 };
+
+static const struct { u32 index; u64 value; u32 how; } odd_msrs[] = {
+	{ 0x000, 0, W_NONE },			/* P5_MC_ADDR */
+	{ 0x001, 0, W_NONE },			/* P5_MC_TYPE */
+	{ 0x017, 0, W_NONE },			/* PLATFORM_ID */
+	{ 0x02a, 0, W_NONE },			/* EBL_CR_POWERON */
+	{ 0x02c, 0x1000000, W_NONE },		/* EBC_FREQUENCY_ID */
+	{ 0x079, 0, R_NONE | W_ANY },		/* BIOS_UPDT_TRIG */
+	{ 0x0c1, 0, W_ANY }, { 0x0c2, 0, W_ANY },	/* PMC of P6 */
+	{ 0x0cd, 3, W_NONE },			/* FSB_FREQ */
+	{ 0x11e, 0xbe702111, W_ANY },		/* BBL_CR_CTL3 */
+	{ 0x186, 0, W_ANY }, { 0x187, 0, W_ANY },	/* EVNTSEL of P6 */
+	{ 0x198, 0x400000003e8, W_NONE },	/* PERF_STATUS */
+	{ 0x199, 0, W_NONE },			/* PERF_CTL */
+	{ 0x606, 0, W_NONE }, { 0x611, 0, W_NONE },	/* RAPL */
+	{ 0x619, 0, W_NONE }, { 0x639, 0, W_NONE }, { 0x641, 0, W_NONE },
+	{ 0xc0010010, 0, W_NONE },		/* SYSCFG */
+	{ 0xc001001b, 0x20000000, W_ANY },	/* CLK_CTL */
+	{ 0xc001001f, 0, W_ANY },		/* NB_CFG */
+	{ 0xc0010020, 0, R_NONE | W_ANY },	/* PATCH_LOADER */
+	{ 0xc0010055, 0, W_NONE },		/* INT_PENDING_MSG */
+	{ 0xc0010112, 0, W_NONE }, { 0xc0010113, 0, W_NONE },	/* TSEG */
+	{ 0xc0011022, 0, W_ANY },		/* DC_CFG */
+	{ 0xc001102a, 0, W_ANY },		/* BU_CFG2 */
+	{ 0xc001102c, 0, W_ANY },		/* EX_CFG */
+};
+
+static void odd_msrs_are_as_in_kvm(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(odd_msrs); i++) {
+		u32 index = odd_msrs[i].index, how = odd_msrs[i].how;
+		u64 v = 0;
+
+		if (get(vcpu(state), index, &v) == !!(how & R_NONE) ||
+		    (!(how & R_NONE) && v != odd_msrs[i].value))
+			fail_msg("MSR %#x reads %#lx", index, v);
+		for (u64 w = 0; w <= 1; w++)
+			if (set(vcpu(state), index, w ? ~0ull : 0) != !!(how & W_ANY))
+				fail_msg("MSR %#x and a write of %ld", index, -w);
+	}
+}
+
+static void mc_ctl2_are_zero_for_userspace(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	assert_true(get(vcpu(state), 0x280, &v));
+	assert_int_equal(v, 0);
+	assert_true(set(vcpu(state), 0x29f, 0));
+	assert_false(set(vcpu(state), 0x280, 1));
+	assert_int_equal(cpu_rdmsr(c, 0x280, &v), STEP_FAULT);
+	assert_int_equal(cpu_wrmsr(c, 0x280, 0), STEP_FAULT);
+	c->msrs->mcg_cap = 10;
+	assert_false(get(vcpu(state), 0x28a, &v));
+}
+
+/* Pages that PV features write to must be there; enforcement binds ioctls, too. */
+static void pv_msrs_check_memory_and_cpuid(void **state)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
+	const u64 outside = GUEST_PAGES * PAGE_SIZE;
+	u64 v;
+
+	assert_true(set(vcpu(state), 0x4b564d04, 0x1001));
+	assert_true(set(vcpu(state), 0x4b564d04, outside));
+	assert_false(set(vcpu(state), 0x4b564d04, outside | 1));
+	assert_true(set(vcpu(state), 0x4b564d02, 0x1009));
+	assert_true(set(vcpu(state), 0x4b564d02, outside | 1));
+	assert_false(set(vcpu(state), 0x4b564d02, outside | 9));
+	assert_int_equal(call(vcpu(state), KVM_ENABLE_CAP, &cap), 0);
+	for (u32 i = 0x4b564d00; i <= 0x4b564d07; i++) {
+		assert_false(get(vcpu(state), i, &v));
+		assert_false(set(vcpu(state), i, 0));
 	}
 }
 
@@ -304,7 +388,7 @@ static void hypercalls(void **state)
 	c->code_size = 8;
 	assert_int_equal(hypercall(c, 4711, 0, 0), -1000);
 	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), 0);
-	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0, 0), -95);
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0, 1), -95);
 	assert_int_equal(hypercall(c, KVM_HC_KICK_CPU, 0, 0), 0);
 	assert_true(c->requests & REQ_UNHALT);
 	assert_int_equal(hypercall(c, KVM_HC_MAP_GPA_RANGE, 0x1000, 1), -1000);
@@ -315,6 +399,48 @@ static void hypercalls(void **state)
 	assert_int_equal(hypercall(c, KVM_HC_SCHED_YIELD, 0, 0), -1000);
 	c->code_size = 4;
 	assert_int_equal(hypercall(c, 4711, 0, 0), (u32)-1000);
+}
+
+static void clock_pairing(void **state)
+{
+	struct machine *m = *state;
+	struct cpu *c = machine_cpu(m);
+	const struct kvm_clock_pairing *p = (void *)(m->ram + 0x100);
+	u64 before = time(NULL), tsc = cpu_read_tsc(c);
+
+	c->code_size = 8;
+	memset(m->ram + 0x100, 0xff, sizeof(*p));
+	if (!host_has(FEATURE_CONSTANT_TSC))
+		skip();
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 0x100, 0), 0);
+	assert_true(p->sec >= before && p->sec <= before + 60);
+	assert_true(p->nsec < 1000000000);
+	assert_true(p->tsc >= tsc && p->tsc <= cpu_read_tsc(c));
+	assert_int_equal(p->flags, 0);
+	assert_int_equal(p->pad[8], 0);
+	assert_int_equal(hypercall(c, KVM_HC_CLOCK_PAIRING, 1ull << 40, 0), -KVM_EFAULT);
+}
+
+/* Offered by PLATFORM_INFO, switched by MISC_FEATURES_ENABLES, for programs. */
+static void cpuid_faulting(void **state)
+{
+	struct cpu *c = machine_cpu(*state);
+	u64 v;
+
+	assert_true(get(vcpu(state), 0xce, &v));
+	assert_int_equal(v, 1ull << 31);
+	assert_true(set(vcpu(state), 0x140, 1));
+	assert_false(set(vcpu(state), 0xce, 0));
+	assert_int_equal(cpu_wrmsr(c, 0xce, 1ull << 31), STEP_FAULT);
+	assert_int_equal(op_cpuid(c, NULL), STEP_NEXT);
+	c->cpl = 3;
+	assert_int_equal(op_cpuid(c, NULL), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_GP);
+	assert_false(set(vcpu(state), 0x140, 2));
+	assert_true(set(vcpu(state), 0x140, 0));
+	assert_int_equal(op_cpuid(c, NULL), STEP_NEXT);
+	assert_true(set(vcpu(state), 0xce, 0));
+	assert_false(set(vcpu(state), 0x140, 1));
 }
 
 /* KVM's leaves move up when another hypervisor's come first. */
@@ -374,7 +500,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lists_report_their_size),
-		TEST(each_listed_msr_takes_its_own_value),
+		/* KVM_ASYNC_PF_INT needs a LAPIC. */
+		TEST_IRQCHIP(each_listed_msr_takes_its_own_value),
+		TEST(odd_msrs_are_as_in_kvm),
+		TEST(mc_ctl2_are_zero_for_userspace),
+		TEST_IRQCHIP(pv_msrs_check_memory_and_cpuid),
 		TEST(each_feature_msr_is_readable),
 		TEST(rows_are_found_by_every_index),
 		TEST(io_stops_at_the_first_refused),
@@ -388,6 +518,8 @@ int main(void)
 		TEST(filtered_access_asks_userspace),
 		TEST(unknown_msr_exits_only_if_asked),
 		TEST(hypercalls),
+		TEST(clock_pairing),
+		TEST(cpuid_faulting),
 		TEST(pv_features_follow_the_signature),
 		TEST(map_gpa_range_exits),
 	};

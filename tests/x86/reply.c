@@ -176,6 +176,10 @@ static void misc_enable_switches_monitor(void **state)
 	};
 
 	assert_int_equal(call(m->vm_file, KVM_ENABLE_CAP, &cap), 0);
+	/* KVM: MWAIT came with SSE3. */
+	msr.e.data = 0x1800 | 1 << 18;
+	assert_int_equal(call(m->vcpu_file[0], KVM_SET_MSRS, &msr), 0);
+	m->vcpu_file[0]->vcpu->cpu->features->has[FEATURE_SSE3] = true;
 	for (u32 on = 0; on < 2; on++) {
 		START(0x0f, 0x01, 0xc9, 0xf4);		/* MWAIT; HLT */
 		msr.e.data = 0x1800 | on << 18;

@@ -43,6 +43,9 @@ void vcpu_events_changed(struct cpu *c);
  */
 bool vcpu_with_memory(struct cpu *c, void (*fn)(struct cpu *c, void *ctx), void *ctx);
 
+/* Are the bytes in memslots that may be written?  At most two pages. */
+bool vcpu_gpa_is_writable(struct cpu *c, gpa_t gpa, u32 n);
+
 /* -- regs.c, sregs.c, events.c ------------------------------------------------- */
 
 void regs_get(struct cpu *c, struct kvm_regs *r);

@@ -118,6 +118,14 @@ static int enable_exit_on_emulation_failure(struct vm *vm, u64 on)
 	return 0;
 }
 
+/* KVM, where the CPU cannot report bus locks: a valid mode is accepted, and that is all. */
+static int enable_bus_lock_exit(u64 mode)
+{
+	const u64 known = KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT;
+
+	return mode & ~known || mode == known ? -EINVAL : 0;
+}
+
 int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct arch_vm *a = vm->arch;
@@ -151,6 +159,8 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 		return enable_pmu_capability(vm, arg);
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 		return enable_exit_on_emulation_failure(vm, arg);
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return enable_bus_lock_exit(arg);
 	case KVM_CAP_EXIT_HYPERCALL:
 		return enable_exit_hypercall(vm, arg);
 	default:

@@ -205,12 +205,17 @@ static bool write_page(struct cpu *c, gpa_t gpa, const struct pvclock_vcpu_time_
 	return gpa_write(c, gpa, &version, sizeof(version));
 }
 
-/* The guest clears GUEST_STOPPED itself. */
+/* GUEST_STOPPED is the guest's to clear: it stays set until then (api.rst 4.70). */
 static void write_kvmclock(struct cpu *c, struct pvclock_vcpu_time_info p)
 {
+	const gpa_t gpa = c->pvclock->system_time & ~1ull;
+	u8 flags = 0;
+
+	gpa_read(c, gpa + offsetof(struct pvclock_vcpu_time_info, flags), &flags, sizeof(flags));
+	p.flags |= flags & PVCLOCK_GUEST_STOPPED;
 	if (c->pvclock->guest_stopped)
 		p.flags |= PVCLOCK_GUEST_STOPPED;
-	if (write_page(c, c->pvclock->system_time & ~1ull, &p))
+	if (write_page(c, gpa, &p))
 		c->pvclock->guest_stopped = false;
 }
 

@@ -62,6 +62,8 @@ void tsc_write_host(struct cpu *c, u64 tsc);
 void tsc_write_guest(struct cpu *c, u64 tsc);
 void tsc_shift(struct cpu *c, u64 delta);	/* TSC_ADJUST by the guest */
 u64 tsc_guest_hz(const struct cpu *c);
+/* The guest's TSC when CLOCK_REALTIME is *@now. */
+u64 tsc_realtime(const struct cpu *c, struct timespec *now);
 /* Offset applied by the VMM (KVM_VCPU_TSC_OFFSET). */
 void tsc_set_offset(struct cpu *c, u64 offset);
 

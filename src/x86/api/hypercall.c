@@ -8,10 +8,13 @@
 #include <sched.h>
 #include <string.h>
 
+#include "api/stats.h"
+#include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/api/msr.h"
 #include "x86/cpu/protect.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
 
 struct hypercall {
@@ -27,6 +30,20 @@ static u64 kick_cpu(struct cpu *c, const struct hypercall *h)
 	if (v)
 		vcpu_request(v, REQ_UNHALT);
 	return 0;
+}
+
+/* The host's time of day, and the guest's TSC at the same moment. */
+static u64 clock_pairing(struct cpu *c, gpa_t gpa, u64 type)
+{
+	struct kvm_clock_pairing p = { 0 };
+	struct timespec now;
+
+	if (type != KVM_CLOCK_PAIRING_WALLCLOCK || !host_tsc_stable())
+		return -KVM_EOPNOTSUPP;
+	p.tsc = tsc_realtime(c, &now);
+	p.sec = now.tv_sec;
+	p.nsec = now.tv_nsec;
+	return gpa_write(c, gpa, &p, sizeof(p)) ? 0 : -KVM_EFAULT;
 }
 
 static u64 send_ipi(struct cpu *c, const struct hypercall *h)
@@ -88,12 +105,13 @@ static enum step hypercall_do(struct cpu *c, const struct hypercall *h, u64 *ret
 		break;
 	case KVM_HC_SCHED_YIELD:
 		if (cpuid_pv_allowed(c, FEATURE_KVM_PV_SCHED_YIELD)) {
+			stat_inc(c->vcpu, directed_yield_attempted);
 			sched_yield();
 			*ret = 0;
 		}
 		break;
 	case KVM_HC_CLOCK_PAIRING:
-		*ret = -KVM_EOPNOTSUPP;
+		*ret = clock_pairing(c, h->arg[0], h->arg[1]);
 		break;
 	case KVM_HC_MAP_GPA_RANGE:
 		return map_gpa_range(c, h, ret);
@@ -121,17 +139,26 @@ const u8 *cpu_hypercall_insn(const struct cpu *c)
 	return cpu_amd_like(c) ? vmmcall : vmcall;
 }
 
+/* Beside Xen's, Hyper-V's page marks its calls with bit 31 of EAX. */
+static bool is_hv_hypercall(const struct cpu *c)
+{
+	return hv_hypercall_enabled(c) &&
+	       (!xen_hypercall_enabled(c->vcpu->vm) || c->gpr[RAX] & BIT(31));
+}
+
 enum step cpu_hypercall(struct cpu *c)
 {
 	struct hypercall h = hypercall_args(c);
 	u64 ret = -KVM_EPERM;
 
+	if (is_hv_hypercall(c))
+		return hv_hypercall(c);
 	if (xen_hypercall_enabled(c->vcpu->vm))
 		return xen_hypercall(c);
-	if (hv_hypercall_enabled(c))
-		return hv_hypercall(c);
 	if (c->cpl == 0)
 		TRY(hypercall_do(c, &h, &ret));
+	stat_inc(c->vcpu, hypercalls);
+	stat_inc(c->vcpu, exits);
 	c->gpr[RAX] = h.mode64 ? ret : (u32)ret;
 	return STEP_NEXT;
 }

@@ -11,6 +11,9 @@
 #define MCI_STATUS_VAL		BIT_ULL(63)
 #define MCI_STATUS_OVER		BIT_ULL(62)
 #define MCI_STATUS_UC		BIT_ULL(61)
+#define MCI_STATUS_PCC		BIT_ULL(57)
+#define MCI_STATUS_S		BIT_ULL(56)
+#define MCI_STATUS_AR		BIT_ULL(55)
 
 enum { MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MCG_CTL = 0x17b, MSR_MC0_CTL = 0x400 };
 enum bank_reg { MCI_CTL, MCI_STATUS, MCI_ADDR, MCI_MISC };
@@ -100,6 +103,23 @@ enum msr_result mce_write(struct cpu *c, struct msr_access *a)
 	}
 }
 
+/* Without MCG_CMCI_P, which AMD has not: zeroes that userspace may restore. */
+static bool has_ctl2(const struct cpu *c, const struct msr_access *a)
+{
+	return a->host && a->index - a->desc->first < (c->msrs->mcg_cap & MCG_BANK_CNT);
+}
+
+enum msr_result mce_read_ctl2(struct cpu *c, struct msr_access *a)
+{
+	a->data = 0;
+	return has_ctl2(c, a) ? MSR_DONE : MSR_REFUSED;
+}
+
+enum msr_result mce_write_ctl2(struct cpu *c, struct msr_access *a)
+{
+	return has_ctl2(c, a) && !a->data ? MSR_DONE : MSR_REFUSED;
+}
+
 /* -- ioctls -------------------------------------------------------------------------------------- */
 
 long system_x86_get_mce_cap_supported(struct kfile *f, void *arg)
@@ -133,6 +153,14 @@ static void bank_record(u64 *bank, const struct kvm_x86_mce *mce, u64 status)
 	bank[MCI_MISC] = mce->misc;
 }
 
+/* Uncorrected, no action required (SDM vol. 3B 15.6.3). */
+static bool is_ucna(const struct kvm_x86_mce *mce)
+{
+	const u64 action = MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR;
+
+	return mce->status & MCI_STATUS_UC && !(mce->status & action) && !mce->mcg_status;
+}
+
 static void uncorrected(struct cpu *c, const struct kvm_x86_mce *mce, u64 *bank)
 {
 	struct x86_msrs *m = c->msrs;
@@ -163,12 +191,16 @@ long vcpu_x86_set_mce(struct kfile *f, void *arg)
 	if (mce->bank >= (c->msrs->mcg_cap & MCG_BANK_CNT) || !(mce->status & MCI_STATUS_VAL))
 		return -EINVAL;
 	bank = c->msrs->bank[mce->bank];
-	if (mce->status & MCI_STATUS_UC)
+	if (is_ucna(mce)) {
+		bank_record(bank, mce, mce->status);	/* CMCI is not offered */
+		c->msrs->mcg_status = 0;
+	} else if (mce->status & MCI_STATUS_UC) {
 		uncorrected(c, mce, bank);
-	else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC))
+	} else if (!(bank[MCI_STATUS] & MCI_STATUS_VAL) || !(bank[MCI_STATUS] & MCI_STATUS_UC)) {
 		bank_record(bank, mce, mce->status |
 			    (bank[MCI_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0));
-	else
+	} else {
 		bank[MCI_STATUS] |= MCI_STATUS_OVER;
+	}
 	return 0;
 }

@@ -45,6 +45,10 @@ void msr_init(void)
 		if (table[i].vendor != other)
 			table[n++] = table[i];
 	table_size = n;
+	/* KVM asks the host's processor. */
+	for (u32 i = 0; i < n; i++)
+		if (table[i].slot == MSR_SLOT_F15H_PERF && !host_has(FEATURE_PERFCTR_CORE))
+			table[i].lists = UNLISTED;
 	qsort(table, n, sizeof(table[0]), by_index);
 }
 
@@ -116,6 +120,8 @@ int msrs_create(struct cpu *c)
 	}
 	c->pat = msr_find(0x277)->reset;
 	c->misc_enable = msr_find(0x1a0)->reset;
+	if (cpuid_host_amd())
+		MSR_VALUE(c, DE_CFG) = 0;	/* KVM: until somebody sets it */
 	mce_reset(c);
 	return 0;
 }

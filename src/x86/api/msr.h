@@ -92,6 +92,8 @@ void msr_filter_free(struct msr_filter *f);
 /* mce.c */
 enum msr_result mce_read(struct cpu *c, struct msr_access *a);
 enum msr_result mce_write(struct cpu *c, struct msr_access *a);
+enum msr_result mce_read_ctl2(struct cpu *c, struct msr_access *a);
+enum msr_result mce_write_ctl2(struct cpu *c, struct msr_access *a);
 void mce_reset(struct cpu *c);
 
 /* user_reply.c: see user_reply_take(). */

@@ -2,6 +2,8 @@
 /* Reading and writing single MSRs (SDM vol. 4; AMD64 APM vol. 2, appendix A). */
 #include "x86/api/msr_handlers.h"
 
+#include <cpuid.h>
+
 #include "x86/api/cpuid_table.h"
 
 static bool is_canonical(u64 v)
@@ -48,6 +50,16 @@ enum msr_result msr_write_ignore(struct cpu *c, struct msr_access *a)
 enum msr_result msr_write_refuse(struct cpu *c, struct msr_access *a)
 {
 	return MSR_REFUSED;
+}
+
+enum msr_result msr_read_unknown(struct cpu *c, struct msr_access *a)
+{
+	return MSR_UNKNOWN;
+}
+
+enum msr_result msr_write_unknown(struct cpu *c, struct msr_access *a)
+{
+	return MSR_UNKNOWN;
 }
 
 enum msr_result write_host_or_ignore(struct cpu *c, struct msr_access *a)
@@ -126,10 +138,17 @@ MSR_READ(tsc_aux)
 	return read_if(c, a, has_tsc_aux(c));
 }
 
+static bool is_intel(const struct cpu *c)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(c, 0, 0);
+
+	return e && e->ebx == signature_INTEL_ebx;
+}
+
 /* AMD drops the upper half, Intel refuses it. */
 MSR_WRITE(tsc_aux)
 {
-	if (!c->features->amd_like && a->data >> 32 && !a->host)
+	if (is_intel(c) && a->data >> 32)
 		return MSR_REFUSED;
 	a->data = (u32)a->data;
 	return write_if(c, a, has_tsc_aux(c));
@@ -139,14 +158,14 @@ MSR_WRITE(tsc_aux)
 
 MSR_READ(clocksource)
 {
-	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE) && !a->host)
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }
 
 MSR_READ(clocksource2)
 {
-	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE2) && !a->host)
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_CLOCKSOURCE2))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }
@@ -156,7 +175,7 @@ static bool clocksource_allowed(const struct cpu *c, const struct msr_access *a)
 	enum feature f = a->index < 0x100 ? FEATURE_KVM_CLOCKSOURCE :
 					    FEATURE_KVM_CLOCKSOURCE2;
 
-	return a->host || cpuid_pv_allowed(c, f);
+	return cpuid_pv_allowed(c, f);
 }
 
 /* Old and new numbers are one register. */
@@ -183,17 +202,17 @@ MSR_WRITE(system_time)
 
 MSR_READ(steal_time)
 {
-	return read_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME));
+	return cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME) ? msr_read_value(c, a) : MSR_REFUSED;
 }
 
 MSR_READ(poll_control)
 {
-	return read_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL));
+	return cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL) ? msr_read_value(c, a) : MSR_REFUSED;
 }
 
 MSR_WRITE(poll_control)
 {
-	return write_if(c, a, cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL));
+	return cpuid_pv_allowed(c, FEATURE_KVM_POLL_CONTROL) ? msr_write_value(c, a) : MSR_REFUSED;
 }
 
 /* -- Modes --------------------------------------------------------------------------- */
@@ -225,8 +244,16 @@ MSR_WRITE(sysenter)
 MSR_WRITE(misc_enable)
 {
 	const u64 unavailable = BIT_ULL(11) | BIT_ULL(12);	/* BTS, PEBS */
+	const u64 monitoring = BIT_ULL(7);			/* reads as it is */
+	u64 changed = c->misc_enable ^ a->data;
 
-	if (!a->host && (c->misc_enable ^ a->data) & unavailable)
+	if (!a->host && changed & unavailable)
+		return MSR_REFUSED;
+	if (!a->host)
+		a->data ^= changed & monitoring;
+	/* KVM: MWAIT came with SSE3. */
+	if (cpu_arch_vm(c)->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT &&
+	    changed & MISC_ENABLE_MWAIT && !cpu_has(c, FEATURE_SSE3))
 		return MSR_REFUSED;
 	return msr_write_value(c, a);
 }
@@ -292,6 +319,28 @@ MSR_READ(platform_info)
 	if (!a->host && cpu_arch_vm(c)->no_platform_info)
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
+}
+
+static bool cpuid_faults(const struct cpu *c)
+{
+	return c->misc_features & MISC_FEATURES_CPUID_FAULT;
+}
+
+/* What is in use cannot be taken away. */
+MSR_WRITE(platform_info)
+{
+	if (!a->host || (cpuid_faults(c) && !(a->data & PLATFORM_INFO_CPUID_FAULT)))
+		return MSR_REFUSED;
+	return msr_write_value(c, a);
+}
+
+/* CPUID faulting, if PLATFORM_INFO says that there is such a thing. */
+MSR_WRITE(misc_features)
+{
+	if (a->data & MISC_FEATURES_CPUID_FAULT &&
+	    !(MSR_VALUE(c, PLATFORM_INFO) & PLATFORM_INFO_CPUID_FAULT))
+		return MSR_REFUSED;
+	return msr_write_value(c, a);
 }
 
 /* -- Memory types (SDM vol. 3A 11.11, 11.12) -------------------------------------------- */
@@ -365,7 +414,7 @@ MSR_WRITE(vm_hsave)
 
 MSR_READ(osvw)
 {
-	return read_if(c, a, cpu_has(c, FEATURE_OSVW));
+	return cpu_has(c, FEATURE_OSVW) ? msr_read_value(c, a) : MSR_REFUSED;
 }
 
 MSR_WRITE(osvw)
@@ -375,10 +424,42 @@ MSR_WRITE(osvw)
 	return msr_write_value(c, a);
 }
 
-/* The host chooses the bits; the guest may only confirm them. */
+/* Userspace chooses from the bits there are; the guest must name them all. */
 MSR_WRITE(de_cfg)
 {
-	if (!a->host && a->data != MSR_VALUE(c, DE_CFG))
+	u64 offered = a->desc->reset;
+
+	if (a->data & ~offered || (!a->host && a->data != offered))
 		return MSR_REFUSED;
 	return msr_write_value(c, a);
+}
+
+/* Family 15h models 2 to 1Fh have the workaround of an erratum set. */
+MSR_READ(ic_cfg)
+{
+	const struct kvm_cpuid_entry2 *e = cpuid_find(c, 1, 0);
+	u32 family, model;
+
+	if (!e)
+		return MSR_REFUSED;
+	family = (e->eax >> 8 & 0xf) + (e->eax >> 20 & 0xff);
+	model = (e->eax >> 4 & 0xf) | (e->eax >> 12 & 0xf0);
+	a->data = family == 0x15 && model >= 2 && model < 0x20 ? 0x1e : 0;
+	return MSR_DONE;
+}
+
+/* IBPB: there are no predictors between guests to flush. */
+MSR_WRITE(pred_cmd)
+{
+	if (!a->host && !cpu_has(c, FEATURE_AMD_IBPB) && !cpu_has(c, FEATURE_SPEC_CTRL))
+		return MSR_REFUSED;
+	return a->data & ~a->desc->mask ? MSR_REFUSED : MSR_DONE;
+}
+
+/* Nested TSC scaling is not offered; KVM lets QEMU 6.2 write 0 all the same. */
+MSR_WRITE(tsc_ratio)
+{
+	if (!a->host || (a->data && a->data != a->desc->reset))
+		return MSR_REFUSED;
+	return MSR_DONE;
 }

@@ -11,6 +11,7 @@
  * page tables and privilege levels are not the silicon's. */
 #define ARCH_CAP_VALUE			0x169ull
 #define DE_CFG_LFENCE_SERIALIZE		BIT_ULL(1)
+#define PLATFORM_INFO_CPUID_FAULT	BIT_ULL(31)
 #define HWCR_MC_STATUS_WR_EN		BIT_ULL(18)
 
 /* The row's field or slot. */
@@ -23,6 +24,9 @@ enum msr_result msr_write_value(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_host(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result msr_write_refuse(struct cpu *c, struct msr_access *a);
+/* KVM knows it in the other direction only. */
+enum msr_result msr_read_unknown(struct cpu *c, struct msr_access *a);
+enum msr_result msr_write_unknown(struct cpu *c, struct msr_access *a);
 enum msr_result write_host_or_ignore(struct cpu *c, struct msr_access *a);
 enum msr_result write_canonical(struct cpu *c, struct msr_access *a);
 
@@ -48,7 +52,8 @@ MSR_WRITE(apic_base);
 MSR_WRITE(efer);
 MSR_READ(spec_ctrl);		MSR_WRITE(spec_ctrl);
 MSR_READ(virt_spec_ctrl);	MSR_WRITE(virt_spec_ctrl);
-MSR_READ(platform_info);
+MSR_READ(platform_info);	MSR_WRITE(platform_info);
+MSR_WRITE(misc_features);
 MSR_READ(arch_capabilities);	MSR_WRITE(arch_capabilities);
 MSR_WRITE(sysenter_cs);
 MSR_WRITE(sysenter);
@@ -66,5 +71,8 @@ MSR_READ(k7_evntsel);		MSR_WRITE(k7_evntsel);
 MSR_READ(k7_perfctr);		MSR_WRITE(k7_perfctr);
 MSR_READ(perfctr_core);		MSR_WRITE(perfctr_core);
 MSR_WRITE(de_cfg);
+MSR_READ(ic_cfg);
+MSR_WRITE(pred_cmd);
+MSR_WRITE(tsc_ratio);
 
 #endif

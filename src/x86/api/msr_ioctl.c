@@ -39,27 +39,28 @@ long system_get_msr_feature_index_list(struct kfile *f, void *arg)
 
 /* -- Values ----------------------------------------------------------------------------------- */
 
-/* One entry; false stops the list. */
+/* One entry; false stops the list.  KVM: an MSR that there is not reads as 0. */
 typedef bool (*entry_fn)(struct cpu *c, struct kvm_msr_entry *e);
 
 static bool get_feature(struct cpu *c, struct kvm_msr_entry *e)
 {
-	u64 data;
+	u64 data = 0;
 	bool ok = msr_feature(e->index, &data);
 
-	if (ok)
-		e->data = data;
+	e->data = data;
 	return ok;
 }
 
 static bool get_one(struct cpu *c, struct kvm_msr_entry *e)
 {
 	u64 data;
+	enum msr_result r = msr_get(c, e->index, true, &data);
 
-	if (msr_get(c, e->index, true, &data) != MSR_DONE)
-		return false;
-	e->data = data;
-	return true;
+	if (r == MSR_DONE)
+		e->data = data;
+	else if (r == MSR_UNKNOWN)
+		e->data = 0;
+	return r == MSR_DONE;
 }
 
 static bool set_one(struct cpu *c, struct kvm_msr_entry *e)

@@ -59,6 +59,12 @@ MSR_WRITE(k7_perfctr)
 	return MSR_DONE;
 }
 
+/* KVM: what is in the index list can be read and written with 0 at least. */
+static bool is_saved(const struct msr_access *a)
+{
+	return a->host && a->desc->lists & LISTED;
+}
+
 /* F15H: select and counter by turns, where CPUID has PERFCTR_CORE. */
 MSR_READ(perfctr_core)
 {
@@ -66,7 +72,7 @@ MSR_READ(perfctr_core)
 
 	if (!cpu_has(c, FEATURE_PERFCTR_CORE)) {
 		a->data = 0;
-		return a->host ? MSR_DONE : MSR_UNKNOWN;
+		return is_saved(a) ? MSR_DONE : MSR_UNKNOWN;
 	}
 	if (!pmu_nr_counters(c))
 		return MSR_REFUSED;
@@ -79,7 +85,7 @@ MSR_WRITE(perfctr_core)
 	u32 n = a->index - a->desc->first;
 
 	if (!cpu_has(c, FEATURE_PERFCTR_CORE))
-		return a->host && !a->data ? MSR_DONE : MSR_UNKNOWN;
+		return is_saved(a) && !a->data ? MSR_DONE : MSR_UNKNOWN;
 	if (!pmu_nr_counters(c))
 		return MSR_REFUSED;
 	if (n % 2)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/arch.h"
+#include "api/stats.h"
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
@@ -85,6 +86,8 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	if (vapic_active(c))
 		vapic_load(c);
 	guard_leave(&g);
+	if (!r)
+		stat_inc(c->vcpu, exits);
 	return r;
 }
 
@@ -110,6 +113,7 @@ static int run_checked(struct cpu *c, bool immediate_exit)
 	r = run_in_guest(c, immediate_exit);
 	steal_time_leave(c);
 	vcpu_leave_guest(c->vcpu);
+	c->halted = false;	/* KVM: RIP is past the HLT, where it goes on */
 	return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/arch.h"
 #include "x86/api/api.h"
+#include "x86/irqchip/lapic.h"
 
 /* There is room for one vector; split mode's must come through LINT0. */
 static bool has_room(struct cpu *c)

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/stats.h"
 #include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
@@ -39,18 +40,32 @@ static struct kvm_steal_time *shared(struct cpu *c)
 	return gpa_to_host(c, c->pvclock->steal_time & KVM_STEAL_VALID_BITS, true);
 }
 
-/* run_delay of this thread; 0 if the host does not tell. */
-static u64 read_run_delay(void)
+static ssize_t read_file(const char *path, char *buf, size_t size)
 {
-	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	unsigned long long delay = 0;
-	char text[96];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+		return -1;
+	n = read(fd, buf, size);
 	close(fd);
+	return n;
+}
+
+/*
+ * run_delay of this thread; 0 if the host does not tell.  KVM_RUN is no
+ * cancellation point, unlike these.
+ */
+static u64 read_run_delay(void)
+{
+	unsigned long long delay = 0;
+	char text[96];
+	int cancel;
+	ssize_t n;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	n = read_file("/proc/thread-self/schedstat", text, sizeof(text) - 1);
+	pthread_setcancelstate(cancel, NULL);
 	if (n <= 0)
 		return 0;
 	text[n] = 0;
@@ -137,8 +152,10 @@ static void leave(struct cpu *c)
 {
 	struct kvm_steal_time *st = shared(c);
 
-	if (st)
-		__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
+	if (!st)
+		return;
+	stat_inc(c->vcpu, preemption_reported);
+	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
 }
 
 /* KVM_RUN calls this outside its own guard: the page may have gone. */
@@ -168,7 +185,7 @@ void steal_time_leave(struct cpu *c)
 
 enum msr_result steal_write_msr(struct cpu *c, struct msr_access *a)
 {
-	if (!a->host && !cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
+	if (!cpuid_pv_allowed(c, FEATURE_KVM_STEAL_TIME))
 		return MSR_REFUSED;
 	if (a->data & KVM_STEAL_RESERVED_MASK)
 		return MSR_REFUSED;

@@ -15,7 +15,7 @@
 
 #define NSEC_PER_SEC	1000000000ull
 #define RATIO_ONE	(1ull << 32)
-#define MAX_TSC_KHZ	0x7fffffffu	/* KVM: the first that is refused */
+#define TSC_RATIO_MAX	0xffffffffffull
 /* Within this a wish is met by the host's own rate (KVM: tsc_tolerance_ppm). */
 #define TOLERANCE_PPM	250
 
@@ -119,6 +119,25 @@ u64 cpu_read_tsc(const struct cpu *c)
 	return scaled(c, __rdtsc()) + c->tsc_offset;
 }
 
+u64 tsc_realtime(const struct cpu *c, struct timespec *now)
+{
+	u64 best_gap = ~0ull, best = 0;
+
+	for (u32 i = 0; i < 4; i++) {
+		u64 before = __rdtsc(), gap;
+		struct timespec ts;
+
+		clock_gettime(CLOCK_REALTIME, &ts);
+		gap = __rdtsc() - before;
+		if (gap < best_gap) {
+			best_gap = gap;
+			best = before + gap / 2;
+			*now = ts;
+		}
+	}
+	return scaled(c, best) + c->tsc_offset;
+}
+
 u64 tsc_guest_hz(const struct cpu *c)
 {
 	return c->tsc_ratio == RATIO_ONE ? tsc_hz : (u64)((u128)tsc_hz * c->tsc_ratio >> 32);
@@ -216,9 +235,17 @@ static void set_rate(struct cpu *c, u32 khz)
 		c->tsc_ratio = (u64)khz * 1000 * ((u128)1 << 32) / tsc_hz;
 }
 
+/* The ratio has 8 bits before the point, as SVM's (APM vol. 2 15.30.5). */
+static u32 max_khz(void)
+{
+	u64 max = (u128)host_tsc_khz() * TSC_RATIO_MAX >> 32;
+
+	return MIN(max, INT_MAX);
+}
+
 int tsc_set_khz(struct cpu *c, u32 khz)
 {
-	if (khz >= MAX_TSC_KHZ)
+	if (khz >= max_khz())
 		return -EINVAL;
 	set_rate(c, khz ? khz : host_tsc_khz());
 	tsc_changed(c);
@@ -248,7 +275,7 @@ long vm_set_tsc_khz(struct kfile *f, void *arg)
 {
 	u32 khz = (u32)(uintptr_t)arg;
 
-	if (khz >= MAX_TSC_KHZ)
+	if (khz >= max_khz())
 		return -EINVAL;
 	WRITE_ONCE(f->vm->arch->default_tsc_khz, khz ? khz : host_tsc_khz());
 	return 0;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "api/memslot.h"
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/irqchip/lapic.h"
@@ -50,22 +49,6 @@ void vapic_store(struct cpu *c)
 		gpa_write(c, c->vapic_gpa, &word, sizeof(word));
 }
 
-struct slot_query { gpa_t gpa; bool found; };
-
-static bool writable_slot(struct cpu *c, gpa_t gpa)
-{
-	const struct memslot *s = memslot_find(cpu_slots(c), gpa >> PAGE_SHIFT);
-
-	return s && !(s->flags & KVM_MEM_READONLY);
-}
-
-static void find_slots(struct cpu *c, void *ctx)
-{
-	struct slot_query *q = ctx;
-
-	q->found = writable_slot(c, q->gpa) && writable_slot(c, q->gpa + sizeof(u32) - 1);
-}
-
 long vcpu_set_vapic_addr(struct kfile *f, void *arg)
 {
 	struct cpu *c = kfile_cpu(f);
@@ -75,13 +58,8 @@ long vcpu_set_vapic_addr(struct kfile *f, void *arg)
 		return -EINVAL;
 	if (copy_from_user(&va, arg, sizeof(va)))
 		return -EFAULT;
-	if (va.vapic_addr) {
-		struct slot_query q = { .gpa = va.vapic_addr };
-
-		vcpu_with_memory(c, find_slots, &q);
-		if (!q.found)
-			return -EINVAL;
-	}
+	if (va.vapic_addr && !vcpu_gpa_is_writable(c, va.vapic_addr, sizeof(u32)))
+		return -EINVAL;
 	c->vapic_gpa = va.vapic_addr;
 	vcpu_events_changed(c);
 	return 0;

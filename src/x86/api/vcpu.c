@@ -100,7 +100,6 @@ static void power_on(struct cpu *c)
 	c->apic_base = APIC_DEFAULT_ADDR | APIC_BASE_EN | (is_bsp(c) ? APIC_BASE_BSP : 0);
 	if (c->lapic)
 		lapic_set_base(c->lapic, c->apic_base);
-	c->eoi_exit = -1;
 	c->mp_state = is_bsp(c) || !c->lapic ? KVM_MP_STATE_RUNNABLE :
 					       KVM_MP_STATE_UNINITIALIZED;
 }
@@ -171,6 +170,37 @@ bool vcpu_with_memory(struct cpu *c, void (*fn)(struct cpu *c, void *ctx), void 
 	return ok;
 }
 
+struct gpa_query {
+	gpa_t gpa;
+	u32 n;
+	bool writable;
+};
+
+static bool in_writable_slot(struct cpu *c, gpa_t gpa)
+{
+	const struct memslot *s = memslot_find(cpu_slots(c), gpa >> PAGE_SHIFT);
+
+	return s && !(s->flags & KVM_MEM_READONLY);
+}
+
+static void find_slots(struct cpu *c, void *ctx)
+{
+	struct gpa_query *q = ctx;
+
+	q->writable = in_writable_slot(c, q->gpa) && in_writable_slot(c, q->gpa + q->n - 1);
+}
+
+bool vcpu_gpa_is_writable(struct cpu *c, gpa_t gpa, u32 n)
+{
+	struct gpa_query q = { .gpa = gpa, .n = n };
+
+	if (c->vcpu->in_guest)
+		find_slots(c, &q);
+	else
+		vcpu_with_memory(c, find_slots, &q);
+	return q.writable;
+}
+
 /* -- MP state (api.rst 4.38, 4.39; SDM vol. 3A 8.4) ----------------------------------------------- */
 
 long vcpu_get_mp_state(struct kfile *f, void *arg)
@@ -180,7 +210,7 @@ long vcpu_get_mp_state(struct kfile *f, void *arg)
 
 	event_accept_init(c);
 	if (c->mp_state == KVM_MP_STATE_HALTED &&
-	    __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT)
+	    (c->ev.pv_unhalted || __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT))
 		out->mp_state = KVM_MP_STATE_RUNNABLE;
 	else
 		out->mp_state = c->mp_state;

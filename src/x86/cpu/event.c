@@ -3,6 +3,8 @@
 
 #include "api/arch.h"
 #include "api/dirty_ring.h"
+#include "api/stats.h"
+#include "api/worker.h"
 #include "x86/api/clock.h"
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
@@ -70,9 +72,15 @@ static void event_tpr_refresh(struct cpu *c)
 		vapic_load(c);
 }
 
+static void event_unhalt(struct cpu *c)
+{
+	vcpu_request(c->vcpu, REQ_UNHALT);
+}
+
 static void event_eoi_exit(struct cpu *c, u8 vector)
 {
-	c->eoi_exit = vector;
+	c->eoi_vectors[vector / 64] |= BIT_ULL(vector % 64);
+	c->eoi_due = true;
 	c->stop_block = true;		/* a second EOI must not overtake it */
 	vcpu_request(c->vcpu, REQ_EVENT);
 }
@@ -83,6 +91,7 @@ static const struct irqchip_ops ops = {
 	.smi		= event_post_smi,
 	.init		= event_post_init,
 	.sipi		= event_post_sipi,
+	.unhalt		= event_unhalt,
 	.tpr_changed	= event_tpr_changed,
 	.tpr_refresh	= event_tpr_refresh,
 	.tpr_access	= vapic_report,
@@ -190,6 +199,8 @@ static enum event_result deliver_exception(struct cpu *c)
 
 	c->ev.exc_pending = false;
 	c->ev.exc_injected = true;
+	if (c->ev.exc.vector == EXC_PF)
+		stat_inc(c->vcpu, pf_guest);
 	st = cpu_deliver(c, &c->ev.exc);
 	if (st == STEP_JUMP || st == STEP_NEXT)
 		c->ev.exc_injected = false;
@@ -200,6 +211,7 @@ static enum event_result deliver_irq(struct cpu *c)
 {
 	enum step st = cpu_deliver_interrupt(c, c->ev.irq_vector);
 
+	stat_inc(c->vcpu, irq_injections);
 	/* A fault while delivering leaves the interrupt to be delivered again. */
 	if (st == STEP_JUMP || st == STEP_NEXT)
 		c->ev.irq_injected = false;
@@ -211,6 +223,7 @@ static enum event_result deliver_nmi(struct cpu *c)
 	enum step st;
 
 	c->ev.nmi_masked = true;
+	stat_inc(c->vcpu, nmi_injections);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
 	if (st == STEP_JUMP || st == STEP_NEXT)
 		c->ev.nmi_injected = false;
@@ -252,32 +265,48 @@ static bool take_interrupt(struct cpu *c)
 	return true;
 }
 
-/* KVM_EXIT_IRQ_WINDOW_OPEN: a PIC in userspace waits to inject. */
+/* A PIC in userspace waits to inject, and can. */
+static bool window_due(struct cpu *c)
+{
+	return unlikely(READ_ONCE(c->vcpu->run->request_interrupt_window)) &&
+	       !arch_irqchip_full(c->vcpu->vm) && run_ready_for_interrupt(c);
+}
+
 static bool window_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;
 
-	if (!READ_ONCE(run->request_interrupt_window) ||
-	    arch_irqchip_full(c->vcpu->vm) || !run_ready_for_interrupt(c))
+	if (!window_due(c))
 		return false;
+	stat_inc(c->vcpu, request_irq_exits);
 	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return true;
 }
 
+/* Several if one instruction has ended several: the highest was first. */
 static bool eoi_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;
+	int i = 3, bit;
 
-	if (c->eoi_exit < 0)
+	if (likely(!c->eoi_due))
 		return false;
+	while (i > 0 && !c->eoi_vectors[i])
+		i--;
+	bit = 63 - __builtin_clzll(c->eoi_vectors[i]);
+	c->eoi_vectors[i] &= ~BIT_ULL(bit);
+	c->eoi_due = c->eoi_vectors[0] | c->eoi_vectors[1] | c->eoi_vectors[2] |
+		     c->eoi_vectors[3];
 	run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-	run->eoi.vector = c->eoi_exit;
-	c->eoi_exit = -1;
+	run->eoi.vector = i * 64 + bit;
 	return true;
 }
 
-/* What has begun comes first, then by SDM vol. 3A table 6-2. */
-static enum event_result deliver_due(struct cpu *c, bool *again)
+/*
+ * What has begun comes first, then by SDM vol. 3A table 6-2.  @opened: nobody
+ * asked, so what is taken now has waited for the guest to let it in.
+ */
+static enum event_result deliver_due(struct cpu *c, bool opened, bool *again)
 {
 	*again = true;
 	if (vapic_report_exit(c))
@@ -296,8 +325,14 @@ static enum event_result deliver_due(struct cpu *c, bool *again)
 		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
 		return delivered(c, cpu_enter_smm(c));
 	}
-	if (take_nmi(c) || take_interrupt(c))
+	if (take_nmi(c)) {
+		stat_add(c->vcpu, nmi_window_exits, opened);
 		return EVENT_RUN;
+	}
+	if (take_interrupt(c)) {
+		stat_add(c->vcpu, irq_window_exits, opened);
+		return EVENT_RUN;
+	}
 	if (window_exit(c))
 		return EVENT_EXIT;
 	*again = false;
@@ -317,11 +352,37 @@ bool event_wakes(struct cpu *c)
 	       (irqs_open(c) && (irqchip_has_interrupt(c) || xen_upcall(c) >= 0));
 }
 
+static void block(struct cpu *c)
+{
+	u64 start = worker_now_ns(), ns;
+
+	vcpu_block(c->vcpu);
+	ns = worker_now_ns() - start;
+	stat_add(c->vcpu, halt_wait_ns, ns);
+	stat_histogram(c->vcpu, halt_wait_hist, ns);
+	if (event_wakes(c))
+		stat_inc(c->vcpu, halt_wakeup);
+}
+
+/* As real processors do, for as long as KVM_RUN is under way. */
+static bool sleep_if_halted(struct cpu *c)
+{
+	if (likely(!c->halted))
+		return false;
+	if (event_wakes(c) || window_due(c)) {
+		c->halted = false;
+		c->ev.pv_unhalted = false;
+		return false;
+	}
+	block(c);
+	return true;
+}
+
 /* Not runnable: sleeps once.  The requests that woke it are processed next. */
 static bool sleep_if_idle(struct cpu *c)
 {
 	if (likely(c->mp_state == KVM_MP_STATE_RUNNABLE))
-		return false;
+		return sleep_if_halted(c);
 	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;
@@ -329,7 +390,7 @@ static bool sleep_if_idle(struct cpu *c)
 		return false;
 	}
 	steal_time_leave(c);
-	vcpu_block(c->vcpu);
+	block(c);
 	steal_time_enter(c);
 	return true;
 }
@@ -347,6 +408,9 @@ static bool ring_full_exit(struct cpu *c)
 
 static void requests_process(struct cpu *c, u32 req)
 {
+	stat_inc(c->vcpu, exits);
+	stat_add(c->vcpu, req_event, !!(req & REQ_EVENT));
+	stat_add(c->vcpu, irq_exits, !!(req & (REQ_SIGNAL | REQ_SYNC)));
 	if (req & REQ_SYNC) {
 		mmu_flush_all(c);
 		vcpu_ack_sync(c->vcpu);
@@ -381,8 +445,8 @@ static enum event_result run_one_reason(const struct cpu *c)
 
 static enum event_result process(struct cpu *c)
 {
+	bool again, opened = true;
 	enum event_result r;
-	bool again;
 
 	do {
 		/* An instruction waits for its MMIO: nothing may come between. */
@@ -405,7 +469,8 @@ static enum event_result process(struct cpu *c)
 		}
 		if (ring_full_exit(c))
 			return EVENT_EXIT;
-		r = deliver_due(c, &again);
+		r = deliver_due(c, opened && !req, &again);
+		opened = false;
 		if (r != EVENT_RUN)
 			return r;
 	} while (again);

@@ -10,6 +10,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include "api/stats.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
@@ -246,6 +247,13 @@ int cpu_loop(struct cpu *c)
 
 enum step cpu_halt(struct cpu *c)
 {
+	stat_inc(c->vcpu, halt_exits);
+	/* The processor waits, whoever has the LAPIC; nobody is told. */
+	if (c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) {
+		c->halted = true;
+		vcpu_request(c->vcpu, REQ_EVENT);
+		return STEP_END;
+	}
 	if (!c->lapic) {
 		c->vcpu->run->exit_reason = KVM_EXIT_HLT;
 		return STEP_EXIT_DONE;
@@ -264,6 +272,7 @@ static void emulation_failure_exit(struct cpu *c)
 	u8 bytes[15];
 	gpa_t gpa;
 
+	stat_inc(c->vcpu, insn_emulation_fail);
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;

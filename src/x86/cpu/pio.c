@@ -11,6 +11,7 @@
 
 #include "api/coalesced.h"
 #include "api/eventfd.h"
+#include "api/stats.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
 #include "x86/x86.h"
@@ -115,24 +116,36 @@ static enum step pio_exit_waiting(struct cpu *c, u16 port, u8 size, u32 count, b
 	return pio_exit(c, port, size, count, in);
 }
 
+static bool counted(struct cpu *c, bool in_kernel)
+{
+	stat_inc(c->vcpu, io_exits);
+	stat_add(c->vcpu, exits, in_kernel);
+	return in_kernel;
+}
+
+/* True if no exit is needed. */
+static bool in_in_kernel(struct cpu *c, u16 port, u8 size, u32 *val)
+{
+	return counted(c, irqchip_pio_read(c, port, size, val));
+}
+
 enum step cpu_in(struct cpu *c, u16 port, u8 size, u64 *val)
 {
 	u32 v = 0;
 
-	if (!irqchip_pio_read(c, port, size, &v))
+	if (!in_in_kernel(c, port, size, &v))
 		return pio_exit_waiting(c, port, size, 1, true);
 	*val = v;
 	return STEP_NEXT;
 }
 
-/* True if no exit is needed. */
 static bool out_in_kernel(struct cpu *c, u16 port, u8 size, u32 val)
 {
 	struct vm *vm = c->vcpu->vm;
 
-	return irqchip_pio_write(c, port, size, val) ||
-	       ioeventfd_write(vm, true, port, size, val) ||
-	       coalesced_write(vm, true, port, &val, size);
+	return counted(c, irqchip_pio_write(c, port, size, val) ||
+			  ioeventfd_write(vm, true, port, size, val) ||
+			  coalesced_write(vm, true, port, &val, size));
 }
 
 /* KVM: some VMMs expect RIP to have moved on at an exit for this port. */
@@ -312,7 +325,7 @@ enum step op_ins(struct cpu *c, const struct insn *in)
 	/* A destination that faults does so before the device is asked. */
 	TRY(cpu_seg_linear(c, ES, reg_get(c, GPR_OFF(RDI), in->asz), size, true, &lin));
 	TRY(mem_probe(c, lin, size, true));
-	if (!irqchip_pio_read(c, port, size, &v)) {
+	if (!in_in_kernel(c, port, size, &v)) {
 		pio_exit_waiting(c, port, size, ins_batch(c, in, size, lin), true);
 		c->pio.string = true;
 		c->pio.asz = in->asz;

@@ -67,6 +67,7 @@ static void reset_power_on(struct cpu *c)
 	c->xcr0 = XFEATURE_X87;
 	c->pat = PAT_RESET;
 	c->misc_enable = MISC_ENABLE_RESET;
+	c->misc_features = 0;
 	c->smbase = SMBASE_RESET;
 	c->star = c->lstar = c->cstar = c->fmask = c->kernel_gs_base = 0;
 	c->tsc_aux = c->spec_ctrl = c->tsc_deadline_msr = 0;
@@ -74,7 +75,8 @@ static void reset_power_on(struct cpu *c)
 	if (c->vcpu && c->vcpu->id == c->vcpu->vm->arch->boot_cpu_id)
 		c->apic_base |= APIC_BASE_BSP;
 	memset(c->pdpte, 0, sizeof(c->pdpte));
-	c->eoi_exit = -1;
+	c->eoi_due = false;
+	memset(c->eoi_vectors, 0, sizeof(c->eoi_vectors));
 	pmu_reset(c);
 	__atomic_store_n(&c->ev.latched, 0, __ATOMIC_RELEASE);
 }

@@ -148,9 +148,9 @@ enum step cpu_enter_smm(struct cpu *c)
 
 	save_state(c, &area);
 	c->smm = true;
-	c->ev.smm_inside_nmi = c->ev.nmi_masked;
 	/* KVM: where there is no memory, the state is lost without notice. */
 	gpa_write(c, (u32)c->smbase + SMM_SAVE_OFFSET, &area, sizeof(area));
+	c->ev.smm_inside_nmi = c->ev.nmi_masked;
 	c->ev.nmi_masked = true;
 	c->ev.shadow = 0;
 	smm_registers(c);

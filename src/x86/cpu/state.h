@@ -154,7 +154,7 @@ struct cpu {
 	/* -- MSRs: msr.def says which is which ----------------------------- */
 	u64 star, lstar, cstar, fmask, kernel_gs_base;
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
-	u64 tsc_aux, pat, apic_base, misc_enable, smbase;
+	u64 tsc_aux, pat, apic_base, misc_enable, misc_features, smbase;
 	u64 spec_ctrl, tsc_deadline_msr;
 	struct x86_msrs *msrs;	/* the rest: x86/api/msr.c */
 
@@ -171,6 +171,7 @@ struct cpu {
 	struct events ev;
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
+	bool halted;		/* in a HLT that does not exit; mp_state is RUNNABLE */
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
 	struct hv_vcpu *hv;	/* x86/hyperv/ */
 
@@ -182,7 +183,8 @@ struct cpu {
 	u64 pending_db;		/* DR6 bits of a trap due after this instruction */
 	struct tpr_report tpr_report;
 	u64 vapic_gpa;		/* KVM_SET_VAPIC_ADDR; 0: none (x86/api/vapic.h) */
-	s16 eoi_exit;		/* vector of a KVM_EXIT_IOAPIC_EOI due, or -1 */
+	bool eoi_due;		/* KVM_EXIT_IOAPIC_EOI, of these vectors */
+	u64 eoi_vectors[4];
 
 	/* -- CPUID: x86/api/cpuid.c ------------------------------------------ */
 	struct kvm_cpuid_entry2 *cpuid;	/* as set by userspace */

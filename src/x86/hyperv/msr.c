@@ -2,9 +2,11 @@
 /* Hyper-V's MSRs but for time's page, the SynIC and its timers (TLFS appendix B). */
 #include "x86/hyperv/msr.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "x86/hyperv/internal.h"
+#include "x86/xen/xen.h"
 
 #define FEATURES_EAX(c)	((c)->hv->cpuid.features_eax)
 #define FEATURES_EDX(c)	((c)->hv->cpuid.features_edx)
@@ -54,14 +56,24 @@ MSR_WRITE(hv_guest_os_id)
 	return r;
 }
 
-/* The page holds the hypercall instruction of this guest's processor, and RET. */
+/*
+ * The page holds the hypercall instruction of this guest's processor, and RET.
+ * Where Xen's hypercalls are intercepted, bit 31 of EAX tells the two apart.
+ */
 static bool write_hypercall_page(struct cpu *c, const struct msr_access *a)
 {
-	static const u8 vmmcall[] = { 0x0f, 0x01, 0xd9, 0xc3 };
-	static const u8 vmcall[] = { 0x0f, 0x01, 0xc1, 0xc3 };
+	static const u8 mark[] = { 0x0d, 0x00, 0x00, 0x00, 0x80 };	/* OR to EAX */
+	u8 code[sizeof(mark) + HYPERCALL_INSN_SIZE + 1];
+	u32 n = 0;
 
-	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE,
-			       c->features->amd_like ? vmmcall : vmcall, sizeof(vmcall));
+	if (xen_hypercall_enabled(c->vcpu->vm)) {
+		memcpy(code, mark, sizeof(mark));
+		n = sizeof(mark);
+	}
+	memcpy(code + n, cpu_hypercall_insn(c), HYPERCALL_INSN_SIZE);
+	n += HYPERCALL_INSN_SIZE;
+	code[n++] = 0xc3;
+	return hv_write_memory(c, a->host, a->data & HV_MSR_PAGE, code, n);
 }
 
 MSR_WRITE(hv_hypercall)

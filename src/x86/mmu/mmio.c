@@ -9,6 +9,7 @@
 
 #include "api/coalesced.h"
 #include "api/eventfd.h"
+#include "api/stats.h"
 #include "x86/irqchip/irqchip.h"
 
 /*
@@ -32,9 +33,9 @@ static struct mmio_fragment *log_replay(struct mmio_log *log, gpa_t gpa, u32 len
 }
 
 /* A new fragment at the end of the log, not yet counted; NULL if full. */
-static struct mmio_fragment *log_next(struct mmio_log *log, gpa_t gpa, u32 len,
-				      bool is_write)
+static struct mmio_fragment *log_next(struct cpu *c, gpa_t gpa, u32 len, bool is_write)
 {
+	struct mmio_log *log = &c->mmio;
 	struct mmio_fragment *f = &log->frag[log->count];
 
 	if (log->count >= MMIO_LOG_MAX)
@@ -42,15 +43,19 @@ static struct mmio_fragment *log_next(struct mmio_log *log, gpa_t gpa, u32 len,
 	f->gpa = gpa;
 	f->len = (u8)len;
 	f->is_write = is_write;
+	if (!log->count)
+		stat_inc(c->vcpu, insn_emulation);
 	return f;
 }
 
 /*
- * The block ends with this instruction, so that the log does: the next one must
- * find its own fragments in it, should it be executed twice.
+ * Done here, without userspace.  The block ends with this instruction, so that
+ * the log does: the next one must find its own fragments in it, should it be
+ * executed twice.
  */
 static void log_done(struct cpu *c)
 {
+	stat_inc(c->vcpu, exits);
 	c->mmio.cursor = ++c->mmio.count;
 	c->stop_block = true;
 }
@@ -59,6 +64,7 @@ static enum step mmio_exit(struct cpu *c, const struct mmio_fragment *f)
 {
 	struct kvm_run *run = c->vcpu->run;
 
+	stat_inc(c->vcpu, mmio_exits);
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = f->gpa;
 	run->mmio.len = f->len;
@@ -78,7 +84,7 @@ enum step mmio_read(struct cpu *c, gpa_t gpa, void *data, u32 len)
 		memcpy(data, f->data, len);
 		return STEP_NEXT;
 	}
-	f = log_next(&c->mmio, gpa, len, false);
+	f = log_next(c, gpa, len, false);
 	if (!f)
 		return cpu_emulation_failure(c);
 	if (!irqchip_mmio_read(c, gpa, len, f->data))
@@ -105,7 +111,7 @@ enum step mmio_write(struct cpu *c, gpa_t gpa, const void *data, u32 len)
 
 	if (log_replay(&c->mmio, gpa, len, true))
 		return STEP_NEXT;
-	f = log_next(&c->mmio, gpa, len, true);
+	f = log_next(c, gpa, len, true);
 	if (!f)
 		return cpu_emulation_failure(c);
 	memcpy(f->data, data, len);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "api/stats.h"
 #include "util/spare.h"
 
 /* -- Classes ------------------------------------------------------------------ */
@@ -177,6 +178,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 
 void mmu_flush_nonglobal(struct cpu *c)
 {
+	stat_inc(c->vcpu, tlb_flush);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/guard.h"
+#include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/xen/internal.h"
 
@@ -163,6 +163,9 @@ enum step xen_hypercall(struct cpu *c)
 	struct user_reply reply;
 	u64 ret;
 
+	/* The mark of Hyper-V's hypercall page in such a guest. */
+	if ((h.nr & BIT(31)) && hv_hypercall_enabled(c))
+		return hv_hypercall(c);
 	if (user_reply_take(c, KVM_EXIT_XEN, 0, &reply))
 		ret = reply.data;
 	else if (c->cpl || !handle(c, &h, &ret))	/* PV user space: userspace's too */

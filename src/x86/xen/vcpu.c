@@ -59,39 +59,50 @@ static void probe(u8 *host, void *ctx)
 	__atomic_fetch_or(host, 0, __ATOMIC_RELAXED);
 }
 
-/* KVM: an address without memory is remembered all the same. */
-static long set_address(struct cpu *c, gpa_t *where, gpa_t gpa, u32 size)
+static bool has_memory(struct cpu *c, gpa_t gpa)
 {
 	struct vm *vm = c->vcpu->vm;
 	struct xen_memory m;
-	long ret = 0;
+	bool ok;
 
+	xen_memory_begin(&m, vm, c->vcpu);
+	ok = xen_access(vm, gpa, probe, NULL);
+	xen_memory_end(&m);
+	return ok;
+}
+
+static void publish(struct cpu *c, gpa_t *where, gpa_t gpa)
+{
+	struct xen_vm *x = vm_xen(c->vcpu->vm);
+
+	pthread_rwlock_wrlock(&x->lock);
+	WRITE_ONCE(*where, gpa);
+	pthread_rwlock_unlock(&x->lock);
+}
+
+/* KVM: an address without memory is remembered all the same. */
+static long set_address(struct cpu *c, gpa_t *where, gpa_t gpa, u32 size)
+{
 	if (gpa != XEN_NO_GPA && (gpa & ~PAGE_MASK) + size > PAGE_SIZE)
 		return -EINVAL;
-	xen_memory_begin(&m, vm, c->vcpu);
-	pthread_rwlock_wrlock(&vm_xen(vm)->lock);
-	WRITE_ONCE(*where, gpa);
-	if (gpa != XEN_NO_GPA && !xen_access(vm, gpa, probe, NULL))
-		ret = -EFAULT;
-	pthread_rwlock_unlock(&vm_xen(vm)->lock);
-	xen_memory_end(&m);
-	if (!ret)
-		clock_request(c);
-	return ret;
+	publish(c, where, gpa);
+	if (gpa == XEN_NO_GPA)
+		return 0;
+	if (!has_memory(c, gpa))
+		return -EFAULT;
+	clock_request(c);
+	return 0;
 }
 
 /* It may cross into a second page, which must be there, too. */
 static long set_runstate_address(struct cpu *c, gpa_t gpa)
 {
 	gpa_t last = gpa + xen_runstate_size(c->vcpu->vm) - 1;
-	long ret;
 
-	ret = set_address(c, &c->xen->runstate, gpa, 1);
-	if (!ret && gpa != XEN_NO_GPA && last >> PAGE_SHIFT != gpa >> PAGE_SHIFT) {
-		ret = set_address(c, &c->xen->runstate, last, 1);
-		c->xen->runstate = ret ? XEN_NO_GPA : gpa;
-	}
-	return ret;
+	publish(c, &c->xen->runstate, gpa);
+	if (gpa != XEN_NO_GPA && (!has_memory(c, gpa) || !has_memory(c, last)))
+		return -EFAULT;
+	return 0;
 }
 
 /* -- The other attributes ---------------------------------------------------------------- */
