@@ -206,6 +206,23 @@ static void assert_no_bytes(int fd)
 	assert_errno(EINVAL, ftruncate(fd, 1 << 20));
 }
 
+/* Those of statistics are: they can be read up to their end. */
+static void statistics_are_bytes(int vm)
+{
+	int stats = stats_fd(vm, vm);
+	ssize_t n, total = 0;
+	char buf[512];
+
+	if (stats < 0)
+		return;
+	while ((n = read(stats, buf, sizeof(buf))) > 0)
+		total += n;
+	assert_int_equal(n, 0);
+	assert_true(total > (ssize_t)sizeof(struct kvm_stats_header));
+	assert_errno(EBADF, write(stats, buf, 1));
+	close(stats);
+}
+
 static void descriptors_are_not_files_of_bytes(void **state)
 {
 	int fds[] = { kvm_open(O_RDWR), new_vm(), -1 };
@@ -222,6 +239,7 @@ static void descriptors_are_not_files_of_bytes(void **state)
 		assert_ptr_equal(kvm_mmap(PG, MAP_SHARED, fds[i], 0), MAP_FAILED);
 		assert_int_equal(errno, ENODEV);
 	}
+	statistics_are_bytes(fds[1]);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
 }
