@@ -175,7 +175,8 @@ static void pit_through_pic(void **state)
 	set_args(&g, 0, 20, 0, 0);
 	assert_done(&g, guest_run(&g, 0));
 	assert_true(now_ns() - t >= 17000000);
-	assert_int_equal(count(&g), 20);
+	/* More may come before the guest, which waits for 20, looks. */
+	assert_in_range(count(&g), 20, 100);
 	guest_destroy(&g);
 }
 
