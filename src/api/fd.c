@@ -68,8 +68,11 @@ static void *map_table(size_t size)
 
 int fd_init(void)
 {
-	table = map_table(MAX_FDS * sizeof(*table));
-	pool = map_table(MAX_KFILES * sizeof(*pool));
+	/* Both are kept if it is tried again. */
+	if (!table)
+		table = map_table(MAX_FDS * sizeof(*table));
+	if (!pool)
+		pool = map_table(MAX_KFILES * sizeof(*pool));
 	return table && pool ? 0 : -ENOMEM;
 }
 
@@ -291,9 +294,10 @@ static int inotify_start_locked(void)
 
 /*
  * Without inotify (its per-user limit, no /proc) an object stays until the
- * process exits: a leak, but nothing is torn down too early.
+ * process exits: a leak, but nothing is torn down too early.  Want of memory
+ * may pass, and is reported.
  */
-static void watch_locked(struct kfile *f, int fd)
+static int watch_locked(struct kfile *f, int fd)
 {
 	char path[PROC_PATH_MAX];
 	int ret = inotify_start_locked();
@@ -305,12 +309,15 @@ static void watch_locked(struct kfile *f, int fd)
 		if (f->watch < 0)
 			ret = -errno;
 	}
+	if (ret == -ENOMEM)
+		return ret;
 	if (ret < 0) {
 		log_warn("descriptors cannot be watched: %s", strerror(-ret));
-		return;
+		return 0;
 	}
 	f->next_watch = by_watch[f->watch % NR_BUCKETS];
 	by_watch[f->watch % NR_BUCKETS] = f;
+	return 0;
 }
 
 /* -- Births ---------------------------------------------------------------- */
@@ -342,34 +349,42 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-static struct kfile *create_locked(enum scope scope, struct vm *vm,
-				   struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
+static int create_locked(struct kfile **out, enum scope scope, struct vm *vm,
+			 struct vcpu *vcpu, int fd, ino_t ino, u32 refs)
 {
 	struct kfile *f = alloc_locked();
+	int ret;
 
 	if (!f)
-		return NULL;
+		return -ENFILE;
 	f->scope = scope;
 	f->vm = vm;
 	f->vcpu = vcpu;
 	f->private = NULL;
 	f->ino = ino;
 	f->watch = -1;
+	ret = watch_locked(f, fd);
+	if (ret < 0) {
+		f->next_ino = free_list;
+		free_list = f;
+		return ret;
+	}
 	f->next_ino = by_ino[ino % NR_BUCKETS];
-	watch_locked(f, fd);
 	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
 	by_ino[ino % NR_BUCKETS] = f;
-	return f;
+	*out = f;
+	return 0;
 }
 
 /*
  * Another thread may have asked about the number before it was handed out, and
  * adopted what it found there.  That is forgotten: it was nobody's.
  */
-static struct kfile *create_kfile(enum scope scope, struct vm *vm,
-				  struct vcpu *vcpu, int fd, ino_t ino)
+static int create_kfile(struct kfile **out, enum scope scope, struct vm *vm,
+			struct vcpu *vcpu, int fd, ino_t ino)
 {
-	struct kfile *f, *adopted;
+	struct kfile *adopted;
+	int ret;
 
 	pthread_mutex_lock(&fd_lock);
 	adopted = find_inode_locked(ino);
@@ -378,13 +393,13 @@ static struct kfile *create_kfile(enum scope scope, struct vm *vm,
 		chain_remove(&by_ino[ino % NR_BUCKETS], adopted,
 			     offsetof(struct kfile, next_ino));
 	}
-	f = create_locked(scope, vm, vcpu, fd, ino, 1);
+	ret = create_locked(out, scope, vm, vcpu, fd, ino, 1);
 	pthread_mutex_unlock(&fd_lock);
 	if (adopted) {
 		kfile_put(adopted);
 		kfile_put(adopted);	/* the descriptor's */
 	}
-	return f;
+	return ret;
 }
 
 /* The open file the VMM gets; see the head of this file. */
@@ -408,7 +423,7 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 {
 	struct kfile *f = NULL;
 	struct stat st;
-	int fd = memfd;
+	int fd = memfd, ret = -ENFILE;
 
 	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
 		fd = reopen(memfd, flags);
@@ -420,10 +435,10 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	if (scope != SCOPE_STATS)
 		lseek(fd, 0, SEEK_END);
 	if (fstat(fd, &st) == 0)
-		f = create_kfile(scope, vm, vcpu, fd, st.st_ino);
-	if (!f) {
+		ret = create_kfile(&f, scope, vm, vcpu, fd, st.st_ino);
+	if (ret < 0) {
 		close(fd);
-		return -ENFILE;
+		return ret;
 	}
 	if (vm)
 		vm_get(vm);
@@ -440,7 +455,9 @@ static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino
 	struct kfile *f;
 
 	pthread_mutex_lock(&fd_lock);
-	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, ino, 2);
+	f = find_inode_locked(ino);
+	if (!f)
+		create_locked(&f, scope, vm, NULL, fd, ino, 2);
 	pthread_mutex_unlock(&fd_lock);
 	return f;
 }
