@@ -130,8 +130,8 @@ void world_create(void);
 void world_destroy(void);
 
 /*
- * A descriptor's number may be another file's by the time it is mapped, and
- * that file has no such page.  True if that was the fault at @address.
+ * A vCPU's pages are mapped one file after the other, and its number may be
+ * another file's by then.  True if that was the fault at @address.
  */
 bool world_repair(void *address);
 
