@@ -166,6 +166,7 @@ void print_rows(void);
 size_t gen_system(struct thread *t, const struct row *row);
 size_t gen_vm(struct thread *t, const struct row *row, struct vm_slot *vm);
 size_t gen_irqchip(struct thread *t, const struct row *row);
+size_t gen_pv(struct thread *t, const struct row *row);
 size_t gen_vcpu(struct thread *t, const struct row *row);
 
 /* -- Guests ------------------------------------------------------------------------ */
