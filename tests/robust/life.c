@@ -258,15 +258,56 @@ static int run_masked(struct life *l)
 	return ret;
 }
 
+static int enable(int fd, u32 cap, u64 arg)
+{
+	struct kvm_enable_cap c = { .cap = cap, .args = { arg } };
+
+	return request(fd, KVM_ENABLE_CAP, &c);
+}
+
 static int create_split_vm(struct life *l)
 {
-	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
-
 	l->vm2 = request(l->sys, KVM_CREATE_VM, NULL);
-	if (l->vm2 < 0 || request(l->vm2, KVM_ENABLE_CAP, &split))
+	if (l->vm2 < 0 || enable(l->vm2, KVM_CAP_SPLIT_IRQCHIP, 24) ||
+	    enable(l->vm2, KVM_CAP_DIRTY_LOG_RING, PG))
 		return -1;
 	l->vcpu2 = request(l->vm2, KVM_CREATE_VCPU, (void *)0);
 	return l->vcpu2;
+}
+
+static int map_dirty_ring(struct life *l)
+{
+	void *p = anykvm_mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_SHARED, l->vcpu2,
+			      KVM_DIRTY_LOG_PAGE_OFFSET * PG);
+
+	return p == MAP_FAILED ? -1 : munmap(p, PG);
+}
+
+static int use_hyperv(struct life *l)
+{
+	struct kvm_hyperv_eventfd e = { .conn_id = 1, .fd = eventfds[3] };
+
+	return enable(l->vcpu2, KVM_CAP_HYPERV_SYNIC2, 0) ?:
+	       request(l->vm2, KVM_HYPERV_EVENTFD, &e);
+}
+
+static int use_xen(struct life *l)
+{
+	struct kvm_xen_hvm_config config = { .flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+					     .msr = 0x40000000 };
+	struct kvm_xen_hvm_attr port = {
+		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
+		.u.evtchn = { .send_port = 1, .type = 2,	/* EVTCHNSTAT_interdomain */
+			      .deliver.eventfd.fd = eventfds[3] },
+	};
+	struct kvm_xen_vcpu_attr timer = {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+		.u.timer = { .port = 1, .priority = -1, .expires_ns = 1ul << 60 },
+	};
+
+	return request(l->vm2, KVM_XEN_HVM_CONFIG, &config) ?:
+	       request(l->vm2, KVM_XEN_HVM_SET_ATTR, &port) ?:
+	       request(l->vcpu2, KVM_XEN_VCPU_SET_ATTR, &timer);
 }
 
 /* -- All ---------------------------------------------------------------------------- */
@@ -282,6 +323,7 @@ bool life_live(struct life *l)
 		STEP(set_routing), STEP(add_irqfds), STEP(add_ioeventfds), STEP(add_zone),
 		STEP(start_timers), STEP(set_steal_time), STEP(set_state), STEP(run),
 		STEP(run_masked), STEP(dirty_logs), STEP(create_split_vm),
+		STEP(map_dirty_ring), STEP(use_hyperv), STEP(use_xen),
 #undef STEP
 	};
 
