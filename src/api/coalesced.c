@@ -15,7 +15,7 @@
 #include "api/fd.h"
 #include "api/handlers.h"
 
-#define MAX_ZONES	1000	/* KVM's NR_IOBUS_DEVS */
+#define MAX_ZONES	1000	/* KVM's NR_IOBUS_DEVS, for MMIO and for ports */
 #define RING_ENTRIES	((PAGE_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) / \
 			 sizeof(struct kvm_coalesced_mmio))
 
@@ -24,7 +24,8 @@ struct coalesced {
 	struct kvm_coalesced_mmio_ring *ring;
 	int fd;
 	u32 nr_zones;			/* read without the lock */
-	struct kvm_coalesced_mmio_zone zones[MAX_ZONES];
+	u32 nr_pio;			/* of them */
+	struct kvm_coalesced_mmio_zone zones[2 * MAX_ZONES];
 };
 
 int coalesced_create(struct vm *vm)
@@ -36,7 +37,7 @@ int coalesced_create(struct vm *vm)
 	pthread_mutex_init(&c->lock, NULL);
 	c->ring = NULL;
 	c->fd = -1;
-	c->nr_zones = 0;
+	c->nr_zones = c->nr_pio = 0;
 	vm->coalesced = c;
 	return 0;
 }
@@ -85,10 +86,10 @@ int coalesced_ring_fd(struct vm *vm)
 	return ret < 0 ? ret : c->fd;
 }
 
-/* Does @z contain [@addr, @addr + @len)?  All sums may wrap. */
-static bool zone_contains(const struct kvm_coalesced_mmio_zone *z, gpa_t addr, u32 len)
+/* Does @z contain [@addr, @addr + @len)?  All sums may wrap; KVM: @len is signed. */
+static bool zone_contains(const struct kvm_coalesced_mmio_zone *z, gpa_t addr, s32 len)
 {
-	return addr >= z->addr && addr + len >= addr &&
+	return len >= 0 && addr >= z->addr && addr + len >= addr &&
 	       addr + len <= z->addr + z->size;
 }
 
@@ -134,6 +135,11 @@ bool coalesced_write(struct vm *vm, bool pio, gpa_t addr, const void *data, u32 
 	return done;
 }
 
+static bool bus_is_full_locked(const struct coalesced *c, bool pio)
+{
+	return (pio ? c->nr_pio : c->nr_zones - c->nr_pio) >= MAX_ZONES;
+}
+
 long vm_register_coalesced_mmio(struct kfile *f, void *arg)
 {
 	const struct kvm_coalesced_mmio_zone *zone = arg;
@@ -143,8 +149,9 @@ long vm_register_coalesced_mmio(struct kfile *f, void *arg)
 	if (zone->pio > 1)
 		return -EINVAL;
 	pthread_mutex_lock(&c->lock);
-	ret = c->nr_zones < MAX_ZONES ? ring_create_locked(c) : -ENOSPC;
+	ret = bus_is_full_locked(c, zone->pio) ? -ENOSPC : ring_create_locked(c);
 	if (!ret) {
+		c->nr_pio += zone->pio;
 		c->zones[c->nr_zones] = *zone;
 		__atomic_store_n(&c->nr_zones, c->nr_zones + 1, __ATOMIC_RELEASE);
 	}
@@ -165,6 +172,8 @@ long vm_unregister_coalesced_mmio(struct kfile *f, void *arg)
 		if (c->zones[i].pio != zone->pio ||
 		    !zone_contains(&c->zones[i], zone->addr, zone->size))
 			c->zones[kept++] = c->zones[i];
+		else
+			c->nr_pio -= zone->pio;
 	}
 	__atomic_store_n(&c->nr_zones, kept, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&c->lock);

@@ -6,6 +6,7 @@
 #include "api/eventfd.h"
 
 struct ioeventfds;		/* ioeventfd.c */
+struct ioeventfd_target;
 struct irqfd;			/* irqfd.c */
 
 enum io_bus { BUS_MMIO, BUS_PIO, NR_BUSES };
@@ -13,6 +14,7 @@ enum io_bus { BUS_MMIO, BUS_PIO, NR_BUSES };
 struct eventfds {
 	/* Sorted snapshots, replaced under vm->slots_lock. */
 	struct ioeventfds *io[NR_BUSES];
+	struct ioeventfd_target *targets;	/* under vm->slots_lock */
 
 	pthread_mutex_t irqfd_lock;
 	struct irqfd *irqfds;

@@ -12,15 +12,21 @@
 #include "api/eventfds.h"
 #include "api/handlers.h"
 
-#define NR_IOBUS_DEVS	1000	/* KVM's limit per bus */
+/* Our own descriptor of an eventfd, one for all that name it. */
+struct ioeventfd_target {
+	struct ioeventfd_target *next;
+	u32 id;
+	u32 users;
+	int fd;
+};
 
 struct ioeventfd {
 	gpa_t addr;
 	u32 len;		/* 0: any */
 	bool wildcard;		/* no data match */
 	u64 datamatch;
-	int fd;			/* our own copy */
-	u32 id;
+	int fd;			/* of the target */
+	struct ioeventfd_target *target;
 };
 
 struct ioeventfds {
@@ -87,6 +93,41 @@ static void publish(struct vm *vm, enum io_bus bus, struct ioeventfds *new)
 	free(old);
 }
 
+/* Consumes @fd. */
+static struct ioeventfd_target *target_get_locked(struct eventfds *e, int fd, u32 id)
+{
+	struct ioeventfd_target *t;
+
+	for (t = e->targets; t; t = t->next) {
+		if (t->id == id) {
+			close(fd);
+			t->users++;
+			return t;
+		}
+	}
+	t = malloc(sizeof(*t));
+	if (!t) {
+		close(fd);
+		return NULL;
+	}
+	*t = (struct ioeventfd_target){ e->targets, id, 1, fd };
+	e->targets = t;
+	return t;
+}
+
+static void target_put_locked(struct eventfds *e, struct ioeventfd_target *t)
+{
+	struct ioeventfd_target **link = &e->targets;
+
+	if (--t->users)
+		return;
+	while (*link != t)
+		link = &(*link)->next;
+	*link = t->next;
+	close(t->fd);
+	free(t);
+}
+
 static int add_locked(struct vm *vm, enum io_bus bus, const struct ioeventfd *e)
 {
 	const struct ioeventfds *old = vm->eventfds->io[bus];
@@ -97,8 +138,6 @@ static int add_locked(struct vm *vm, enum io_bus bus, const struct ioeventfd *e)
 		if (collides(&old->e[i], e))
 			return -EEXIST;
 	}
-	if (count >= NR_IOBUS_DEVS)
-		return -ENOSPC;
 	new = malloc(sizeof(*new) + (count + 1) * sizeof(*e));
 	if (!new)
 		return -ENOMEM;
@@ -117,7 +156,7 @@ static int remove_locked(struct vm *vm, enum io_bus bus, u32 pos)
 {
 	const struct ioeventfds *old = vm->eventfds->io[bus];
 	struct ioeventfds *new = NULL;
-	int fd = old->e[pos].fd;
+	struct ioeventfd_target *target = old->e[pos].target;
 
 	if (old->count > 1) {
 		new = malloc(sizeof(*new) + (old->count - 1) * sizeof(old->e[0]));
@@ -129,7 +168,7 @@ static int remove_locked(struct vm *vm, enum io_bus bus, u32 pos)
 		       (new->count - pos) * sizeof(old->e[0]));
 	}
 	publish(vm, bus, new);
-	close(fd);
+	target_put_locked(vm->eventfds, target);
 	return 0;
 }
 
@@ -154,6 +193,21 @@ static int check_assign(const struct kvm_ioeventfd *args)
 	return 0;
 }
 
+static long assign_locked(struct vm *vm, enum io_bus bus, struct ioeventfd *e,
+			  int fd, u32 id)
+{
+	long ret;
+
+	e->target = target_get_locked(vm->eventfds, fd, id);
+	if (!e->target)
+		return -ENOMEM;
+	e->fd = e->target->fd;
+	ret = add_locked(vm, bus, e);
+	if (ret < 0)
+		target_put_locked(vm->eventfds, e->target);
+	return ret;
+}
+
 static long assign(struct vm *vm, const struct kvm_ioeventfd *args)
 {
 	struct ioeventfd e = {
@@ -162,18 +216,18 @@ static long assign(struct vm *vm, const struct kvm_ioeventfd *args)
 		.wildcard = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH),
 		.datamatch = args->datamatch,
 	};
-	int ret = check_assign(args);
+	long ret = check_assign(args);
+	u32 id;
+	int fd;
 
 	if (ret < 0)
 		return ret;
-	e.fd = eventfd_take(args->fd, &e.id);
-	if (e.fd < 0)
-		return e.fd;
+	fd = eventfd_take(args->fd, &id);
+	if (fd < 0)
+		return fd;
 	pthread_mutex_lock(&vm->slots_lock);
-	ret = add_locked(vm, bus_of(args), &e);
+	ret = assign_locked(vm, bus_of(args), &e, fd, id);
 	pthread_mutex_unlock(&vm->slots_lock);
-	if (ret < 0)
-		close(e.fd);
 	return ret;
 }
 
@@ -181,7 +235,7 @@ static bool names(const struct ioeventfd *e, const struct kvm_ioeventfd *args, u
 {
 	bool wildcard = !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
 
-	return e->id == id && e->addr == args->addr && e->len == args->len &&
+	return e->target->id == id && e->addr == args->addr && e->len == args->len &&
 	       e->wildcard == wildcard &&
 	       (wildcard || e->datamatch == args->datamatch);
 }
@@ -217,12 +271,15 @@ long vm_ioeventfd(struct kfile *f, void *arg)
 
 void ioeventfds_destroy(struct eventfds *e)
 {
-	for (int bus = 0; bus < NR_BUSES; bus++) {
-		struct ioeventfds *s = e->io[bus];
+	struct ioeventfd_target *t;
 
-		for (u32 i = 0; s && i < s->count; i++)
-			close(s->e[i].fd);
-		free(s);
+	for (int bus = 0; bus < NR_BUSES; bus++) {
+		free(e->io[bus]);
 		e->io[bus] = NULL;
+	}
+	while ((t = e->targets)) {
+		e->targets = t->next;
+		close(t->fd);
+		free(t);
 	}
 }

@@ -123,6 +123,23 @@ struct memslot *memslot_by_id_locked(struct vm *vm, u16 as_id, u16 id)
 	return (struct memslot *)memslot_find(vm->slots[as_id], s->ids[id]);
 }
 
+s64 memslots_pages(struct vm *vm)
+{
+	s64 pages = -1;
+
+	pthread_mutex_lock(&vm->slots_lock);
+	for (u32 as = 0; as < KVM_ADDRESS_SPACES; as++) {
+		const struct memslots *slots = vm->slots[as];
+
+		if (array_of(vm->slots[as])->space->nr_ids)
+			pages = MAX(pages, 0);
+		for (u32 i = 0; i < slots->count; i++)
+			pages += slots->slot[i].npages;
+	}
+	pthread_mutex_unlock(&vm->slots_lock);
+	return pages;
+}
+
 /* -- Changes ------------------------------------------------------------------ */
 
 static int ids_reserve(struct space *s, u16 id)

@@ -250,7 +250,8 @@ long vm_signal_msi(struct kfile *f, void *arg)
 		},
 	};
 
-	if (!arch_irqchip_in_kernel(f->vm) || msi->flags)
+	if (!arch_irqchip_in_kernel(f->vm) || (msi->flags & ~KVM_MSI_VALID_DEVID) ||
+	    arch_check_route(f->vm, &route) < 0)
 		return -EINVAL;
 	return arch_set_irq(f->vm, &route, IRQ_SOURCE_USERSPACE, 1);
 }

@@ -9,6 +9,7 @@
 
 struct hv_vm;		/* x86/hyperv/hyperv.h */
 struct msr_filter;	/* x86/api/msr.c */
+struct pmu_filter;	/* x86/api/pmu.c */
 
 struct arch_vm {
 	struct irqchip irqchip;
@@ -23,9 +24,14 @@ struct arch_vm {
 	u32 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	u64 disabled_quirks;
 	u64 hypercall_exits;
+	bool exit_on_emulation_failure;
 	bool no_platform_info;		/* KVM_CAP_MSR_PLATFORM_INFO off */
 
 	struct msr_filter *msr_filter;
+
+	bool no_pmu;			/* KVM_CAP_PMU_CAPABILITY: disabled */
+	pthread_mutex_t pmu_lock;
+	struct pmu_filter *pmu_filter;
 
 	/* kvmclock is a line through this point (x86/api/clock.h). */
 	pthread_mutex_t clock_lock;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_(UN)REGISTER_COALESCED_MMIO (api.rst 4.116). */
+/* What coalesced zones (api.rst 4.116) do with writes. */
 #include "fake_arch.h"
 #include "kvm_api.h"
 
@@ -17,21 +17,6 @@ static int zone(int vm, unsigned long request, u64 addr, u32 size, u32 pio)
 static bool guest_writes(u64 addr, u64 data, u32 len)
 {
 	return coalesced_write(fake_vm, false, addr, &data, len);
-}
-
-static void rejects(void **state)
-{
-	int vm = new_vm();
-
-	assert_errno(EFAULT, kvm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, NULL));
-	assert_errno(EFAULT, kvm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, NULL));
-	assert_errno(EINVAL, zone(vm, KVM_REGISTER_COALESCED_MMIO, 0, 16, 2));
-	assert_errno(EINVAL, zone(vm, KVM_UNREGISTER_COALESCED_MMIO, 0, 16, 2));
-	assert_ok(zone(vm, KVM_UNREGISTER_COALESCED_MMIO, 0, 16, 0));
-	for (int i = 0; i < 1000; i++)
-		assert_ok(zone(vm, KVM_REGISTER_COALESCED_MMIO, 0, 16, 0));
-	assert_errno(ENOSPC, zone(vm, KVM_REGISTER_COALESCED_MMIO, 0, 16, 0));
-	close(vm);
 }
 
 static void one_ring_in_every_mapping(void **state)
@@ -108,7 +93,6 @@ static void full_and_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rejects),
 		cmocka_unit_test(one_ring_in_every_mapping),
 		cmocka_unit_test(zones_have_edges),
 		cmocka_unit_test(full_and_nonsense),

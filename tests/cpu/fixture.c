@@ -57,8 +57,6 @@ FAKE enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 	*v = 0;
 	return mem_read_slow(c, lin, v, size);
 }
-FAKE void vapic_load(struct cpu *c) { }
-FAKE void vapic_store(struct cpu *c) { }
 FAKE enum step stack_push(struct cpu *c, u64 v, u8 size)
 {
 	struct stack s;
@@ -98,6 +96,11 @@ FAKE u64 fpu_supported_xcr0(void)	{ return XFEATURE_X87 | XFEATURE_SSE | XFEATUR
 FAKE void fpu_reset(struct fpu *f)	{ memset(f, 0, sizeof(*f)); }
 FAKE void lapic_set_cr8(struct lapic *l, u64 v)	{ }
 FAKE u64 lapic_get_cr8(const struct lapic *l)	{ return 0; }
+FAKE void vapic_load(struct cpu *c)		{ }
+FAKE void vapic_store(struct cpu *c)		{ }
+FAKE void pmu_reset(struct cpu *c)		{ }
+FAKE u32 pmu_nr_counters(const struct cpu *c)	{ return 0; }
+FAKE u64 pmu_read(struct cpu *c, u32 i)		{ return 0; }
 FAKE void lapic_reset(struct lapic *l, bool init)	{ }
 FAKE void vcpu_request(struct vcpu *v, u32 bits)	{ requests |= bits; }
 FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }

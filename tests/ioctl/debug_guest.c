@@ -16,7 +16,7 @@ static void no_encoding_of_it_is_known(void **state)
 	struct kvm_guest_debug arg = { 0 };
 	int sys = kvm_open(O_RDWR);
 
-	for (size_t i = 0; i < NELEMS(requests); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
 		refused(EINVAL, m.vcpu, requests[i], &arg);
 		refused(EINVAL, m.vcpu, requests[i], NULL);
 		refused(ENOTTY, m.vm, requests[i], &arg);

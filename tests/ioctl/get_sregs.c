@@ -71,7 +71,7 @@ static void bitmap_holds_the_injected_interrupt(void **state)
 	static const uint8_t vectors[] = { 0, 31, 63, 64, 0x80, 255 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(vectors); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
 		const uint8_t v = vectors[i];
 		struct kvm_vcpu_events e = { .interrupt = { .injected = 1, .nr = v } };
 		__u64 want[4] = { 0 };

@@ -14,10 +14,10 @@ static void vector_is_checked_first(void **state)
 	static const enum chips chips[] = { NO_CHIPS, SPLIT_CHIPS, FULL_CHIPS };
 	static const uint32_t invalid[] = { 256, 257, 0x80000000, ~0u };
 
-	for (size_t c = 0; c < NELEMS(chips); c++) {
+	for (size_t c = 0; c < ARRAY_LEN(chips); c++) {
 		struct machine m = machine_new(chips[c]);
 
-		for (size_t i = 0; i < NELEMS(invalid); i++)
+		for (size_t i = 0; i < ARRAY_LEN(invalid); i++)
 			assert_errno(EINVAL, queue(m.vcpu, invalid[i]));
 		machine_free(m);
 	}
@@ -37,7 +37,7 @@ static void any_vector_is_queued_and_replaced(void **state)
 	static const uint8_t vectors[] = { 0, 31, 0x30, 255 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(vectors); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
 		struct kvm_vcpu_events e;
 
 		assert_int_equal(queue(m.vcpu, vectors[i]), 0);
@@ -72,7 +72,7 @@ static void pointer_comes_before_the_state(void **state)
 	machine_free(m);
 	m = machine_new(NO_CHIPS);
 	reads_all_of(m.vcpu, KVM_INTERRUPT, sizeof(struct kvm_interrupt));
-	must(m.vcpu, KVM_INTERRUPT, at_edge(sizeof(struct kvm_interrupt)));
+	must(m.vcpu, KVM_INTERRUPT, at_page_end(sizeof(struct kvm_interrupt)));
 	machine_free(m);
 }
 

@@ -18,7 +18,7 @@ static void every_register_is_kept(void **state)
 	static const uint64_t seeds[] = { 0, 0x0123456789abcdef, 1ull << 63, ~0ull - 100 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(seeds); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
 		struct kvm_regs in, out;
 
 		fill(&in, seeds[i]);
@@ -35,7 +35,7 @@ static void rflags_bit_1_is_forced(void **state)
 	static const uint64_t values[] = { 0, 2, 0x246, 0x200, RFLAGS_ALL, RFLAGS_ALL | 2 };
 	struct machine m = machine_new(NO_CHIPS);
 
-	for (size_t i = 0; i < NELEMS(values); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		struct kvm_regs r = { .rflags = values[i] };
 
 		must(m.vcpu, KVM_SET_REGS, &r);
@@ -62,7 +62,7 @@ static void drops_a_pending_exception(void **state)
 	struct kvm_vcpu_events e;
 	struct kvm_regs r;
 
-	assert_ok(enable_cap(vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	vcpu = new_vcpu(vm, 0);
 	put_exception(vcpu, true);
 	must(vcpu, KVM_GET_REGS, &r);
@@ -81,7 +81,7 @@ static void keeps_an_injected_exception(void **state)
 	struct kvm_vcpu_events e;
 	struct kvm_regs r;
 
-	assert_ok(enable_cap(vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	assert_ok(enable_cap(vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
 	vcpu = new_vcpu(vm, 0);
 	put_exception(vcpu, false);
 	must(vcpu, KVM_GET_REGS, &r);
@@ -102,7 +102,7 @@ static void pointer(void **state)
 	reads_all_of(m.vcpu, KVM_SET_REGS, sizeof(struct kvm_regs));
 	must(m.vcpu, KVM_GET_REGS, &after);
 	assert_memory_equal(&before, &after, sizeof(before));
-	must(m.vcpu, KVM_SET_REGS, at_edge(sizeof(struct kvm_regs)));
+	must(m.vcpu, KVM_SET_REGS, at_page_end(sizeof(struct kvm_regs)));
 	machine_free(m);
 }
 

@@ -38,7 +38,7 @@ static void malformed_is_einval_and_changes_nothing(void **state)
 	struct kvm_sregs before, s, after;
 
 	must(m.vcpu, KVM_GET_SREGS, &before);
-	for (size_t i = 0; i < NELEMS(malformed); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
 		s = before;
 		if (malformed[i].mode == LONG)
 			to_long_mode(&s, 0x1000);
@@ -86,7 +86,7 @@ static void cr4_follows_cpuid(void **state)
 	struct machine m = machine_new(NO_CHIPS);
 
 	needs_guest();	/* PVM looks at the host's CPUID only */
-	for (size_t i = 0; i < NELEMS(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct cpuid_list l;
 		struct kvm_cpuid_entry2 *e;
 		struct kvm_sregs s;
@@ -198,7 +198,7 @@ static void a_cr8_too_high_is_ignored(void **state)
 {
 	enum chips chips[] = { NO_CHIPS, FULL_CHIPS };
 
-	for (size_t i = 0; i < NELEMS(chips); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(chips); i++) {
 		struct machine m = machine_new(chips[i]);
 		struct kvm_sregs s;
 
@@ -294,7 +294,7 @@ static void pointer(void **state)
 	struct kvm_sregs *s;
 
 	reads_all_of(m.vcpu, KVM_SET_SREGS, sizeof(struct kvm_sregs));
-	s = at_edge(sizeof(*s));
+	s = at_page_end(sizeof(*s));
 	must(m.vcpu, KVM_GET_SREGS, s);
 	must(m.vcpu, KVM_SET_SREGS, s);
 	machine_free(m);

@@ -3,9 +3,7 @@
 #ifndef ANYKVM_TESTS_IOCTL_VCPU_TEST_H
 #define ANYKVM_TESTS_IOCTL_VCPU_TEST_H
 
-#include "ioctl_test.h"
-
-#define NELEMS(a)	(sizeof(a) / sizeof((a)[0]))
+#include "vm_test.h"
 
 /* The request succeeds; it fails with @err. */
 #define must(fd, request, arg)		assert_ok(kvm_ioctl(fd, request, arg))
@@ -20,28 +18,12 @@ struct machine {
 	int vm, vcpu;
 };
 
-static inline int enable_cap(int fd, uint32_t cap, uint64_t arg0)
-{
-	struct kvm_enable_cap c = { .cap = cap, .args[0] = arg0 };
-
-	return kvm_ioctl(fd, KVM_ENABLE_CAP, &c);
-}
-
-/* A VM with these interrupt controllers in the kernel, without vCPUs. */
-static inline int new_vm_with(enum chips chips)
-{
-	int vm = new_vm();
-
-	if (chips == FULL_CHIPS)
-		assert_ok(kvm_ioctl_val(vm, KVM_CREATE_IRQCHIP, 0));
-	else if (chips == SPLIT_CHIPS)
-		assert_ok(enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24));
-	return vm;
-}
-
 static inline struct machine machine_new(enum chips chips)
 {
-	struct machine m = { .vm = new_vm_with(chips) };
+	struct machine m = {
+		.vm = chips == FULL_CHIPS ? new_vm_irqchip() :
+		      chips == SPLIT_CHIPS ? new_vm_split() : new_vm(),
+	};
 
 	m.vcpu = new_vcpu(m.vm, 0);
 	return m;
@@ -52,6 +34,24 @@ static inline void machine_free(struct machine m)
 	close(m.vcpu);
 	close(m.vm);
 }
+
+/*
+ * INIT, SIPI or NMI as another processor would send it to APIC ID @id of @vcpu.
+ * A kernel does not find a new vCPU's LAPIC before something has been written
+ * to it.
+ */
+static inline void send_ipi(int vm, int vcpu, uint8_t id, uint32_t data)
+{
+	struct kvm_msi msi = { .address_lo = 0xfee00000 | id << 12, .data = data };
+	struct kvm_lapic_state lapic;
+
+	must(vcpu, KVM_GET_LAPIC, &lapic);
+	must(vcpu, KVM_SET_LAPIC, &lapic);
+	assert_true(kvm_ioctl(vm, KVM_SIGNAL_MSI, &msi) > 0);
+}
+
+#define MSI_NMI		0x400u
+#define MSI_INIT	0x500u
 
 /* RAM of @size from 0 up as slot 0; the caller unmaps it. */
 static inline uint8_t *add_ram(int vm, size_t size)
@@ -64,58 +64,30 @@ static inline uint8_t *add_ram(int vm, size_t size)
 
 /* -- Pointers ---------------------------------------------------------------- */
 
-/* @n <= 32 KiB zeroed bytes before an unmapped page; until the next call. */
-static inline void *at_edge(size_t n)
-{
-	static uint8_t *area;
-	const size_t size = 8 * PG;
-
-	if (!area) {
-		area = guest_ram(size + PG);
-		munmap(area + size, PG);
-	}
-	memset(area, 0, size);
-	return area + size - n;
-}
-
-static inline void *read_only(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
 /* The request reads @n bytes: pointers to fewer are EFAULT. */
 static inline void reads_all_of(int fd, unsigned long request, size_t n)
 {
 	refused(EFAULT, fd, request, NULL);
 	refused(EFAULT, fd, request, NO_POINTER);
-	refused(EFAULT, fd, request, at_edge(n - 1));
+	refused(EFAULT, fd, request, at_page_end(n - 1));
 }
 
 /* The request writes @n bytes and no more: pointers to fewer are EFAULT. */
 static inline void writes_all_of(int fd, unsigned long request, size_t n)
 {
-	void *constant = read_only(n);
+	void *room = calloc(1, n), *constant = read_only(room, n);
 
 	reads_all_of(fd, request, n);
 	refused(EFAULT, fd, request, constant);
-	must(fd, request, at_edge(n));
-	munmap(constant, n);
+	must(fd, request, at_page_end(n));
+	free(room);
 }
 
 /* A vCPU's request on the VM and on /dev/kvm (api.rst section 2). */
 static inline void only_for_vcpus(unsigned long request)
 {
-	int sys = kvm_open(O_RDWR), vm = new_vm();
-	static uint8_t arg[4 * PG];
-
-	refused(ENOTTY, vm, request, arg);
-	refused(ENOTTY, vm, request, NULL);
-	refused(EINVAL, sys, request, arg);
-	close(vm);
-	close(sys);
+	assert_not_on_vm(request);
+	assert_not_on_system(request);
 }
 
 /* -- CPUID ------------------------------------------------------------------- */

@@ -22,6 +22,12 @@ static inline int check_extension(int fd, unsigned long cap)
 	return kvm_ioctl_val(fd, KVM_CHECK_EXTENSION, cap);
 }
 
+/* The kernel's flavour that runs without virtualization in hardware. */
+static inline bool on_pvm(void)
+{
+	return on_kernel() && access("/sys/module/kvm_pvm", F_OK) == 0;
+}
+
 static inline int new_vm_irqchip(void)
 {
 	int vm = new_vm();
@@ -47,13 +53,13 @@ static inline int new_vm_pit(void)
 	return vm;
 }
 
-/* @size zeroed bytes; nothing is mapped behind them. */
+/* @size zeroed bytes; what is behind them faults, and stays so. */
 static inline void *at_page_end(size_t size)
 {
 	size_t room = (size + PG - 1) & ~(PG - 1);
 	char *p = guest_ram(room + PG);
 
-	munmap(p + room, PG);
+	assert_int_equal(mprotect(p + room, PG, PROT_NONE), 0);
 	return p + room - size;
 }
 

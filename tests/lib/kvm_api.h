@@ -169,7 +169,12 @@ static inline uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-#define assert_ok(expr)		assert_return_code(expr, errno)
+/* Not assert_return_code(), which may look at errno first. */
+#define assert_ok(expr) do {						\
+	const long ret_ = (expr);					\
+	_assert_return_code(ret_, sizeof(ret_), errno, #expr,		\
+			    __FILE__, __LINE__);			\
+} while (0)
 
 /* @expr is -1 with that errno. */
 #define assert_errno(err, expr) do {					\

@@ -221,13 +221,3 @@ BEGIN irq_sleep_x2
 	hlt
 	jmp	1b
 END irq_sleep_x2
-
-/* Interrupt window: STI, a shadow, then two more instructions. */
-BEGIN irq_window
-	cli
-	out	%al, $0x10
-	sti
-	inc	%ecx
-	inc	%ecx
-1:	jmp	1b
-END irq_window

@@ -12,11 +12,8 @@ GUEST_BLOB(irq_hlt);
 GUEST_BLOB(irq_timer);
 GUEST_BLOB(irq_deadline);
 GUEST_BLOB(irq_pit);
-GUEST_BLOB(irq_bsp);
-GUEST_BLOB(irq_ap);
 GUEST_BLOB(irq_ping);
 GUEST_BLOB(irq_ping_x2);
-GUEST_BLOB(irq_window);
 
 enum { HANDLER = 0x20000, NMI_HANDLER = 0x21000, CODE_1 = GUEST_CODE + 0x1000 };
 
@@ -76,24 +73,6 @@ static void msi_wakes_hlt(void **state)
 		assert_soon(count(&g) == i);
 	}
 	assert_done(&g, runner_join(&r));
-	guest_destroy(&g);
-}
-
-/* A signal ends the sleep, which goes on in the next run. */
-static void signal_interrupts_hlt(void **state)
-{
-	START(GUEST_IRQCHIP, irq_hlt);
-	struct runner r;
-
-	for (int i = 0; i < 20; i++) {
-		runner_start(&r, &g, 0);
-		usleep(1000);
-		assert_int_equal(runner_stop(&r), -EINTR);
-		assert_int_equal(g.run[0]->exit_reason, KVM_EXIT_INTR);
-		if (i)
-			assert_int_equal(guest_mp_state(&g, 0), KVM_MP_STATE_HALTED);
-	}
-	assert_int_equal(*guest_word(&g, 0x40010), 0);
 	guest_destroy(&g);
 }
 
@@ -182,29 +161,6 @@ static void pit_through_pic(void **state)
 
 /* -- IPIs ------------------------------------------------------------------------------ */
 
-static void init_sipi(void **state)
-{
-	struct kvm_sregs s;
-	struct runner r[2];
-	struct guest g;
-
-	prepare(&g, GUEST_IRQCHIP, 2);
-	guest_load(&g, GUEST_CODE, irq_bsp);
-	guest_load(&g, 0x12000, irq_ap);
-	guest_long(&g, 0, GUEST_CODE);
-	set_args(&g, 0, 0, 0x12, 0);
-	runner_start(&r[1], &g, 1);
-	usleep(1000);
-	runner_start(&r[0], &g, 0);
-	assert_soon(*guest_word(&g, 0x40020) == 0x1234);
-	assert_int_equal(runner_stop(&r[0]), -EINTR);
-	assert_int_equal(runner_stop(&r[1]), -EINTR);
-	assert_ok(kvm_ioctl(g.vcpu[1], KVM_GET_SREGS, &s));
-	assert_int_equal(s.cs.selector, 0x1200);
-	assert_int_equal(s.cs.base, 0x12000);
-	guest_destroy(&g);
-}
-
 static void ping(bool x2)
 {
 	struct runner r[2];
@@ -241,47 +197,17 @@ static void ipi_x2apic(void **state)
 	ping(true);
 }
 
-/* -- An interrupt controller in userspace ------------------------------------------------ */
-
-static void interrupt_window(void **state)
-{
-	struct kvm_interrupt irq = { 0x30 };
-	START(GUEST_PLAIN, irq_window);
-	struct kvm_regs r;
-
-	g.run[0]->request_interrupt_window = 1;
-	assert_done(&g, guest_run(&g, 0));
-	assert_false(g.run[0]->if_flag);
-	assert_false(g.run[0]->ready_for_interrupt_injection);
-	/* After the instruction that follows STI. */
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IRQ_WINDOW_OPEN);
-	assert_true(g.run[0]->if_flag);
-	assert_true(g.run[0]->ready_for_interrupt_injection);
-	guest_regs(&g, 0, &r);
-	assert_int_equal((u32)r.rcx, 1);
-	g.run[0]->request_interrupt_window = 0;
-	assert_ok(kvm_ioctl(g.vcpu[0], KVM_INTERRUPT, &irq));
-	/* The handler's EOI has nobody to go to but us. */
-	assert_int_equal(guest_run(&g, 0), KVM_EXIT_MMIO);
-	assert_int_equal(g.run[0]->mmio.phys_addr, 0xfee000b0);
-	assert_int_equal(count(&g), 1);
-	guest_destroy(&g);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(msi_wakes_hlt),
-		cmocka_unit_test(signal_interrupts_hlt),
 		cmocka_unit_test(nmi_wakes_hlt),
 		cmocka_unit_test(lapic_timer_one_shot),
 		cmocka_unit_test(lapic_timer_periodic),
 		cmocka_unit_test(tsc_deadline),
 		cmocka_unit_test(pit_through_pic),
-		cmocka_unit_test(init_sipi),
 		cmocka_unit_test(ipi_xapic),
 		cmocka_unit_test(ipi_x2apic),
-		cmocka_unit_test(interrupt_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

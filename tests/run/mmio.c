@@ -193,10 +193,14 @@ static void readonly_slot(void **state)
 /* Code runs from a read-only slot, and nowhere without memory. */
 static void fetch(void **state)
 {
+	struct kvm_enable_cap no_ud = {
+		.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 },
+	};
 	u8 *rom = guest_ram(PG);
 	struct kvm_regs r;
 	START(mmio_jump, GUEST_MMIO);
 
+	assert_ok(kvm_ioctl(g.vm, KVM_ENABLE_CAP, &no_ud));
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_INTERNAL_ERROR);
 	assert_int_equal(g.run[0]->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
 	assert_int_equal(guest_rip(&g, 0), GUEST_MMIO);

@@ -56,30 +56,6 @@ static void immediate_exit_runs_nothing(void **state)
 	guest_destroy(&g);
 }
 
-static void pending_signal_runs_nothing(void **state)
-{
-	struct {
-		struct kvm_signal_mask head;
-		u8 mask[8];
-	} m = { .head.len = 8 };
-	START(proc_spin);
-	sigset_t usr1, old;
-	siginfo_t info;
-
-	kick_prepare();
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &usr1, &old);
-	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_SIGNAL_MASK, &m));
-	pthread_kill(pthread_self(), SIGUSR1);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(guest_run(&g, 0), -EINTR);
-	assert_int_equal(progress(&g), 0);
-	assert_int_equal(sigwaitinfo(&usr1, &info), SIGUSR1);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	guest_destroy(&g);
-}
-
 /* -- Descriptors and processes --------------------------------------------------------- */
 
 static void closed_while_running(void **state)
@@ -99,7 +75,7 @@ static void closed_while_running(void **state)
 	munmap(g.mem, GUEST_RAM);
 }
 
-static void ioctls_wait_for_the_run(void **state)
+static void vm_ioctls_do_not_wait(void **state)
 {
 	START(proc_spin);
 	struct runner r;
@@ -244,9 +220,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kicks_are_prompt),
 		cmocka_unit_test(immediate_exit_runs_nothing),
-		cmocka_unit_test(pending_signal_runs_nothing),
 		cmocka_unit_test(closed_while_running),
-		cmocka_unit_test(ioctls_wait_for_the_run),
+		cmocka_unit_test(vm_ioctls_do_not_wait),
 		cmocka_unit_test(fork_while_running),
 		cmocka_unit_test(exit_while_running),
 		cmocka_unit_test(state_moves_between_vms),

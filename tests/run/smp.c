@@ -143,28 +143,6 @@ static void self_modified_code(void **state)
 	guest_destroy(&g);
 }
 
-/* A vCPU may go from thread to thread. */
-static void vcpu_changes_threads(void **state)
-{
-	struct runner r;
-	struct guest g;
-	u64 before;
-
-	guest_create(&g, 0, 1);
-	put_callee(&g, CALLEE);
-	guest_load(&g, GUEST_CODE, smp_call);
-	guest_long(&g, 0, GUEST_CODE);
-	set_args(&g, 0, 0, CALLEE);
-	for (int i = 0; i < 50; i++) {
-		before = *guest_word(&g, 0x40008);
-		runner_start(&r, &g, 0);
-		assert_soon(*guest_word(&g, 0x40008) != before);
-		assert_int_equal(runner_stop(&r), -EINTR);
-		assert_int_equal(g.run[0]->exit_reason, KVM_EXIT_INTR);
-	}
-	guest_destroy(&g);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,7 +152,6 @@ int main(void)
 		cmocka_unit_test(cross_modified_code),
 		cmocka_unit_test(code_modified_by_the_vmm),
 		cmocka_unit_test(self_modified_code),
-		cmocka_unit_test(vcpu_changes_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

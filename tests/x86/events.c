@@ -93,19 +93,6 @@ static void events_reject_malformed(void **state)
 	refuses(state, bad);
 }
 
-static void injected_int3_returns_past_it(void **state)
-{
-	struct kvm_vcpu_events e = events(state);
-	struct cpu *c = machine_cpu(*state);
-	u64 rip = c->rip;
-
-	e.exception.injected = 1;
-	e.exception.nr = EXC_BP;
-	assert_int_equal(call(vcpu(state), KVM_SET_VCPU_EVENTS, &e), 0);
-	assert_int_equal(c->rip, rip + 1);
-	assert_true(c->ev.exc.soft);
-}
-
 static void nmi_is_latched_at_most_twice(void **state)
 {
 	struct cpu *c = machine_cpu(*state);
@@ -241,7 +228,6 @@ int main(void)
 		TEST(events_round_trip),
 		TEST(pending_is_folded_without_payload_cap),
 		TEST(events_reject_malformed),
-		TEST(injected_int3_returns_past_it),
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),
 		TEST_IRQCHIP(mp_states_with_lapic),

@@ -9,38 +9,6 @@ static struct kfile *vcpu(void **state)
 	return ((struct machine *)*state)->vcpu_file[0];
 }
 
-static struct kfile *vm(void **state)
-{
-	return ((struct machine *)*state)->vm_file;
-}
-
-static void *value(u64 v)
-{
-	return (void *)(uintptr_t)v;
-}
-
-static void addresses_and_orders(void **state)
-{
-	struct machine *m = *state;
-	u64 addr = 0xfeffc000;
-
-	assert_int_equal(call(vm(state), KVM_SET_TSS_ADDR, value(0xffffd000)), 0);
-	assert_int_equal(call(vm(state), KVM_SET_TSS_ADDR, value(0xffffd001)), -EINVAL);
-	/* State before the pointer. */
-	assert_int_equal(call(vm(state), KVM_SET_IDENTITY_MAP_ADDR, BAD_POINTER), -EINVAL);
-	assert_int_equal(call(vm(state), KVM_SET_BOOT_CPU_ID, value(1)), -EBUSY);
-	m->vm->nr_vcpus = 0;
-	assert_int_equal(call(vm(state), KVM_SET_IDENTITY_MAP_ADDR, BAD_POINTER), -EFAULT);
-	assert_int_equal(call(vm(state), KVM_SET_IDENTITY_MAP_ADDR, &addr), 0);
-	assert_int_equal(call(vm(state), KVM_SET_BOOT_CPU_ID, value(1)), 0);
-	assert_int_equal(call(vm(state), KVM_SET_NR_MMU_PAGES, value(63)), -EINVAL);
-	m->vm->nr_vcpus = 1;
-	assert_int_equal(call(vm(state), KVM_SET_NR_MMU_PAGES, value(64)), 0);
-	assert_int_equal(call(vm(state), KVM_GET_NR_MMU_PAGES, BAD_POINTER), 64);
-	assert_int_equal(call(vm(state), KVM_MEMORY_ENCRYPT_OP, BAD_POINTER), -ENOTTY);
-	assert_int_equal(call(vm(state), KVM_MEMORY_ENCRYPT_REG_REGION, BAD_POINTER), -EFAULT);
-}
-
 static void boot_cpu_has_the_bsp_bit(void **state)
 {
 	struct machine *m = *state;
@@ -134,35 +102,18 @@ static void vapic_address_must_be_in_a_slot(void **state)
 	assert_int_equal(call(vcpu(state), KVM_TPR_ACCESS_REPORTING, &ctl), -EINVAL);
 }
 
-static void system_attributes(void **state)
-{
-	struct machine *m = *state;
-	u64 xcr0 = 0;
-	struct kvm_device_attr a = { .addr = (uintptr_t)&xcr0 };
-
-	assert_int_equal(call(m->system, KVM_HAS_DEVICE_ATTR, &a), 0);
-	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), 0);
-	assert_true(xcr0 == fpu_supported_xcr0());
-	a.addr = 8;
-	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), -EFAULT);
-	a.group = 1;
-	assert_int_equal(call(m->system, KVM_GET_DEVICE_ATTR, &a), -ENXIO);
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, machine_up, machine_down)
 #define TEST_IRQCHIP(fn) cmocka_unit_test_setup_teardown(fn, machine_up_irqchip, machine_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(addresses_and_orders),
 		TEST(boot_cpu_has_the_bsp_bit),
 		TEST(required_capabilities),
 		TEST(vm_enable_cap_checks_arguments),
 		TEST(vcpu_enable_cap_checks_arguments),
 		TEST(vapic_address_without_lapic),
 		TEST_IRQCHIP(vapic_address_must_be_in_a_slot),
-		TEST(system_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

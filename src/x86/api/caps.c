@@ -7,6 +7,7 @@
 #include "api/arch.h"
 #include "x86/api/api.h"
 #include "x86/xen/xen.h"
+#include "x86/api/cpuid_table.h"
 
 #define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 #define X2APIC_API_FLAGS (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
@@ -29,6 +30,12 @@ static int nr_vcpus(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n < 1 ? 1 : MIN(n, KVM_MAX_VCPUS);
+}
+
+/* Counters are AMD's: on other hosts there are none to disable. */
+static int pmu_capability(void)
+{
+	return cpuid_host_amd() ? KVM_PMU_CAP_DISABLE : 0;
 }
 
 int arch_check_extension(struct vm *vm, long cap)
@@ -88,6 +95,29 @@ static int enable_quirks(struct vm *vm, u64 mask, u64 known)
 	return 0;
 }
 
+static int enable_pmu_capability(struct vm *vm, u64 mask)
+{
+	int ret = -EINVAL;
+
+	if (mask & ~(u64)pmu_capability() || !pmu_capability())
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	if (!vm_has_vcpus(vm)) {
+		vm->arch->no_pmu = mask & KVM_PMU_CAP_DISABLE;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static int enable_exit_on_emulation_failure(struct vm *vm, u64 on)
+{
+	if (on & ~1ull)
+		return -EINVAL;
+	vm->arch->exit_on_emulation_failure = on;
+	return 0;
+}
+
 int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 {
 	struct arch_vm *a = vm->arch;
@@ -117,6 +147,10 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return enable_user_space_msr(vm, arg);
+	case KVM_CAP_PMU_CAPABILITY:
+		return enable_pmu_capability(vm, arg);
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		return enable_exit_on_emulation_failure(vm, arg);
 	case KVM_CAP_EXIT_HYPERCALL:
 		return enable_exit_hypercall(vm, arg);
 	default:

@@ -10,8 +10,6 @@ static void inject(struct cpu *c, u8 vector)
 	c->ev.exc_pending = true;
 	c->ev.exc_injected = false;
 	c->ev.exc = (struct exception){ .vector = vector, .soft = vector == EXC_BP };
-	if (vector == EXC_BP)
-		c->rip++;	/* of the INT3: its handler returns past it */
 }
 
 long vcpu_set_guest_debug(struct kfile *f, void *arg)

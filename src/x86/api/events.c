@@ -66,6 +66,7 @@ void events_get(struct cpu *c, struct kvm_vcpu_events *e)
 	e->nmi.masked = c->ev.nmi_masked;
 	e->smi.smm = c->smm;
 	e->smi.pending = __atomic_load_n(&c->ev.smi_pending, __ATOMIC_RELAXED);
+	e->smi.smm_inside_nmi = c->ev.smm_inside_nmi;
 	e->smi.latched_init = c->lapic && c->ev.latched & LATCHED_INIT;
 	e->flags = ALWAYS_VALID;
 	if (vm->exception_payload)
@@ -118,11 +119,8 @@ static void exception_set(struct cpu *c, const struct kvm_vcpu_events *e)
 		.has_payload = ev->exc_pending && e->exception_has_payload,
 		.payload = e->exception_payload,
 	};
-	/* A debugger's INT3 that is the guest's own: it returns past it. */
-	if (is_soft(ev->exc.vector) && (ev->exc_pending || ev->exc_injected)) {
-		ev->exc.soft = true;
-		c->rip++;
-	}
+	/* A debugger's INT3 that is the guest's own. */
+	ev->exc.soft = is_soft(ev->exc.vector);
 }
 
 static void smm_set(struct cpu *c, const struct kvm_vcpu_events *e)
@@ -133,6 +131,7 @@ static void smm_set(struct cpu *c, const struct kvm_vcpu_events *e)
 		cpu_mode_changed(c);
 		mmu_flush_all(c);
 	}
+	c->ev.smm_inside_nmi = e->smi.smm && e->smi.smm_inside_nmi;
 	if (!c->lapic)
 		return;
 	if (e->smi.latched_init)

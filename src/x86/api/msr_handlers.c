@@ -375,16 +375,6 @@ MSR_WRITE(osvw)
 	return msr_write_value(c, a);
 }
 
-MSR_READ(perfctr_core)
-{
-	return read_if(c, a, cpu_has(c, FEATURE_PERFCTR_CORE));
-}
-
-MSR_WRITE(perfctr_core)
-{
-	return a->host || cpu_has(c, FEATURE_PERFCTR_CORE) ? MSR_DONE : MSR_REFUSED;
-}
-
 /* The host chooses the bits; the guest may only confirm them. */
 MSR_WRITE(de_cfg)
 {

@@ -62,6 +62,8 @@ MSR_READ(xss);			MSR_WRITE(xss);
 MSR_WRITE(hwcr);
 MSR_WRITE(vm_hsave);
 MSR_READ(osvw);			MSR_WRITE(osvw);
+MSR_READ(k7_evntsel);		MSR_WRITE(k7_evntsel);
+MSR_READ(k7_perfctr);		MSR_WRITE(k7_perfctr);
 MSR_READ(perfctr_core);		MSR_WRITE(perfctr_core);
 MSR_WRITE(de_cfg);
 

@@ -10,20 +10,29 @@
 #include "x86/api/vapic.h"
 #include "x86/cpu/event.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/cpu/pmu.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-/* An AP that has had no SIPI waits, and is woken with EAGAIN. */
-static int wait_for_sipi(struct cpu *c)
+/* An AP that has had no INIT waits, and is woken with EAGAIN. */
+static int wait_for_init(struct cpu *c)
 {
-	vcpu_block(c->vcpu);
-	if (vcpu_take_requests(c->vcpu, REQ_SIGNAL)) {
-		c->vcpu->run->exit_reason = KVM_EXIT_INTR;
-		return -EINTR;
+	for (;;) {
+		u32 req = vcpu_take_requests(c->vcpu, ~0u);
+
+		if (req & REQ_SIGNAL) {
+			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+		if (req & REQ_UNHALT)
+			c->ev.pv_unhalted = true;
+		/* The rest concerns a guest that runs: KVM_RUN looks at all of it then. */
+		if (req & ~REQ_EVENT)
+			mmu_flush_all(c);
+		if (READ_ONCE(c->ev.latched) || event_wakes(c))
+			break;
+		vcpu_block(c->vcpu);
 	}
-	/* The rest concerns a guest that runs: KVM_RUN looks at all of it then. */
-	if (vcpu_take_requests(c->vcpu, ~0u) & ~REQ_EVENT)
-		mmu_flush_all(c);
 	event_accept_init(c);
 	/* The guest's clock and timers are among what was taken. */
 	if (c->mp_state != KVM_MP_STATE_UNINITIALIZED) {
@@ -60,8 +69,10 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	struct guard g;
 	int r;
 
-	if (guard_enter(&g) != 0)
+	if (guard_enter(&g) != 0) {
+		pmu_block_abandoned(c);
 		return -EFAULT;		/* the memory behind a slot has gone */
+	}
 	/* The registers were set meanwhile, or else the VMM may have set the word. */
 	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)
 		vapic_store(c);
@@ -109,7 +120,7 @@ int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 
 	vcpu->run->flags = 0;
 	if (c->mp_state == KVM_MP_STATE_UNINITIALIZED)
-		r = immediate_exit ? -EINTR : wait_for_sipi(c);
+		r = immediate_exit ? -EINTR : wait_for_init(c);
 	else
 		r = run_checked(c, immediate_exit);
 	run_fill(c);

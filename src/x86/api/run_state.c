@@ -8,12 +8,19 @@
 #include "api/arch.h"
 #include "x86/api/api.h"
 
+/* There is room for one vector; split mode's must come through LINT0. */
+static bool has_room(struct cpu *c)
+{
+	return !c->lapic || (lapic_accepts_extint(c->lapic) && !irqchip_has_extint(c));
+}
+
 bool run_ready_for_interrupt(struct cpu *c)
 {
 	const struct events *ev = &c->ev;
 
 	return cpu_rflags(c) & X86_EFLAGS_IF && !ev->shadow && !ev->exc_pending &&
-	       !ev->exc_injected && !ev->irq_injected && !ev->nmi_injected && !ev->triple_fault;
+	       !ev->exc_injected && !ev->irq_injected && !ev->nmi_injected &&
+	       !ev->triple_fault && has_room(c);
 }
 
 void run_fill(struct cpu *c)

@@ -15,6 +15,7 @@
 
 #define NSEC_PER_SEC	1000000000ull
 #define RATIO_ONE	(1ull << 32)
+#define MAX_TSC_KHZ	0x7fffffffu	/* KVM: the first that is refused */
 /* Within this a wish is met by the host's own rate (KVM: tsc_tolerance_ppm). */
 #define TOLERANCE_PPM	250
 
@@ -217,7 +218,7 @@ static void set_rate(struct cpu *c, u32 khz)
 
 int tsc_set_khz(struct cpu *c, u32 khz)
 {
-	if (khz > INT_MAX)
+	if (khz >= MAX_TSC_KHZ)
 		return -EINVAL;
 	set_rate(c, khz ? khz : host_tsc_khz());
 	tsc_changed(c);
@@ -247,7 +248,7 @@ long vm_set_tsc_khz(struct kfile *f, void *arg)
 {
 	u32 khz = (u32)(uintptr_t)arg;
 
-	if (khz > INT_MAX)
+	if (khz >= MAX_TSC_KHZ)
 		return -EINVAL;
 	WRITE_ONCE(f->vm->arch->default_tsc_khz, khz ? khz : host_tsc_khz());
 	return 0;

@@ -12,6 +12,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
@@ -39,6 +40,7 @@ static void cpu_free(struct cpu *c)
 		mmu_destroy(c);
 	msrs_destroy(c);
 	xen_vcpu_destroy(c);
+	pmu_destroy(c);
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
@@ -82,6 +84,8 @@ static int cpu_alloc(struct cpu *c)
 		err = hv_vcpu_create(c);
 	if (!err)
 		err = xen_vcpu_create(c);
+	if (!err)
+		err = pmu_create(c);
 	if (!err)
 		err = mmu_create(c);
 	if (!err)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/arch.h"
+#include "api/memslot.h"
 #include "util/guard.h"
 #include "x86/api/api.h"
 #include "x86/api/clock.h"
@@ -14,6 +15,7 @@
 #define MAX_PHYSADDR	52
 #define TSS_ADDR_MAX	0xffffd000ull		/* three pages below 4 GiB */
 #define MIN_MMU_PAGES	64
+#define PAGES_PER_MMU_PAGE 50	/* KVM: of guest memory, unless a limit was set */
 
 /* -- Life ------------------------------------------------------------------------------ */
 
@@ -32,6 +34,8 @@ int arch_vm_create(struct vm *vm)
 		return -ENOMEM;
 	vm->arch->irqchip.vm = vm;
 	vm->arch->identity_map_addr = 0xfffbc000;
+	vm->arch->no_pmu = !cpuid_host_amd();
+	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
 	if (hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
@@ -60,6 +64,8 @@ void arch_vm_destroy(struct vm *vm)
 		return;
 	irqchip_destroy(&vm->arch->irqchip);
 	msr_filter_free(vm->arch->msr_filter);
+	free(vm->arch->pmu_filter);
+	pthread_mutex_destroy(&vm->arch->pmu_lock);
 	clock_vm_destroy(vm);
 	hv_vm_destroy(vm);
 	xen_vm_destroy(vm);
@@ -118,7 +124,13 @@ long vm_set_nr_mmu_pages(struct kfile *f, void *arg)
 
 long vm_get_nr_mmu_pages(struct kfile *f, void *arg)
 {
-	return READ_ONCE(f->vm->arch->nr_mmu_pages);
+	u32 limit = READ_ONCE(f->vm->arch->nr_mmu_pages);
+	s64 pages;
+
+	if (limit)
+		return (int)limit;
+	pages = memslots_pages(f->vm);
+	return pages < 0 ? 0 : (int)MAX(pages / PAGES_PER_MMU_PAGE, MIN_MMU_PAGES);
 }
 
 /* No SEV: as a VM of KVM that is not an encrypted one. */

@@ -152,7 +152,7 @@ bool cpu_finish_insn(struct cpu *c);
  */
 enum step cpu_insn_completed(struct cpu *c);
 
-/* HLT, after its CPL check: sleeps or exits.  rip_next was set. */
+/* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);
 
 /* INTERNAL_ERROR/EMULATION exit with the bytes at RIP. */
@@ -166,6 +166,7 @@ enum {
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
 	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
 	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
+	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 6),	/* the filter of events has changed */
 };
 
 #endif

@@ -4,7 +4,9 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "x86/api/clock.h"
+#include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
+#include "x86/cpu/pmu.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
@@ -256,7 +258,7 @@ static bool window_exit(struct cpu *c)
 	struct kvm_run *run = c->vcpu->run;
 
 	if (!READ_ONCE(run->request_interrupt_window) ||
-	    arch_irqchip_full(c->vcpu->vm) || !irqs_open(c))
+	    arch_irqchip_full(c->vcpu->vm) || !run_ready_for_interrupt(c))
 		return false;
 	run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 	return true;
@@ -353,6 +355,8 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_MODE)
 		cpu_mode_changed(c);
+	if (req & REQ_PMU)
+		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
 		clock_update(c);
 		hv_tsc_page_update(c);

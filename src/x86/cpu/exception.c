@@ -313,12 +313,13 @@ static bool sets_rf(const struct exception *e)
 	}
 }
 
+/* An INT3 or INTO from userspace is one byte long, and returned past. */
 enum step cpu_deliver(struct cpu *c, const struct exception *e)
 {
 	const struct delivery d = {
 		.vector = e->vector, .check_dpl = false,
 		.has_error = e->has_error && cpu_protected(c), .error = e->error,
-		.ext = e->soft ? 0 : ERR_EXT, .rip = c->rip,
+		.ext = e->soft ? 0 : ERR_EXT, .rip = c->rip + e->soft,
 		.rflags = cpu_rflags(c) | (sets_rf(e) ? X86_EFLAGS_RF : 0),
 	};
 	bool debug = e->vector == EXC_DB;

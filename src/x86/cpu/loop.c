@@ -12,6 +12,7 @@
 
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
+#include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/access.h"
@@ -35,12 +36,24 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 		in++;
 	} while (in != end && !c->stop_block);
 
-	if (st == STEP_END) {
+	if (st == STEP_END || st == STEP_EXIT_DONE) {
 		c->rip += in->len;
 	} else if (st == STEP_AGAIN) {
 		/* Progress is committed: its MMIO is over. */
 		st = STEP_NEXT;
 	}
+	return st;
+}
+
+/* The same while a performance counter counts. */
+static enum step run_insns_counted(struct cpu *c, const struct block *b, u32 max)
+{
+	const u64 start = c->rip;
+	enum step st;
+
+	pmu_block_begin(c, b);
+	st = run_insns(c, b, max);
+	pmu_block_end(c, b, start, st);
 	return st;
 }
 
@@ -107,6 +120,8 @@ static bool trap_after(struct cpu *c, bool tf)
 
 enum step cpu_insn_completed(struct cpu *c)
 {
+	if (unlikely(c->pmu_active))
+		pmu_insn_completed(c);
 	if (trap_after(c, c->rflags & X86_EFLAGS_TF))
 		return STEP_FAULT;
 	return single_step_exit(c) ? STEP_EXIT : STEP_JUMP;
@@ -143,7 +158,7 @@ static enum one_result step_one(struct cpu *c)
 
 	st = block_get(c, &b);
 	if (st == STEP_NEXT)
-		st = run_insns(c, b, 1);
+		st = c->pmu_active ? run_insns_counted(c, b, 1) : run_insns(c, b, 1);
 	if (st == STEP_EXIT) {
 		c->rflags |= rf;	/* for its second execution */
 		return ONE_EXIT;
@@ -179,7 +194,7 @@ bool cpu_finish_insn(struct cpu *c)
 /* -- The loop ----------------------------------------------------------------- */
 
 /* Runs blocks until something has to be looked at.  True: an exit. */
-static bool run_blocks(struct cpu *c)
+static inline bool run_blocks(struct cpu *c, const bool counted)
 {
 	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
 	const u64 rflags = c->rflags & watched;
@@ -189,7 +204,8 @@ static bool run_blocks(struct cpu *c)
 	do {
 		st = block_get(c, &b);
 		if (likely(st == STEP_NEXT))
-			st = run_insns(c, b, BLOCK_MAX_INSNS);
+			st = counted ? run_insns_counted(c, b, BLOCK_MAX_INSNS) :
+				       run_insns(c, b, BLOCK_MAX_INSNS);
 		if (unlikely(st == STEP_EXIT))
 			return true;
 		settle(c);
@@ -201,6 +217,11 @@ static bool run_blocks(struct cpu *c)
 	} while (likely(!READ_ONCE(c->requests) &&
 			((c->rflags ^ rflags) & watched) == 0));
 	return false;
+}
+
+static bool run_blocks_counted(struct cpu *c)
+{
+	return run_blocks(c, true);
 }
 
 int cpu_loop(struct cpu *c)
@@ -216,7 +237,7 @@ int cpu_loop(struct cpu *c)
 				return 0;
 			break;
 		case EVENT_RUN:
-			if (run_blocks(c))
+			if (unlikely(c->pmu_active) ? run_blocks_counted(c) : run_blocks(c, false))
 				return 0;
 			break;
 		}
@@ -231,27 +252,47 @@ enum step cpu_halt(struct cpu *c)
 	}
 	c->mp_state = KVM_MP_STATE_HALTED;
 	vcpu_request(c->vcpu, REQ_EVENT);
-	return STEP_JUMP;
+	return STEP_END;
 }
 
-enum step cpu_emulation_failure(struct cpu *c)
+/* INTERNAL_ERROR/EMULATION with the bytes at RIP. */
+static void emulation_failure_exit(struct cpu *c)
 {
 	struct kvm_run *run = c->vcpu->run;
 	u64 lin = cpu_linear_rip(c);
 	u32 n = MIN(15, PAGE_SIZE - (lin & ~PAGE_MASK));
+	u8 bytes[15];
 	gpa_t gpa;
 
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	/* KVM: flags, then size and bytes, are 64-bit words of data. */
+	run->emulation_failure.ndata = 1;
 	/* No bytes for a fetch from where no memory is: nothing may fault here. */
-	if (mmu_translate(c, lin, &gpa) &&
-	    gpa_read(c, gpa, run->emulation_failure.insn_bytes, n)) {
-		/* KVM: flags, size and bytes are three 64-bit words of data. */
-		run->emulation_failure.ndata = 3;
-		run->emulation_failure.flags =
-			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		run->emulation_failure.insn_size = n;
+	if (!mmu_translate(c, lin, &gpa) || !gpa_read(c, gpa, bytes, n))
+		return;
+	run->emulation_failure.ndata = 3;
+	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = n;
+	memset(run->emulation_failure.insn_bytes, 0x90, sizeof(bytes));
+	memcpy(run->emulation_failure.insn_bytes, bytes, n);
+}
+
+/*
+ * KVM: a program of the guest gets #UD; in its kernel, userspace is told, and
+ * if it goes on nevertheless #UD is what happens.
+ */
+enum step cpu_emulation_failure(struct cpu *c)
+{
+	bool exit_only = c->vcpu->vm->arch->exit_on_emulation_failure;
+
+	if (!exit_only && c->cpl)
+		return cpu_raise_ud(c);
+	if (!exit_only) {
+		cpu_raise_ud(c);
+		cpu_queue_exception(c);
 	}
+	emulation_failure_exit(c);
 	return STEP_EXIT;
 }

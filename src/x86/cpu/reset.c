@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "x86/cpu/cpu.h"
+#include "x86/cpu/pmu.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
@@ -47,7 +48,7 @@ static void reset_events(struct cpu *c)
 
 	ev->exc_pending = ev->exc_injected = false;
 	ev->irq_injected = ev->irq_soft = false;
-	ev->nmi_injected = ev->nmi_masked = false;
+	ev->nmi_injected = ev->nmi_masked = ev->smm_inside_nmi = false;
 	__atomic_store_n(&ev->nmi_pending, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&ev->smi_pending, false, __ATOMIC_RELEASE);
 	ev->triple_fault = false;
@@ -74,6 +75,7 @@ static void reset_power_on(struct cpu *c)
 		c->apic_base |= APIC_BASE_BSP;
 	memset(c->pdpte, 0, sizeof(c->pdpte));
 	c->eoi_exit = -1;
+	pmu_reset(c);
 	__atomic_store_n(&c->ev.latched, 0, __ATOMIC_RELEASE);
 }
 

@@ -22,7 +22,7 @@ struct smm_save {
 	u64 io_rip, io_rcx, io_rsi, io_rdi;	/* FEA0 */
 	u32 io_word, reserved1;			/* FEC0 */
 	u8 io_restart, halt_restart;		/* FEC8 */
-	u8 nmi_was_masked, reserved2[5];
+	u8 reserved2[6];
 	u64 efer;				/* FED0 */
 	u8 reserved3[0x24];
 	u32 revision;				/* FEFC */
@@ -72,7 +72,6 @@ static void save_state(const struct cpu *c, struct smm_save *a)
 	a->tr = save_segment(&c->seg[TR]);
 	a->gdtr = (struct smm_segment){ .limit = c->gdtr.limit, .base = c->gdtr.base };
 	a->idtr = (struct smm_segment){ .limit = c->idtr.limit, .base = c->idtr.base };
-	a->nmi_was_masked = c->ev.nmi_masked;
 	a->efer = c->efer;
 	a->revision = SMM_REVISION;
 	a->smbase = c->smbase;
@@ -124,7 +123,6 @@ static void restore_state(struct cpu *c, const struct smm_save *a)
 	c->rip = a->rip;
 	for (u32 i = 0; i < NR_GPRS; i++)
 		c->gpr[i] = a->gpr[NR_GPRS - 1 - i];
-	c->ev.nmi_masked = a->nmi_was_masked;
 }
 
 /* -- SMI ---------------------------------------------------------------------------- */
@@ -150,6 +148,7 @@ enum step cpu_enter_smm(struct cpu *c)
 
 	save_state(c, &area);
 	c->smm = true;
+	c->ev.smm_inside_nmi = c->ev.nmi_masked;
 	/* KVM: where there is no memory, the state is lost without notice. */
 	gpa_write(c, (u32)c->smbase + SMM_SAVE_OFFSET, &area, sizeof(area));
 	c->ev.nmi_masked = true;
@@ -177,6 +176,8 @@ enum step cpu_rsm(struct cpu *c)
 	    !state_valid(c, &area))
 		return rsm_shutdown(c);
 	c->smm = false;
+	c->ev.nmi_masked = c->ev.smm_inside_nmi;
+	c->ev.smm_inside_nmi = false;
 	restore_state(c, &area);
 	mmu_flush_all(c);
 	cpu_mode_changed(c);

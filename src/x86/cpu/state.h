@@ -54,7 +54,7 @@ struct exception {
 	u8 vector;
 	bool has_error;
 	bool has_payload;	/* #PF: cr2, #DB: dr6 bits */
-	bool soft;		/* INT3, INTO, INT n: RIP is that of the next insn */
+	bool soft;		/* userspace's INT3, INTO: RIP is on the instruction */
 	u32 error;
 	u64 payload;
 };
@@ -69,6 +69,7 @@ struct events {
 	u8 irq_vector;
 	bool nmi_injected;
 	bool nmi_masked;	/* until IRET */
+	bool smm_inside_nmi;	/* RSM leaves NMIs masked */
 	u8 nmi_pending;		/* latched NMIs, at most 2; atomic */
 	bool smi_pending;	/* atomic */
 	bool triple_fault;	/* pending, KVM_CAP_X86_TRIPLE_FAULT_EVENT */
@@ -195,6 +196,8 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
+	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
+	bool pmu_active;		/* one of them counts */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

@@ -9,7 +9,7 @@ enum step {
 	STEP_END,	/* done; advance RIP, and look at the mode afresh */
 	STEP_FAULT,	/* cpu->exc describes the exception; nothing changed */
 	STEP_EXIT,	/* kvm_run is filled in; re-executed when RUN comes back */
-	STEP_EXIT_DONE,	/* kvm_run is filled in; the instruction is complete */
+	STEP_EXIT_DONE,	/* kvm_run is filled in; done, the loop advances RIP */
 	STEP_AGAIN,	/* not complete (REP, lost race): execute it again */
 };
 

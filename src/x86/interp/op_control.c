@@ -23,8 +23,6 @@ enum step op_mov_to_cr(struct cpu *c, const struct insn *in)
 
 	TRY(need_cr(c, in->sub));
 	st = cpu_write_cr(c, in->sub, reg_get(c, in->rm, whole(c)));
-	if (st == STEP_EXIT_DONE)
-		c->rip = insn_next(c, in);
 	return st == STEP_NEXT ? STEP_END : st;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HLT, CPUID, MSRs, TSC, caches, TLB and other instructions of the system. */
+#include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
@@ -9,7 +10,6 @@
 enum step op_hlt(struct cpu *c, const struct insn *in)
 {
 	TRY(need_cpl0(c));
-	c->rip = insn_next(c, in);
 	return cpu_halt(c);
 }
 
@@ -84,10 +84,19 @@ enum step op_rdpid(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-/* No PMU is offered: no counter exists. */
+/* AMD64 APM vol. 3, RDPMC; KVM: bit 31 of the index asks for 32 bits. */
 enum step op_rdpmc(struct cpu *c, const struct insn *in)
 {
-	return cpu_raise_gp0(c);
+	u32 index = (u32)c->gpr[RCX], i = index & ~(BIT(30) | BIT(31));
+	u64 v;
+
+	if (i >= pmu_nr_counters(c))
+		return cpu_raise_gp0(c);
+	if (!(c->cr4 & X86_CR4_PCE) && c->cpl && cpu_protected(c))
+		return cpu_raise_gp0(c);
+	v = pmu_read(c, i);
+	set_edx_eax(c, index & BIT(31) ? (u32)v : v);
+	return STEP_NEXT;
 }
 
 enum step op_xsetbv(struct cpu *c, const struct insn *in)

@@ -159,19 +159,24 @@ static int delivery_finish(struct delivery *d)
 	return lapic_accept(d->chosen, m->mode, m->vector, m->assert, m->level);
 }
 
+/* The destination is some and not all. */
+static bool msg_is_directed(const struct apic_msg *m)
+{
+	return m->shorthand == APIC_SHORTHAND_NONE &&
+	       m->dest != XAPIC_BROADCAST && m->dest != X2APIC_BROADCAST;
+}
+
 /* True if at most the LAPIC whose vCPU has id @m->dest can match. */
 static bool msg_is_unicast(const struct apic_bus *bus, const struct apic_msg *m)
 {
-	return m->shorthand == APIC_SHORTHAND_NONE && !m->logical &&
-	       m->dest != XAPIC_BROADCAST && m->dest != X2APIC_BROADCAST &&
+	return msg_is_directed(m) && !m->logical &&
 	       !__atomic_load_n(&bus->nr_moved, __ATOMIC_SEQ_CST);
 }
 
 /* True if only the 16 IDs of an x2APIC cluster can match. */
 static bool msg_is_x2_cluster(const struct apic_bus *bus, const struct apic_msg *m)
 {
-	return m->shorthand == APIC_SHORTHAND_NONE && m->logical &&
-	       m->dest != XAPIC_BROADCAST && m->dest != X2APIC_BROADCAST &&
+	return msg_is_directed(m) && m->logical &&
 	       !__atomic_load_n(&bus->nr_xapic, __ATOMIC_SEQ_CST);
 }
 
@@ -192,6 +197,9 @@ int apic_bus_send(struct vm *vm, struct lapic *source, const struct apic_msg *m)
 
 	if (!bus)
 		return -1;
+	/* KVM looks it up in a map that is there from the first vCPU on. */
+	if (msg_is_directed(m) && __atomic_load_n(&vm->nr_vcpus, __ATOMIC_ACQUIRE))
+		d.result = 0;
 	d.lowest = m->mode == APIC_MODE_LOWEST || m->redir_hint;
 	/* SDM vol. 3A 11.6.2.1: a physical broadcast is never lowest priority. */
 	if (d.lowest && !m->logical && m->dest == XAPIC_BROADCAST &&
