@@ -53,8 +53,11 @@ static void *map_table(size_t size)
 
 int fd_init(void)
 {
-	table = map_table(MAX_FDS * sizeof(*table));
-	pool = map_table(MAX_KFILES * sizeof(*pool));
+	/* Both are kept if it is tried again. */
+	if (!table)
+		table = map_table(MAX_FDS * sizeof(*table));
+	if (!pool)
+		pool = map_table(MAX_KFILES * sizeof(*pool));
 	return table && pool ? 0 : -ENOMEM;
 }
 
@@ -240,11 +243,13 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
+/* NULL with errno ENFILE or ENOMEM. */
 static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 				   int fd, int memfd, ino_t ino, u32 refs)
 {
 	struct kfile *f = alloc_locked();
 
+	errno = ENFILE;
 	if (!f)
 		return NULL;
 	f->scope = scope;
@@ -254,8 +259,13 @@ static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu 
 	f->memfd = memfd;
 	f->ino = ino;
 	f->watch = -1;
+	if (fd_watch_locked(f, fd) < 0) {
+		f->next_ino = free_list;
+		free_list = f;
+		errno = ENOMEM;
+		return NULL;
+	}
 	f->next_ino = by_ino[ino % NR_BUCKETS];
-	fd_watch_locked(f, fd);
 	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
 	by_ino[ino % NR_BUCKETS] = f;
 	return f;
@@ -341,8 +351,9 @@ int kfile_reopen(struct vm *vm, int memfd)
 	}
 	f = shared_kfile(vm, memfd, fd);
 	if (!f) {
+		err = errno;
 		close(fd);
-		return -ENFILE;
+		return -err;
 	}
 	table_set(fd, f);
 	kfile_put(f);
@@ -354,7 +365,7 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 {
 	struct kfile *f = NULL;
 	struct stat st;
-	int fd = memfd;
+	int fd = memfd, err;
 
 	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
 		fd = reopen(memfd, flags);
@@ -370,8 +381,9 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	if (fstat(fd, &st) == 0)
 		f = create_kfile(scope, vm, vcpu, fd, st.st_ino);
 	if (!f) {
+		err = errno;
 		close(fd);
-		return -ENFILE;
+		return -err;
 	}
 	if (vm)
 		vm_get(vm);

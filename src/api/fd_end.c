@@ -184,9 +184,10 @@ static int inotify_start_locked(void)
 
 /*
  * Without inotify (its per-user limit, no /proc) an object stays until the
- * process exits: a leak, but nothing is torn down too early.
+ * process exits: a leak, but nothing is torn down too early.  Want of memory
+ * may pass, and is reported.
  */
-void fd_watch_locked(struct kfile *f, int fd)
+int fd_watch_locked(struct kfile *f, int fd)
 {
 	char path[PROC_PATH_MAX];
 	int ret = inotify_start_locked();
@@ -200,12 +201,15 @@ void fd_watch_locked(struct kfile *f, int fd)
 		if (f->watch < 0)
 			ret = -errno;
 	}
+	if (ret == -ENOMEM)
+		return ret;
 	if (ret < 0) {
 		log_warn("descriptors cannot be watched: %s", strerror(-ret));
-		return;
+		return 0;
 	}
 	f->next_watch = by_watch[f->watch % NR_BUCKETS];
 	by_watch[f->watch % NR_BUCKETS] = f;
+	return 0;
 }
 
 void fd_watches_reinit_child(void)

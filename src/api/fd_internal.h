@@ -12,8 +12,8 @@ extern pthread_mutex_t fd_lock;
 /* Path of a descriptor of this process; needs no lock. */
 void fd_proc_path(char path[PROC_PATH_MAX], int fd);
 
-/* fd_end.c: @f ends when the inode of @fd, or the open file, does. */
-void fd_watch_locked(struct kfile *f, int fd);
+/* fd_end.c: @f ends when the inode of @fd, or the open file, does.  -ENOMEM. */
+int fd_watch_locked(struct kfile *f, int fd);
 void fd_unwatch_locked(struct kfile *f);
 /* In a forked child. */
 void fd_watches_reinit_child(void);

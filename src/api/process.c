@@ -19,26 +19,42 @@ bool process_manages_signals;
 /* Survives fork, unlike *process_state. */
 static bool initialised;
 
-static int init(void)
+static u32 *state_page(void)
 {
 	u32 *page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int ret;
+	int err;
 
 	if (page == MAP_FAILED)
-		return -ENOMEM;
-	if (madvise(page, PAGE_SIZE, MADV_WIPEONFORK) < 0) {
+		return NULL;
+	if (!madvise(page, PAGE_SIZE, MADV_WIPEONFORK))
+		return page;
+	err = errno;
+	if (err == EINVAL)
 		log_error("this kernel has no MADV_WIPEONFORK (Linux 4.14)");
-		return -errno;
-	}
+	munmap(page, PAGE_SIZE);
+	errno = err;
+	return NULL;
+}
+
+static int init(void)
+{
+	u32 *page;
+	int ret;
+
 	trace_init();
+	page = state_page();
+	if (!page)
+		return -errno;
 	if (!process_manages_signals)
 		guard_install_handlers();
 	ret = fd_init();
 	if (!ret)
 		ret = arch_init();
-	if (ret < 0)
+	if (ret < 0) {
+		munmap(page, PAGE_SIZE);
 		return ret;
+	}
 	initialised = true;
 	*page = PROCESS_READY;
 	__atomic_store_n(&process_state, page, __ATOMIC_RELEASE);

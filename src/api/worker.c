@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper thread: one epoll set, one timerfd and a binary heap of timers.
+ * The helper thread: one epoll set, one timerfd and a heap of timers.
  *
  * epoll events carry {slot, generation} of a table, not a pointer, so that an
  * event that was fetched before its watch was removed finds nobody.
@@ -22,7 +22,6 @@
 
 #include "util/guard.h"
 
-#define NOT_IN_HEAP	UINT32_MAX
 #define TIMER_EVENT	UINT64_MAX
 #define MAX_EVENTS	16
 #define NSEC_PER_SEC	1000000000ull
@@ -40,8 +39,7 @@ static u32 started;
 static int epoll_fd = -1, timer_fd = -1;
 static u64 programmed_ns;		/* what timer_fd is set to; 0: nothing */
 
-static struct worker_timer **heap;
-static u32 heap_len, heap_cap;
+static struct worker_timer *heap;	/* the earliest */
 
 static struct watch_slot *slots;
 static u32 nr_slots;
@@ -62,64 +60,74 @@ u64 worker_now_ns(void)
 
 /* -- Timers ---------------------------------------------------------------- */
 
-static void heap_put(u32 pos, struct worker_timer *t)
+/*
+ * A pairing heap, so that arming a timer needs no memory.  @child is the first
+ * of those below, @next its sibling, @prev the sibling before or the parent.
+ */
+static struct worker_timer *heap_merge(struct worker_timer *a, struct worker_timer *b)
 {
-	heap[pos] = t;
-	t->heap_pos = pos;
+	struct worker_timer *top = a;
+
+	if (!a || !b)
+		return a ?: b;
+	if (b->deadline_ns < a->deadline_ns) {
+		top = b;
+		b = a;
+	}
+	b->prev = top;
+	b->next = top->child;
+	if (b->next)
+		b->next->prev = b;
+	top->child = b;
+	return top;
 }
 
-static void heap_up(u32 pos, struct worker_timer *t)
+/* Of siblings, two at a time, and then those from the last to the first. */
+static struct worker_timer *heap_merge_siblings(struct worker_timer *first)
 {
-	while (pos && heap[(pos - 1) / 2]->deadline_ns > t->deadline_ns) {
-		heap_put(pos, heap[(pos - 1) / 2]);
-		pos = (pos - 1) / 2;
-	}
-	heap_put(pos, t);
-}
+	struct worker_timer *pairs = NULL, *top = NULL;
 
-static void heap_down(u32 pos, struct worker_timer *t)
-{
-	for (;;) {
-		u32 child = 2 * pos + 1;
+	while (first) {
+		struct worker_timer *a = first, *b = a->next;
 
-		if (child + 1 < heap_len &&
-		    heap[child + 1]->deadline_ns < heap[child]->deadline_ns)
-			child++;
-		if (child >= heap_len || heap[child]->deadline_ns >= t->deadline_ns)
-			break;
-		heap_put(pos, heap[child]);
-		pos = child;
+		first = b ? b->next : NULL;
+		a->next = a->prev = NULL;
+		if (b)
+			b->next = b->prev = NULL;
+		a = heap_merge(a, b);
+		a->next = pairs;
+		pairs = a;
 	}
-	heap_put(pos, t);
+	while (pairs) {
+		struct worker_timer *a = pairs;
+
+		pairs = a->next;
+		a->next = NULL;
+		top = heap_merge(top, a);
+	}
+	return top;
 }
 
 static void heap_remove(struct worker_timer *t)
 {
-	struct worker_timer *last;
-	u32 pos = t->heap_pos;
+	struct worker_timer *below;
 
-	if (pos == NOT_IN_HEAP)
+	/* Nothing of the parent's is in the heap of a forked child. */
+	if (!t->deadline_ns || !heap)
 		return;
-	t->heap_pos = NOT_IN_HEAP;
-	last = heap[--heap_len];
-	if (last == t)
-		return;
-	heap_down(pos, last);
-	heap_up(last->heap_pos, last);
-}
-
-static bool heap_reserve(void)
-{
-	struct worker_timer **bigger;
-
-	if (heap_len < heap_cap)
-		return true;
-	bigger = realloc(heap, (heap_cap + 64) * sizeof(*heap));
-	if (!bigger)
-		return false;
-	heap = bigger;
-	heap_cap += 64;
-	return true;
+	below = heap_merge_siblings(t->child);
+	if (t == heap) {
+		heap = below;
+	} else {
+		if (t->prev->child == t)
+			t->prev->child = t->next;
+		else
+			t->prev->next = t->next;
+		if (t->next)
+			t->next->prev = t->prev;
+		heap = heap_merge(heap, below);
+	}
+	t->child = t->next = t->prev = NULL;
 }
 
 /*
@@ -128,7 +136,7 @@ static bool heap_reserve(void)
  */
 static void program_timer(void)
 {
-	u64 next = heap_len ? heap[0]->deadline_ns : 0;
+	u64 next = heap ? heap->deadline_ns : 0;
 	struct itimerspec its = {
 		.it_value.tv_sec = next / NSEC_PER_SEC,
 		.it_value.tv_nsec = next % NSEC_PER_SEC,
@@ -142,7 +150,7 @@ static void program_timer(void)
 
 void worker_timer_init(struct worker_timer *t, void (*fn)(struct worker_timer *t))
 {
-	*t = (struct worker_timer){ .fn = fn, .heap_pos = NOT_IN_HEAP };
+	*t = (struct worker_timer){ .fn = fn };
 }
 
 void worker_timer_arm(struct worker_timer *t, u64 deadline_ns)
@@ -150,8 +158,8 @@ void worker_timer_arm(struct worker_timer *t, u64 deadline_ns)
 	pthread_mutex_lock(&lock);
 	heap_remove(t);
 	t->deadline_ns = deadline_ns;
-	if (deadline_ns && heap_reserve()) {
-		heap_up(heap_len++, t);
+	if (deadline_ns) {
+		heap = heap_merge(heap, t);
 		program_timer();
 	}
 	pthread_mutex_unlock(&lock);
@@ -179,8 +187,8 @@ static void run_timers(void)
 		return;
 	pthread_mutex_lock(&lock);
 	programmed_ns = 0;
-	while (heap_len && heap[0]->deadline_ns <= worker_now_ns()) {
-		struct worker_timer *t = heap[0];
+	while (heap && heap->deadline_ns <= worker_now_ns()) {
+		struct worker_timer *t = heap;
 
 		heap_remove(t);
 		t->deadline_ns = 0;
@@ -356,7 +364,7 @@ void worker_reinit_child(void)
 	started = 0;
 	epoll_fd = timer_fd = -1;
 	programmed_ns = 0;
-	heap_len = 0;
+	heap = NULL;
 	running_watch = NULL;
 	for (u32 i = 0; i < nr_slots; i++) {
 		slots[i].watch = NULL;

@@ -27,7 +27,7 @@ void worker_reinit_child(void);
 struct worker_timer {
 	void (*fn)(struct worker_timer *t);
 	u64 deadline_ns;		/* 0: not armed */
-	u32 heap_pos;
+	struct worker_timer *child, *next, *prev;	/* see worker.c */
 	bool running;
 };
 

@@ -115,6 +115,31 @@ static void watch_and_remove(void **state)
 	close(watch.fd);
 }
 
+/* Armed, moved and cancelled in any order, those that are due fire, no others. */
+static void any_order(void **state)
+{
+	const u64 never = worker_now_ns() + 3600000000000ull;
+	u64 x = 1, due = 0;
+
+	assert_int_equal(worker_start(), 0);
+	for (int i = 0; i < NR_TIMERS; i++)
+		worker_timer_init(&timers[i], on_timer);
+	for (int i = 0; i < 20000; i++) {
+		x = x * 6364136223846793005 + 1442695040888963407;
+		worker_timer_arm(&timers[(x >> 32) % NR_TIMERS],
+				 x >> 62 ? never + (x >> 40) : 0);
+	}
+	fired = 0;
+	memset(fired_at, 0, sizeof(fired_at));
+	for (int i = 0; i < NR_TIMERS; i += 3, due++)
+		worker_timer_arm(&timers[i], 1);
+	assert_soon(__atomic_load_n(&fired, __ATOMIC_ACQUIRE) == due);
+	for (int i = 0; i < NR_TIMERS; i++) {
+		assert_int_equal(!!fired_at[i], i % 3 == 0);
+		worker_timer_cancel(&timers[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +148,7 @@ int main(void)
 		cmocka_unit_test(may_rearm),
 		cmocka_unit_test(cancel_waits),
 		cmocka_unit_test(watch_and_remove),
+		cmocka_unit_test(any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

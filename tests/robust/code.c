@@ -181,6 +181,12 @@ static void gen_sregs(struct thread *t, struct kvm_sregs *s)
 		s->cr4 |= 0x40000;		/* OSXSAVE */
 }
 
+/* Of Hyper-V. */
+static const u64 hypercalls[] = {
+	0x0002, 0x0003, 0x0008, 0x000b, 0x0013, 0x0014, 0x0015, 0x005c, 0x005d, 0x0069,
+	0x006a, 0x006b, 0x1000b, 1ull << 32 | 0x0013, 3ull << 32 | 1ull << 48 | 0x0014,
+};
+
 static void gen_regs(struct thread *t, struct kvm_regs *r, enum mode mode)
 {
 	const u64 ip = one_in(t, 8) ? 0xff0 + pick(t, 16) : 0;
@@ -190,6 +196,10 @@ static void gen_regs(struct thread *t, struct kvm_regs *r, enum mode mode)
 		gpr[i] = gen_value(t);
 	if (one_in(t, 3))
 		r->rcx = pick(t, 64);
+	if (one_in(t, 8))
+		r->rcx = PICK(t, hypercalls) | pick(t, 2) << 16;
+	if (one_in(t, 8))	/* Xen's */
+		r->rax = pick(t, 48);
 	r->rsp = mode == MODE_REAL ? 0x6000 : GPA_STACK;
 	r->rflags = one_in(t, 4) ? rnd(t) & 0x3f7fd7 : (rnd(t) & 0xed5) | 2;
 	r->rip = one_in(t, 64) ? gen_value(t) : mode == MODE_REAL ? ip : GPA_CODE + ip;

@@ -130,8 +130,8 @@ void world_create(void);
 void world_destroy(void);
 
 /*
- * A descriptor's number may be another file's by the time it is mapped, and
- * that file has no such page.  True if that was the fault at @address.
+ * A vCPU's pages are mapped one file after the other, and its number may be
+ * another file's by then.  True if that was the fault at @address.
  */
 bool world_repair(void *address);
 
@@ -166,6 +166,7 @@ void print_rows(void);
 size_t gen_system(struct thread *t, const struct row *row);
 size_t gen_vm(struct thread *t, const struct row *row, struct vm_slot *vm);
 size_t gen_irqchip(struct thread *t, const struct row *row);
+size_t gen_pv(struct thread *t, const struct row *row);
 size_t gen_vcpu(struct thread *t, const struct row *row);
 
 /* -- Guests ------------------------------------------------------------------------ */

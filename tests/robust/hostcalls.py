@@ -10,7 +10,7 @@ import sys
 
 # The compiler's and the sanitizers' own.
 INTERNAL = re.compile(r"_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|lsan)_|"
-                      r"__cpu_|__u?(div|mod)|__errno_location|__tls_get_addr|"
+                      r"__cpu_|__u?(div|mod)|__popcount|__errno_location|__tls_get_addr|"
                       r"__stack_chk_fail|__start_|__stop_|__gcov|_Unwind_|__gcc_personality")
 
 

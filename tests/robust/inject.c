@@ -12,9 +12,9 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 
 static u32 armed, countdown;
@@ -129,7 +129,9 @@ WRAPPED(int, munmap, void *p, size_t n)
 
 WRAPPED(int, open64, const char *path, int flags, ...)
 {
-	return fails("open", EMFILE) ? -1 : __real_open64(path, flags);
+	const char *name = strstr(path, "schedstat") ? "open(schedstat)" : "open";
+
+	return fails(name, EMFILE) ? -1 : __real_open64(path, flags);
 }
 
 WRAPPED(int, fcntl64, int fd, int op, ...)
@@ -144,6 +146,13 @@ WRAPPED(int, fcntl64, int fd, int op, ...)
 	if ((op == F_DUPFD || op == F_DUPFD_CLOEXEC) && fails("fcntl(F_DUPFD)", EMFILE))
 		return -1;
 	return __real_fcntl64(fd, op, arg);
+}
+
+WRAPPED(int, epoll_ctl, int fd, int op, int which, struct epoll_event *ev)
+{
+	if (op == EPOLL_CTL_ADD && fails("epoll_ctl(ADD)", ENOMEM))
+		return -1;
+	return __real_epoll_ctl(fd, op, which, ev);
 }
 
 WRAPPED(int, pthread_create, pthread_t *t, const pthread_attr_t *a,

@@ -97,11 +97,11 @@ static int create_second_vcpu(struct life *l)
 	return l->vcpu[1] = request(l->vm, KVM_CREATE_VCPU, (void *)1);
 }
 
-static int map_vcpu(struct life *l)
+static int map_vcpus(struct life *l)
 {
 	for (int i = 0; i < 2; i++) {
-		void *p = anykvm_mmap(NULL, 3 * PG, PROT_READ | PROT_WRITE, MAP_SHARED,
-				      l->vcpu[i], 0);
+		void *p = l->run[i] ?: anykvm_mmap(NULL, 3 * PG, PROT_READ | PROT_WRITE,
+						   MAP_SHARED, l->vcpu[i], 0);
 
 		if (p == MAP_FAILED)
 			return -1;
@@ -160,30 +160,52 @@ static int set_routing(struct life *l)
 	return request(l->vm, KVM_SET_GSI_ROUTING, &r);
 }
 
-static int add_irqfds(struct life *l)
+static int add_irqfd(struct life *l)
 {
-	struct kvm_irqfd edge = { .fd = eventfds[0], .gsi = 24 };
-	struct kvm_irqfd level = { .fd = eventfds[1], .gsi = 5, .resamplefd = eventfds[2],
-				   .flags = KVM_IRQFD_FLAG_RESAMPLE };
+	struct kvm_irqfd i = { .fd = eventfds[0], .gsi = 24 };
 	const u64 one = 1;
-	int ret = request(l->vm, KVM_IRQFD, &edge) ?: request(l->vm, KVM_IRQFD, &level);
+	int ret = request(l->vm, KVM_IRQFD, &i);
 
-	if (!ret && write(eventfds[0], &one, sizeof(one)) < 0)
-		return -1;
-	edge.flags = KVM_IRQFD_FLAG_DEASSIGN;
-	return ret ?: request(l->vm, KVM_IRQFD, &edge);
+	return !ret && write(eventfds[0], &one, sizeof(one)) < 0 ? -1 : ret;
 }
 
-static int add_ioeventfds(struct life *l)
+static int add_resample_irqfd(struct life *l)
 {
-	struct kvm_ioeventfd e = { .addr = 0x100, .len = 2, .fd = eventfds[3],
-				   .flags = KVM_IOEVENTFD_FLAG_PIO };
-	int ret = request(l->vm, KVM_IOEVENTFD, &e);
+	struct kvm_irqfd i = { .fd = eventfds[1], .gsi = 5, .resamplefd = eventfds[2],
+			       .flags = KVM_IRQFD_FLAG_RESAMPLE };
 
-	e.addr = 0x200;
-	ret = ret ?: request(l->vm, KVM_IOEVENTFD, &e);
-	e.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
-	return ret ?: request(l->vm, KVM_IOEVENTFD, &e);
+	return request(l->vm, KVM_IRQFD, &i);
+}
+
+static int remove_irqfd(struct life *l)
+{
+	struct kvm_irqfd i = { .fd = eventfds[0], .gsi = 24,
+			       .flags = KVM_IRQFD_FLAG_DEASSIGN };
+
+	return request(l->vm, KVM_IRQFD, &i);
+}
+
+static int ioeventfd(struct life *l, u64 port, u32 flags)
+{
+	struct kvm_ioeventfd e = { .addr = port, .len = 2, .fd = eventfds[3],
+				   .flags = flags | KVM_IOEVENTFD_FLAG_PIO };
+
+	return request(l->vm, KVM_IOEVENTFD, &e);
+}
+
+static int add_ioeventfd(struct life *l)
+{
+	return ioeventfd(l, 0x100, 0);
+}
+
+static int add_second_ioeventfd(struct life *l)
+{
+	return ioeventfd(l, 0x200, 0);
+}
+
+static int remove_ioeventfd(struct life *l)
+{
+	return ioeventfd(l, 0x100, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 static int add_zone(struct life *l)
@@ -258,42 +280,116 @@ static int run_masked(struct life *l)
 	return ret;
 }
 
-static int create_split_vm(struct life *l)
+static int enable(int fd, u32 cap, u64 arg)
 {
-	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+	struct kvm_enable_cap c = { .cap = cap, .args = { arg } };
 
-	l->vm2 = request(l->sys, KVM_CREATE_VM, NULL);
-	if (l->vm2 < 0 || request(l->vm2, KVM_ENABLE_CAP, &split))
-		return -1;
-	l->vcpu2 = request(l->vm2, KVM_CREATE_VCPU, (void *)0);
-	return l->vcpu2;
+	return request(fd, KVM_ENABLE_CAP, &c);
+}
+
+static int create_second_vm(struct life *l)
+{
+	return l->vm2 = request(l->sys, KVM_CREATE_VM, NULL);
+}
+
+static int enable_split_irqchip(struct life *l)
+{
+	return enable(l->vm2, KVM_CAP_SPLIT_IRQCHIP, 24);
+}
+
+static int enable_dirty_ring(struct life *l)
+{
+	return enable(l->vm2, KVM_CAP_DIRTY_LOG_RING, PG);
+}
+
+static int create_third_vcpu(struct life *l)
+{
+	return l->vcpu2 = request(l->vm2, KVM_CREATE_VCPU, (void *)0);
+}
+
+static int map_dirty_ring(struct life *l)
+{
+	void *p = anykvm_mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_SHARED, l->vcpu2,
+			      KVM_DIRTY_LOG_PAGE_OFFSET * PG);
+
+	return p == MAP_FAILED ? -1 : munmap(p, PG);
+}
+
+static int enable_synic(struct life *l)
+{
+	return enable(l->vcpu2, KVM_CAP_HYPERV_SYNIC2, 0);
+}
+
+static int add_hyperv_eventfd(struct life *l)
+{
+	struct kvm_hyperv_eventfd e = { .conn_id = 1, .fd = eventfds[3] };
+
+	return request(l->vm2, KVM_HYPERV_EVENTFD, &e);
+}
+
+static int set_xen_config(struct life *l)
+{
+	struct kvm_xen_hvm_config config = { .flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+					     .msr = 0x40000000 };
+
+	return request(l->vm2, KVM_XEN_HVM_CONFIG, &config);
+}
+
+static int add_xen_port(struct life *l)
+{
+	struct kvm_xen_hvm_attr port = {
+		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
+		.u.evtchn = { .send_port = 1, .type = 2,	/* EVTCHNSTAT_interdomain */
+			      .deliver.eventfd.fd = eventfds[3] },
+	};
+
+	return request(l->vm2, KVM_XEN_HVM_SET_ATTR, &port);
+}
+
+static int set_xen_timer(struct life *l)
+{
+	struct kvm_xen_vcpu_attr timer = {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+		.u.timer = { .port = 1, .priority = -1, .expires_ns = 1ul << 60 },
+	};
+
+	return request(l->vcpu2, KVM_XEN_VCPU_SET_ATTR, &timer);
 }
 
 /* -- All ---------------------------------------------------------------------------- */
 
+static const struct step {
+	const char *name;
+	int (*fn)(struct life *l);
+} steps[] = {
+#define STEP(name) { #name, name }
+	STEP(open_system), STEP(get_cpuid), STEP(create_vm), STEP(create_irqchip),
+	STEP(create_pit), STEP(add_slots), STEP(create_vcpu), STEP(create_second_vcpu),
+	STEP(map_vcpus), STEP(set_cpuid), STEP(change_slots), STEP(dirty_logs),
+	STEP(set_msr_filter), STEP(set_routing), STEP(add_irqfd),
+	STEP(add_resample_irqfd), STEP(remove_irqfd), STEP(add_ioeventfd),
+	STEP(add_second_ioeventfd), STEP(remove_ioeventfd), STEP(add_zone),
+	STEP(start_timers), STEP(set_steal_time), STEP(set_state), STEP(run),
+	STEP(run_masked), STEP(dirty_logs), STEP(create_second_vm),
+	STEP(enable_split_irqchip), STEP(enable_dirty_ring), STEP(create_third_vcpu),
+	STEP(map_dirty_ring), STEP(enable_synic), STEP(add_hyperv_eventfd),
+	STEP(set_xen_config), STEP(add_xen_port), STEP(set_xen_timer),
+#undef STEP
+};
+
 bool life_live(struct life *l)
 {
-	static const struct { const char *name; int (*fn)(struct life *l); } steps[] = {
-#define STEP(name) { #name, name }
-		STEP(open_system), STEP(get_cpuid), STEP(create_vm), STEP(create_irqchip),
-		STEP(create_pit), STEP(add_slots), STEP(create_vcpu),
-		STEP(create_second_vcpu), STEP(map_vcpu), STEP(set_cpuid),
-		STEP(change_slots), STEP(dirty_logs), STEP(set_msr_filter),
-		STEP(set_routing), STEP(add_irqfds), STEP(add_ioeventfds), STEP(add_zone),
-		STEP(start_timers), STEP(set_steal_time), STEP(set_state), STEP(run),
-		STEP(run_masked), STEP(dirty_logs), STEP(create_split_vm),
-#undef STEP
-	};
-
 	*l = (struct life){ .sys = -1, .vm = -1, .vcpu = { -1, -1 }, .vm2 = -1, .vcpu2 = -1 };
 	for (u32 i = 0; i < ARRAY_SIZE(steps); i++) {
-		l->failed = steps[i].name;
-		if (steps[i].fn(l) < 0) {
-			l->err = errno;
+		if (steps[i].fn(l) >= 0)
+			continue;
+		if (l->failed)
 			return false;
-		}
+		l->failed = steps[i].name;
+		l->err = errno;
+		if (steps[i].fn(l) < 0)
+			return false;
 	}
-	l->failed = NULL;
 	return true;
 }
 

@@ -10,14 +10,17 @@
 struct life {
 	int sys, vm, vcpu[2], vm2, vcpu2;
 	struct kvm_run *run[2];
-	const char *failed;		/* the step that did, with that errno */
-	int err;
+	const char *failed;		/* the first step that did, ... */
+	int err;			/* ... with that errno */
 };
 
 /* What belongs to the VMM, made once. */
 void life_prepare(void);
 
-/* True if each step succeeded; ends at the first that did not. */
+/*
+ * A step that fails is made once more, and then has to succeed, as all others
+ * have: true if so.
+ */
 bool life_live(struct life *l);
 /* Closes and unmaps all there is. */
 void life_end(struct life *l);

@@ -262,9 +262,9 @@ static size_t generate(struct thread *t, const struct row *row, struct vm_slot *
 	if (row->scope == SCOPE_SYSTEM)
 		size = gen_system(t, row);
 	else if (row->scope == SCOPE_VM)
-		size = gen_vm(t, row, vm) ?: gen_irqchip(t, row);
+		size = gen_vm(t, row, vm) ?: gen_irqchip(t, row) ?: gen_pv(t, row);
 	else if (row->scope == SCOPE_VCPU)
-		size = gen_vcpu(t, row);
+		size = gen_vcpu(t, row) ?: gen_pv(t, row);
 	return size ?: gen_any(t, row, fd);
 }
 

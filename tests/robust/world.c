@@ -62,7 +62,7 @@ bool world_repair(void *address)
 {
 	u8 *page = (u8 *)((u64)address & ~(PG - 1));
 
-	return options.threads > 1 && page >= (u8 *)world.vm[0].run[0] &&
+	return (options.threads > 1 || options.hostile) && page >= (u8 *)world.vm[0].run[0] &&
 	       page < world.args[0] &&
 	       mmap(page, PG, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;

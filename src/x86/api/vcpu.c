@@ -47,7 +47,6 @@ static void cpu_free(struct cpu *c)
 	free(c);
 }
 
-/* Everything that needs memory; cpu_free() undoes whatever was reached. */
 /* Said once: what runs natively stops the guest then (op_unimplemented). */
 static void warn_no_native(void)
 {
@@ -59,6 +58,19 @@ static void warn_no_native(void)
 			  strerror(errno));
 }
 
+/* Want of memory or descriptors can pass; a policy does not. */
+static int attach_native(struct cpu *c)
+{
+	c->native = native_create();
+	if (c->native)
+		return 0;
+	if (errno == ENOMEM || errno == EMFILE || errno == ENFILE)
+		return -errno;
+	warn_no_native();
+	return 0;
+}
+
+/* Everything that needs memory; cpu_free() undoes whatever was reached. */
 static int cpu_alloc(struct cpu *c)
 {
 	int err;
@@ -76,12 +88,9 @@ static int cpu_alloc(struct cpu *c)
 		err = pmu_create(c);
 	if (!err)
 		err = mmu_create(c);
-	if (err)
-		return err;
-	c->native = native_create();
-	if (!c->native)
-		warn_no_native();
-	return block_cache_create(c);
+	if (!err)
+		err = attach_native(c);
+	return err ?: block_cache_create(c);
 }
 
 static int attach_lapic(struct cpu *c)
