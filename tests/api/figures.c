@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What things cost.  Prints; asserts only orders of magnitude. */
+/* What the generic half costs without an architecture: part of "make bench". */
 #include "fake_arch.h"
 #include "kvm_api.h"
 
@@ -36,15 +36,13 @@ static void run_overhead(void **state)
 {
 	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
 	u64 start;
-	double ns;
 
 	anykvm_fd_closed(-1);	/* hints are given: numbers are trusted */
 	start = now_ns();
 	for (int i = 0; i < NR_RUNS; i++)
 		kvm_ioctl_val(vcpu, KVM_RUN, 0);
-	ns = (double)(now_ns() - start) / NR_RUNS;
-	print_message("KVM_RUN round trip without a guest: %.1f ns\n", ns);
-	assert_true(ns < 1000);
+	print_message("KVM_RUN round trip without a guest: %.1f ns\n",
+		      (double)(now_ns() - start) / NR_RUNS);
 	close(vcpu);
 	close(vm);
 }
