@@ -277,6 +277,7 @@ static void *runner_main(void *arg)
 {
 	struct runner *r = arg;
 
+	r->begun = true;
 	do {
 		r->result = guest_run(r->g, r->i);
 	} while (!r->stop && (r->result == -EINTR || r->result == -EAGAIN));
@@ -289,6 +290,8 @@ void runner_start(struct runner *r, struct guest *g, u32 i)
 	kick_prepare();
 	*r = (struct runner){ .g = g, .i = i };
 	assert_int_equal(pthread_create(&r->thread, NULL, runner_main, r), 0);
+	while (!r->begun)
+		usleep(50);
 }
 
 int runner_join(struct runner *r)

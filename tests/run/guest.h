@@ -88,6 +88,7 @@ struct runner {
 	pthread_t thread;
 	struct guest *g;
 	u32 i;
+	volatile bool begun;	/* about to enter KVM_RUN */
 	volatile bool stop;	/* with a kick: the thread ends */
 	volatile bool done;
 	volatile int result;	/* exit reason or -errno of the last run */
