@@ -309,3 +309,18 @@ int runner_stop(struct runner *r)
 	}
 	return runner_join(r);
 }
+
+/* How far it is only its state tells, and that KVM_RUN must have ended. */
+void runner_stop_halted(struct runner *r)
+{
+	struct guest *g = r->g;
+	u32 i = r->i;
+
+	for (;;) {
+		assert_int_equal(runner_stop(r), -EINTR);
+		if (guest_mp_state(g, i) == KVM_MP_STATE_HALTED)
+			return;
+		runner_start(r, g, i);
+		usleep(500);
+	}
+}

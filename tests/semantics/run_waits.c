@@ -130,13 +130,11 @@ static void halted_guest(struct guest *g, struct runner *r)
 	guest_long(g, 0, GUEST_CODE);
 	set_lapic(g, 0, 0xf0, 0x1ff);
 	runner_start(r, g, 0);
-	usleep(5000);
 }
 
 static void stop_and_start(struct guest *g, struct runner *r, void (*between)(struct guest *))
 {
-	assert_int_equal(runner_stop(r), -EINTR);
-	assert_int_equal(guest_mp_state(g, 0), KVM_MP_STATE_HALTED);
+	runner_stop_halted(r);
 	between(g);
 	runner_start(r, g, 0);
 }
@@ -162,16 +160,18 @@ static void wakes_by(struct guest *g)
 	struct runner r;
 
 	halted_guest(g, &r);
-	assert_int_equal(awakenings(g), 0);
 	stop_and_start(g, &r, nothing);
 	usleep(5000);
 	assert_int_equal(awakenings(g), 0);
 	send_msi(g, 0, 0x30);
 	assert_soon(awakenings(g) == 1);
+	stop_and_start(g, &r, nothing);
 	send_msi(g, 0, MSI_NMI);
 	assert_soon(awakenings(g) == 2);
+	stop_and_start(g, &r, nothing);
 	send_msi(g, 0, MSI_SMI);
 	assert_soon(awakenings(g) == 3);
+	stop_and_start(g, &r, nothing);
 	kick_by_hypercall(g);
 	assert_soon(awakenings(g) == 4);
 	stop_and_start(g, &r, make_runnable);
