@@ -356,11 +356,37 @@ static void window_opens(u32 flags)
 	guest_destroy(&g);
 }
 
+/* The boundary where it opens may be behind a HLT, which sleeps here. */
+static void window_opens_behind_hlt(void)
+{
+	struct kvm_interrupt irq = { 0x30 };
+	struct runner r;
+	struct guest g;
+
+	guest_create(&g, GUEST_SPLIT, 1);
+	guest_load(&g, HANDLER, irq_handler);
+	guest_gate(&g, 0x30, HANDLER);
+	memcpy(g.mem + GUEST_CODE, "\xfb\xf4\xe6\x11", 4);	/* STI, HLT, OUT */
+	guest_long(&g, 0, GUEST_CODE);
+	g.run[0]->request_interrupt_window = 1;
+	runner_start(&r, &g, 0);
+	assert_soon(r.done);
+	assert_int_equal(runner_join(&r), KVM_EXIT_IRQ_WINDOW_OPEN);
+	assert_true(g.run[0]->ready_for_interrupt_injection);
+	g.run[0]->request_interrupt_window = 0;
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_INTERRUPT, &irq));
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	assert_int_equal(g.run[0]->io.port, 0x11);
+	assert_int_equal(*guest_word(&g, 0x40000), 1);
+	guest_destroy(&g);
+}
+
 static void the_interrupt_window_opens_as_soon_as_it_can(void **state)
 {
 	struct guest g;
 
 	needs_guest();
+	window_opens_behind_hlt();
 	window_opens(GUEST_PLAIN);
 	window_opens(GUEST_SPLIT);
 	start_window(&g, GUEST_IRQCHIP);

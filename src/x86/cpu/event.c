@@ -463,6 +463,9 @@ static enum event_result process(struct cpu *c)
 		}
 		if (held)
 			return EVENT_RUN_ONE;
+		if (unlikely(c->mp_state == KVM_MP_STATE_HALTED) && !event_wakes(c) &&
+		    window_exit(c))
+			return EVENT_EXIT;
 		if (sleep_if_idle(c)) {
 			again = true;
 			continue;
