@@ -406,6 +406,7 @@ static bool ring_full_exit(struct cpu *c)
 
 /* -- Requests -------------------------------------------------------------------------- */
 
+/* What writes guest memory comes last: it may unwind. */
 static void requests_process(struct cpu *c, u32 req)
 {
 	stat_inc(c->vcpu, exits);
@@ -417,8 +418,8 @@ static void requests_process(struct cpu *c, u32 req)
 	}
 	if (req & REQ_TLB_FLUSH)
 		mmu_flush_all(c);
-	if (req & REQ_MODE)
-		cpu_mode_changed(c);
+	if (req & REQ_UNHALT)
+		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)
 		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
@@ -429,8 +430,6 @@ static void requests_process(struct cpu *c, u32 req)
 		hv_stimers_process(c);
 	xen_process(c);
 	steal_time_update(c);
-	if (req & REQ_UNHALT)
-		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
 		event_accept_init(c);
 }
