@@ -10,8 +10,3 @@ BEGIN int_pic_sleep
 	out	%al, $0x10
 	jmp	1b
 END int_pic_sleep
-
-BEGIN int_out
-1:	out	%al, $0x10
-	jmp	1b
-END int_out
