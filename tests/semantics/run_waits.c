@@ -67,6 +67,25 @@ static void end_by_signal(struct call *c, struct kvm_run *run)
 	assert_int_equal(run->exit_reason, KVM_EXIT_INTR);
 }
 
+/* In SMM an INIT is latched: nobody is woken by it. */
+static void init_waits_for_rsm(void)
+{
+	struct kvm_vcpu_events smm = { .flags = KVM_VCPUEVENT_VALID_SMM, .smi.smm = 1 };
+	struct guest g;
+	struct call c;
+
+	guest_create(&g, GUEST_IRQCHIP, 2);
+	if (kvm_ioctl_val(g.vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM) > 0) {
+		set_lapic(&g, 1, 0xf0, 0xff);
+		assert_ok(kvm_ioctl(g.vcpu[1], KVM_SET_VCPU_EVENTS, &smm));
+		send_msi(&g, 1, MSI_INIT);
+		assert_sleeps(&c, &g, 1);
+		end_by_signal(&c, g.run[1]);
+		assert_int_equal(guest_mp_state(&g, 1), KVM_MP_STATE_UNINITIALIZED);
+	}
+	guest_destroy(&g);
+}
+
 static void a_woken_ap_returns_eagain(void **state)
 {
 	struct guest g;
@@ -96,6 +115,7 @@ static void a_woken_ap_returns_eagain(void **state)
 		end_by_signal(&c, g.run[1]);
 	}
 	guest_destroy(&g);
+	init_waits_for_rsm();
 	needs_guest();
 }
 

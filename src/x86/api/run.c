@@ -28,7 +28,8 @@ static int block_until_init(struct cpu *c, u32 *left)
 		}
 		if (req & REQ_UNHALT)
 			c->ev.pv_unhalted = true;
-		if (READ_ONCE(c->ev.latched) || event_wakes(c))
+		/* In SMM they stay latched (event_accept_init()). */
+		if ((READ_ONCE(c->ev.latched) && !c->smm) || event_wakes(c))
 			return -EAGAIN;
 		vcpu_block(c->vcpu);
 	}
