@@ -30,7 +30,7 @@ static int wait_for_init(struct cpu *c)
 		/* The rest concerns a guest that runs: KVM_RUN looks at all of it then. */
 		if (req & ~REQ_EVENT)
 			mmu_flush_all(c);
-		if (READ_ONCE(c->ev.latched) || event_wakes(c))
+		if ((READ_ONCE(c->ev.latched) && !c->smm) || event_wakes(c))
 			break;
 		vcpu_block(c->vcpu);
 	}

@@ -21,6 +21,9 @@ enum event_result event_process(struct cpu *c);
 /* Latched INIT and SIPI take effect (KVM_GET_MP_STATE does this, too). */
 void event_accept_init(struct cpu *c);
 
+/* KVM: what ends a HLT ends AP_RESET_HOLD, too. */
+bool event_mp_halted(const struct cpu *c);
+
 /* Can a vCPU that sleeps in HLT go on? */
 bool event_wakes(struct cpu *c);
 
