@@ -254,7 +254,6 @@ static int create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	f->scope = scope;
 	f->vm = vm;
 	f->vcpu = vcpu;
-	f->private = NULL;
 	f->memfd = memfd;
 	f->ino = ino;
 	f->watch = -1;
@@ -431,6 +430,8 @@ static struct kfile *adopt(int fd, const struct stat *st)
 		return adopt_as(SCOPE_SYSTEM, NULL, fd, st->st_ino);
 	if (!strncmp(rest, "-vm ", 4))
 		return adopt_as(SCOPE_VM, &foreign_vm, fd, st->st_ino);
+	if (!strncmp(rest, "-vfio ", 6))
+		return adopt_as(SCOPE_DEVICE, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vcpu:", 6))
 		return adopt_as(SCOPE_VCPU, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vm-stats ", 10) || !strncmp(rest, "-vcpu-stats:", 12))
