@@ -402,8 +402,7 @@ static bool sleep_if_idle(struct cpu *c)
 	return true;
 }
 
-/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
-static bool ring_full_exit(struct cpu *c)
+bool event_ring_full_exit(struct cpu *c)
 {
 	if (likely(!dirty_ring_full(c->vcpu)))
 		return false;
@@ -474,7 +473,7 @@ static enum event_result process(struct cpu *c)
 			again = true;
 			continue;
 		}
-		if (ring_full_exit(c))
+		if (event_ring_full_exit(c))
 			return EVENT_EXIT;
 		r = deliver_due(c, opened && !req, &again);
 		opened = false;
