@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "api/vm.h"
+#include "lib/signals.h"
 
 #define RUN_LIMIT_NS	400000ull		/* then KVM_RUN is interrupted */
 #define HANG_NS		30000000000ull
@@ -99,12 +100,11 @@ static void signals_prepare(void)
 {
 	struct sigaction crash = { .sa_sigaction = on_crash,
 				   .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct sigaction kick = { .sa_handler = on_kick };
 
 	sigaction(SIGSEGV, &crash, &next_handler[0]);
 	sigaction(SIGBUS, &crash, &next_handler[1]);
-	sigaction(SIGUSR1, &kick, NULL);
-	sigaction(SIGUSR2, &kick, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
+	set_handler(SIGUSR2, on_kick, 0);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(report);
 }
