@@ -257,7 +257,7 @@ static void an_ap_is_woken_with_eagain(void **state)
 	machine_free(m);
 }
 
-static void on_alarm(int sig)
+IN_SIGNAL_HANDLER static void on_alarm(int sig)
 {
 	anykvm_signalled(sig);
 }

@@ -90,7 +90,7 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 	signal(sig, SIG_DFL);
 }
 
-static void on_kick(int sig)
+IN_SIGNAL_HANDLER static void on_kick(int sig)
 {
 	if (!anykvm_signal_is_masked(sig))
 		anykvm_signalled(sig);

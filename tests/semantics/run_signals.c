@@ -11,7 +11,7 @@ GUEST_BLOB(in_then_spin);
 static volatile int handled;
 static struct kvm_run *volatile exit_at_once;	/* the handler sets it there */
 
-static void on_signal(int sig)
+IN_SIGNAL_HANDLER static void on_signal(int sig)
 {
 	if (anykvm_signal_is_masked(sig))
 		return;
@@ -297,7 +297,7 @@ static void *usr2_then_usr1(void *target)
 
 static volatile int handled_usr2;
 
-static void on_usr2(int sig)
+IN_SIGNAL_HANDLER static void on_usr2(int sig)
 {
 	if (anykvm_signal_is_masked(sig))
 		return;
