@@ -143,6 +143,9 @@ void vcpu_request(struct vcpu *vcpu, u32 bits);
 /* The same, but a sleeper sleeps on: it sees them before it does anything. */
 void vcpu_request_quietly(struct vcpu *vcpu, u32 bits);
 
+/* Posts REQ_SIGNAL to the caller's own vCPU.  Async-signal-safe, keeps errno. */
+void vcpu_request_signal(struct vcpu *vcpu);
+
 /*
  * Returns when each other vCPU that is in guest has taken those of @bits that
  * were posted.  @self is the caller's, in guest; it counts as out of it

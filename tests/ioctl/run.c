@@ -257,17 +257,16 @@ static void an_ap_is_woken_with_eagain(void **state)
 	machine_free(m);
 }
 
-static void on_alarm(int sig)
+IN_SIGNAL_HANDLER static void on_alarm(int sig)
 {
 	anykvm_signalled(sig);
 }
 
 static void alarm_in(int ms)
 {
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	struct itimerval t = { .it_value.tv_usec = ms * 1000 };
 
-	sigaction(SIGALRM, &sa, NULL);
+	set_handler(SIGALRM, on_alarm, SA_RESTART);
 	setitimer(ITIMER_REAL, &t, NULL);
 }
 
