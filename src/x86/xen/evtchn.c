@@ -150,12 +150,16 @@ static void read_upcall(u8 *info, void *ctx)
 /* Level-triggered: the guest's handler clears the flag. */
 int xen_upcall(struct cpu *c)
 {
-	u8 vector = READ_ONCE(vm_xen(c->vcpu->vm)->upcall_vector);
+	struct vm *vm = c->vcpu->vm;
+	u8 vector = READ_ONCE(vm_xen(vm)->upcall_vector);
 	bool pending = false;
+	struct xen_memory m;
 
 	if (likely(!vector) || !c->lapic || c->xen->info == XEN_NO_GPA)
 		return -1;
-	xen_access(c->vcpu->vm, c->xen->info, read_upcall, &pending);
+	xen_memory_begin(&m, vm, c->vcpu);
+	xen_access(vm, c->xen->info, read_upcall, &pending);
+	xen_memory_end(&m);
 	return pending ? vector : -1;
 }
 
