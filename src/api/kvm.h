@@ -80,7 +80,7 @@ struct vm {
 
 	/* Owned by the file named after each. */
 	struct routing *routing;	/* api/routing.c */
-	struct eventfds *eventfds;	/* api/eventfd.c */
+	struct eventfds *eventfds;	/* api/eventfds.c */
 	struct coalesced *coalesced;	/* api/coalesced.c */
 	struct vfio *vfio;		/* api/vfio.c; NULL: no such device */
 
