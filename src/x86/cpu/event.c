@@ -412,6 +412,7 @@ bool event_ring_full_exit(struct cpu *c)
 
 /* -- Requests -------------------------------------------------------------------------- */
 
+/* What writes guest memory comes last: it may unwind. */
 static void requests_process(struct cpu *c, u32 req)
 {
 	stat_inc(c->vcpu, exits);
@@ -423,8 +424,8 @@ static void requests_process(struct cpu *c, u32 req)
 	}
 	if (req & REQ_TLB_FLUSH)
 		mmu_flush_all(c);
-	if (req & REQ_MODE)
-		cpu_mode_changed(c);
+	if (req & REQ_UNHALT)
+		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)
 		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
@@ -435,8 +436,6 @@ static void requests_process(struct cpu *c, u32 req)
 		hv_stimers_process(c);
 	xen_process(c);
 	steal_time_update(c);
-	if (req & REQ_UNHALT)
-		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
 		event_accept_init(c);
 }
@@ -469,6 +468,9 @@ static enum event_result process(struct cpu *c)
 		}
 		if (held)
 			return EVENT_RUN_ONE;
+		if (unlikely(c->mp_state == KVM_MP_STATE_HALTED) && !event_wakes(c) &&
+		    window_exit(c))
+			return EVENT_EXIT;
 		if (sleep_if_idle(c)) {
 			again = true;
 			continue;
