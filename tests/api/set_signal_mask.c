@@ -98,7 +98,7 @@ static void assert_blocked(int sig)
 static volatile int handled;
 
 /* What a wrapper of the program's handlers does. */
-static void wrapped_handler(int sig)
+IN_SIGNAL_HANDLER static void wrapped_handler(int sig)
 {
 	if (anykvm_signal_is_masked(sig))
 		return;

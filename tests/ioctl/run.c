@@ -282,7 +282,7 @@ static void init_forgets_what_was_asked(void **state)
 
 static volatile int alarms;
 
-static void on_alarm(int sig)
+IN_SIGNAL_HANDLER static void on_alarm(int sig)
 {
 	alarms++;
 	anykvm_signalled(sig);
@@ -291,11 +291,10 @@ static void on_alarm(int sig)
 /* Again and again: one that comes before KVM_RUN does not count. */
 static void alarm_every(int ms)
 {
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	struct itimerval t = { { 0, ms * 1000 }, { 0, ms * 1000 } };
 
 	alarms = 0;
-	sigaction(SIGALRM, &sa, NULL);
+	set_handler(SIGALRM, on_alarm, SA_RESTART);
 	setitimer(ITIMER_REAL, &t, NULL);
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "api/vm.h"
+#include "lib/signals.h"
 
 #define RUN_LIMIT_NS	400000ull		/* then KVM_RUN is interrupted */
 #define HANG_NS		30000000000ull
@@ -90,7 +91,7 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 	signal(sig, SIG_DFL);
 }
 
-static void on_kick(int sig)
+IN_SIGNAL_HANDLER static void on_kick(int sig)
 {
 	if (!anykvm_signal_is_masked(sig))
 		anykvm_signalled(sig);
@@ -100,12 +101,11 @@ static void signals_prepare(void)
 {
 	struct sigaction crash = { .sa_sigaction = on_crash,
 				   .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct sigaction kick = { .sa_handler = on_kick };
 
 	sigaction(SIGSEGV, &crash, &next_handler[0]);
 	sigaction(SIGBUS, &crash, &next_handler[1]);
-	sigaction(SIGUSR1, &kick, NULL);
-	sigaction(SIGUSR2, &kick, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
+	set_handler(SIGUSR2, on_kick, 0);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(report);
 }

@@ -262,7 +262,7 @@ void assert_mmio_write(struct guest *g, u64 addr, u32 len, const void *data)
 
 /* -- Threads ------------------------------------------------------------------------- */
 
-static void on_kick(int sig)
+IN_SIGNAL_HANDLER static void on_kick(int sig)
 {
 	if (!anykvm_signal_is_masked(sig))
 		anykvm_signalled(sig);

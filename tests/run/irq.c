@@ -76,6 +76,24 @@ static void msi_wakes_hlt(void **state)
 	guest_destroy(&g);
 }
 
+/* Whoever waits in AMD's AP reset hold wakes as from HLT. */
+static void nmi_wakes_reset_hold(void **state)
+{
+	static const u8 code[] = { 0xe6, 0x10 };	/* out %al, $0x10 */
+	struct runner r;
+	struct guest g;
+
+	prepare(&g, GUEST_IRQCHIP, 1);
+	memcpy(g.mem + GUEST_CODE, code, sizeof(code));
+	guest_long(&g, 0, GUEST_CODE);
+	guest_set_mp_state(&g, 0, KVM_MP_STATE_AP_RESET_HOLD);
+	assert_ok(kvm_ioctl_val(g.vcpu[0], KVM_NMI, 0));
+	runner_start(&r, &g, 0);
+	assert_soon(r.done);
+	assert_done(&g, runner_join(&r));
+	guest_destroy(&g);
+}
+
 static void nmi_wakes_hlt(void **state)
 {
 	START(GUEST_IRQCHIP, irq_hlt);
@@ -190,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(msi_wakes_hlt),
+		cmocka_unit_test(nmi_wakes_reset_hold),
 		cmocka_unit_test(nmi_wakes_hlt),
 		cmocka_unit_test(lapic_timer_one_shot),
 		cmocka_unit_test(lapic_timer_periodic),

@@ -391,6 +391,44 @@ static void rules_of_enabling(void)
 	munmap(ram, PG);
 }
 
+static int open_in_the_run(int vcpu, int sig)
+{
+	const uint64_t mask = ~(1ull << (sig - 1));
+	struct {
+		struct kvm_signal_mask head;
+		u8 mask[8];
+	} m = { .head.len = 8 };
+
+	memcpy(m.mask, &mask, sizeof(mask));
+	return kvm_ioctl(vcpu, KVM_SET_SIGNAL_MASK, &m);
+}
+
+/* As @full says: the ring is looked at before signals are, but after immediate_exit. */
+static void run_with_signal(struct guest *g, bool full)
+{
+	sigset_t usr1, pending;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	assert_ok(open_in_the_run(g->vcpu[0], SIGUSR1));
+	raise(SIGUSR1);
+	if (full) {
+		assert_int_equal(guest_run(g, 0), KVM_EXIT_DIRTY_RING_FULL);
+		assert_int_equal(guest_run(g, 0), KVM_EXIT_DIRTY_RING_FULL);
+		g->run[0]->immediate_exit = 1;
+		assert_int_equal(guest_run(g, 0), -EINTR);
+		g->run[0]->immediate_exit = 0;
+	} else {
+		assert_int_equal(guest_run(g, 0), -EINTR);
+	}
+	assert_ok(sigpending(&pending));
+	assert_true(sigismember(&pending, SIGUSR1));
+	assert_ok(kvm_ioctl(g->vcpu[0], KVM_SET_SIGNAL_MASK, NULL));
+	assert_int_equal(sigwaitinfo(&usr1, NULL), SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+}
+
 /* One page is dirtied between two exits; the ring has room for RING_ENTRIES. */
 static void full(void)
 {
@@ -415,12 +453,14 @@ static void full(void)
 	}
 	assert_true(entries >= RING_ENTRIES / 4);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_DIRTY_RING_FULL);
+	run_with_signal(&g, true);
 	entries = harvest(ring, 0);
 	/* Harvested, but not reset. */
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_DIRTY_RING_FULL);
 	assert_int_equal(kvm_ioctl_val(g.vm, KVM_RESET_DIRTY_RINGS, 0), entries);
 	assert_int_equal(kvm_ioctl_val(g.vm, KVM_RESET_DIRTY_RINGS, 0), 0);
 	set_args(&g, 0, GUEST_MMIO + entries % RING_ENTRIES * PG, 0);
+	run_with_signal(&g, false);
 	/* It may have been stopped before its OUT. */
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);

@@ -85,6 +85,8 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
+	else if (c->mp_state == KVM_MP_STATE_RUNNABLE && event_ring_full_exit(c))
+		r = 0;		/* KVM: a signal is not looked at before the guest has run */
 	else
 		r = cpu_loop(c);
 	if (vapic_active(c))

@@ -156,8 +156,11 @@ enum step cpu_insn_completed(struct cpu *c);
 /* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);
 
-/* INTERNAL_ERROR/EMULATION exit with the bytes at RIP. */
-enum step cpu_emulation_failure(struct cpu *c);
+/*
+ * INTERNAL_ERROR/EMULATION exit with the bytes at RIP and what a processor with
+ * SVM would have said of the exit.  A nested page fault is at @info2.
+ */
+enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2);
 
 /* -- Requests of x86, posted with vcpu_request() ------------------------------ */
 enum {
