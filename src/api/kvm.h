@@ -73,6 +73,7 @@ struct vm {
 	struct vcpu *vcpus[KVM_MAX_VCPUS];
 	u32 nr_vcpus;			/* read with acquire, no lock needed */
 	u32 max_vcpu_ids;
+	u32 halt_poll_ns;		/* KVM_CAP_HALT_POLL; atomic */
 
 	struct vm_stats *stats;		/* api/stats.h; changed under slots_lock */
 	int stats_fd;
@@ -120,6 +121,7 @@ struct vcpu {
 	u64 acked_gen;			/* last vm->sync_gen it has acted on */
 	u32 sleeping;			/* futex word, see vcpu_block() */
 	u32 *requests;			/* lives in the arch state: it is polled */
+	u32 halt_poll_ns;		/* api/halt.c */
 
 	struct dirty_ring *dirty_ring;	/* api/dirty_ring.h; NULL: bitmaps */
 
@@ -163,9 +165,22 @@ static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
 /*
  * Sleeps until a request is posted.  The caller is the vCPU's own thread, in
  * KVM_RUN; in_guest, if it was set, is dropped meanwhile.  Returns at once if
- * any is posted.
+ * any is posted; false then.
  */
-void vcpu_block(struct vcpu *vcpu);
+bool vcpu_block(struct vcpu *vcpu);
+
+/* One halt, from vcpu_halt_poll() to vcpu_halt_end(). */
+struct halt {
+	u64 start, poll_end;
+	bool allowed, polled;
+};
+
+/*
+ * A halted vCPU, in guest, polls for a while before it sleeps, if @allowed.
+ * True if a request came.  Else the caller sleeps, and says whether it did.
+ */
+bool vcpu_halt_poll(struct vcpu *vcpu, bool allowed, struct halt *h);
+void vcpu_halt_end(struct vcpu *vcpu, const struct halt *h, bool slept);
 
 /* The same for @ns at most, and without leaving the guest. */
 void vcpu_doze(struct vcpu *vcpu, u64 ns);

@@ -91,12 +91,12 @@ static void reenter_guest(struct vcpu *vcpu)
 		__atomic_fetch_or(vcpu->requests, REQ_SYNC, __ATOMIC_SEQ_CST);
 }
 
-void vcpu_block(struct vcpu *vcpu)
+bool vcpu_block(struct vcpu *vcpu)
 {
 	const bool in_guest = vcpu->in_guest;
 
 	if (has_requests(vcpu))
-		return;
+		return false;
 	vcpu_leave_guest(vcpu);
 	stat_set(vcpu, blocking, 1);
 	while (!has_requests(vcpu))
@@ -104,6 +104,7 @@ void vcpu_block(struct vcpu *vcpu)
 	stat_set(vcpu, blocking, 0);
 	if (in_guest)
 		reenter_guest(vcpu);
+	return true;
 }
 
 void vcpu_doze(struct vcpu *vcpu, u64 ns)

@@ -171,10 +171,12 @@ static long enable_manual_dirty_log(struct vm *vm, const struct kvm_enable_cap *
 	return 0;
 }
 
-/* An upper bound for polling before sleep: not polling at all respects it. */
-static long enable_halt_poll(const struct kvm_enable_cap *cap)
+static long enable_halt_poll(struct vm *vm, const struct kvm_enable_cap *cap)
 {
-	return cap->flags || cap->args[0] != (u32)cap->args[0] ? -EINVAL : 0;
+	if (cap->flags || cap->args[0] != (u32)cap->args[0])
+		return -EINVAL;
+	WRITE_ONCE(vm->halt_poll_ns, (u32)cap->args[0]);
+	return 0;
 }
 
 static long enable_max_vcpu_id(struct vm *vm, const struct kvm_enable_cap *cap)
@@ -200,7 +202,7 @@ long vm_enable_cap(struct kfile *f, void *arg)
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return enable_manual_dirty_log(f->vm, cap);
 	case KVM_CAP_HALT_POLL:
-		return enable_halt_poll(cap);
+		return enable_halt_poll(f->vm, cap);
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return dirty_rings_enable(f->vm, (u32)cap->args[0]);

@@ -54,6 +54,26 @@ static void mxcsr_is_ignored(void **state)
 	machine_free(m);
 }
 
+/* ES and B follow the flags and their masks (SDM vol. 1 8.1.3.3), as after FXRSTOR. */
+static void es_follows_the_flags(void **state)
+{
+	static const struct { uint16_t fcw, set, have; } rows[] = {
+		{ 0x37f, 0x8080, 0x0000 }, { 0x37f, 0x0001, 0x0001 }, { 0x37e, 0x0001, 0x8081 },
+		{ 0x37e, 0x8081, 0x8081 }, { 0x37f, 0x80ff, 0x007f }, { 0x340, 0x3841, 0xb8c1 },
+	};
+	struct machine m = machine_new(NO_CHIPS);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct kvm_fpu f = { .fcw = rows[i].fcw, .fsw = rows[i].set };
+
+		must(m.vcpu, KVM_SET_FPU, &f);
+		must(m.vcpu, KVM_GET_FPU, &f);
+		/* A kernel's processor loads it when the vCPU runs, and not before. */
+		assert_int_equal(f.fsw, on_kernel() ? rows[i].set : rows[i].have);
+	}
+	machine_free(m);
+}
+
 static void pointer(void **state)
 {
 	struct machine m = machine_new(NO_CHIPS);
@@ -71,5 +91,6 @@ static void scope(void **state)
 IOCTL_TESTS(set_fpu,
 	    cmocka_unit_test(every_field_but_mxcsr_is_kept),
 	    cmocka_unit_test(mxcsr_is_ignored),
+	    cmocka_unit_test(es_follows_the_flags),
 	    cmocka_unit_test(pointer),
 	    cmocka_unit_test(scope))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_SET_IRQCHIP (api.rst 4.27): _IOR by number, but it is input. */
 #include "irqchip_state.h"
+#include "lapic_test.h"
 
 static void errors(void **state)
 {
@@ -88,6 +89,107 @@ static void others_stay(void **state)
 	close(vm);
 }
 
+/* -- The RTC's interrupts (KVM: coalesced until the last one has been ended) ------ */
+
+enum { RTC_PIN = 8, RTC_VECTOR = 0x58 };
+
+struct saved {
+	struct kvm_irqchip ioapic;
+	struct kvm_lapic_state lapic;
+};
+
+/* An RTC that knows the IOAPIC alone, so that the PIC has no part in the answer. */
+static struct machine rtc_machine(void)
+{
+	struct { struct kvm_irq_routing head; struct kvm_irq_routing_entry e; } r = {
+		{ .nr = 1 }, { .gsi = RTC_PIN, .type = KVM_IRQ_ROUTING_IRQCHIP,
+			       .u.irqchip = { KVM_IRQCHIP_IOAPIC, RTC_PIN } },
+	};
+	struct machine m = machine_new(FULL_CHIPS);
+
+	must(m.vm, KVM_SET_GSI_ROUTING, &r);
+	return m;
+}
+
+/* Is its next tick delivered? */
+static bool ticks(struct machine m)
+{
+	struct kvm_irq_level up = { .irq = RTC_PIN, .level = 1 }, down = { .irq = RTC_PIN };
+
+	must(m.vm, KVM_IRQ_LINE_STATUS, &up);
+	must(m.vm, KVM_IRQ_LINE_STATUS, &down);
+	return (int)up.status > 0;
+}
+
+static struct saved save(struct machine m)
+{
+	struct saved s = { .ioapic.chip_id = KVM_IRQCHIP_IOAPIC, .lapic = lapic_of(m.vcpu) };
+
+	must(m.vm, KVM_GET_IRQCHIP, &s.ioapic);
+	return s;
+}
+
+static struct saved one_tick(void)
+{
+	struct machine m = rtc_machine();
+	struct saved s = save(m);
+
+	put_reg(&s.lapic, SVR, SVR_ENABLED | 0xff);
+	s.ioapic.chip.ioapic.redirtbl[RTC_PIN].bits = RTC_VECTOR;
+	must(m.vcpu, KVM_SET_LAPIC, &s.lapic);
+	must(m.vm, KVM_SET_IRQCHIP, &s.ioapic);
+	assert_true(ticks(m));
+	assert_false(ticks(m));
+	s = save(m);
+	machine_free(m);
+	return s;
+}
+
+static void rtc_tick_to_be_ended_is_found_again(void **state)
+{
+	struct saved s = one_tick();
+
+	for (int lapic_first = 0; lapic_first <= 1; lapic_first++) {
+		struct machine m = rtc_machine();
+
+		if (lapic_first)
+			must(m.vcpu, KVM_SET_LAPIC, &s.lapic);
+		must(m.vm, KVM_SET_IRQCHIP, &s.ioapic);
+		must(m.vcpu, KVM_SET_LAPIC, &s.lapic);
+		assert_false(ticks(m));
+		machine_free(m);
+	}
+}
+
+static void rtc_tick_in_service_is_found_again(void **state)
+{
+	struct machine m = rtc_machine();
+	struct saved s = one_tick();
+
+	put_reg(&s.lapic, IRR + 0x20, 0);
+	put_reg(&s.lapic, ISR + 0x20, 1u << RTC_VECTOR % 32);
+	must(m.vcpu, KVM_SET_LAPIC, &s.lapic);
+	must(m.vm, KVM_SET_IRQCHIP, &s.ioapic);
+	assert_false(ticks(m));
+	machine_free(m);
+}
+
+static void rtc_tick_is_forgotten_with_the_lapic(void **state)
+{
+	struct machine m = rtc_machine();
+	struct saved s = one_tick(), none = s;
+
+	put_reg(&none.lapic, IRR + 0x20, 0);
+	must(m.vcpu, KVM_SET_LAPIC, &s.lapic);
+	must(m.vm, KVM_SET_IRQCHIP, &s.ioapic);
+	must(m.vcpu, KVM_SET_LAPIC, &none.lapic);
+	assert_true(ticks(m));
+	assert_false(ticks(m));
+	must(m.vcpu, KVM_SET_LAPIC, &none.lapic);
+	assert_true(ticks(m));
+	machine_free(m);
+}
+
 static void wrong_scope(void **state)
 {
 	assert_only_on_vm(KVM_SET_IRQCHIP);
@@ -99,4 +201,7 @@ IOCTL_TESTS(set_irqchip,
 	    cmocka_unit_test(what_was_set_is_got),
 	    cmocka_unit_test(any_pic_state),
 	    cmocka_unit_test(others_stay),
+	    cmocka_unit_test(rtc_tick_to_be_ended_is_found_again),
+	    cmocka_unit_test(rtc_tick_in_service_is_found_again),
+	    cmocka_unit_test(rtc_tick_is_forgotten_with_the_lapic),
 	    cmocka_unit_test(wrong_scope))

@@ -292,6 +292,21 @@ static void async_page_faults_need_a_lapic(void **state)
 	machine_free(m);
 }
 
+/* What is malformed changes nothing; for want of memory is too late for that. */
+static void async_page_faults_refused(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+
+	give_supported_cpuid(m.vcpu);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x3001), 1);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x2019), 0);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x2029), 0);
+	assert_int_equal(msr_must_get(m.vcpu, ASYNC_PF_EN), 0x3001);
+	assert_int_equal(msr_set(m.vcpu, ASYNC_PF_EN, 0x1009), 0);
+	assert_int_equal(msr_must_get(m.vcpu, ASYNC_PF_EN), 0x1009);
+	machine_free(m);
+}
+
 /* Hidden is hidden, from userspace as well. */
 static void enforced_paravirtual_cpuid(void **state)
 {
@@ -357,6 +372,7 @@ IOCTL_TESTS(set_msrs,
 	    cmocka_unit_test(tsc_and_tsc_adjust),
 	    cmocka_unit_test(tscs_written_together_are_one),
 	    cmocka_unit_test(async_page_faults_need_a_lapic),
+	    cmocka_unit_test(async_page_faults_refused),
 	    cmocka_unit_test(enforced_paravirtual_cpuid),
 	    cmocka_unit_test(cpuid_faulting),
 	    cmocka_unit_test(scope))

@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What vCPUs count (api.rst 4.133) while they run. */
 #include "guest.h"
+#include "stats.h"
 
 GUEST_BLOB(stats_one_of_each);
 GUEST_BLOB(stats_window);
-
-/* Reads one number of a statistics descriptor. */
-static u64 number(int stats, const char *name)
-{
-	struct kvm_stats_header h;
-	char buf[128];
-	struct kvm_stats_desc *d = (void *)buf;
-	size_t size = sizeof(*d);
-	u64 v;
-
-	assert_int_equal(pread(stats, &h, sizeof(h), 0), sizeof(h));
-	size += h.name_size;
-	for (u32 i = 0; i < h.num_desc; i++) {
-		assert_int_equal(pread(stats, buf, size, h.desc_offset + i * size), size);
-		if (strcmp(d->name, name))
-			continue;
-		assert_int_equal(pread(stats, &v, 8, h.data_offset + d->offset), 8);
-		return v;
-	}
-	fail_msg("no statistic %s", name);
-	return 0;
-}
 
 struct counted {
 	struct guest g;

@@ -50,10 +50,12 @@ MSR_WRITE(async_pf_en)
 	if (a->data & KVM_ASYNC_PF_DELIVERY_AS_INT &&
 	    !cpuid_pv_allowed(c, FEATURE_KVM_ASYNC_PF_INT))
 		return MSR_REFUSED;
-	if (c->lapic && (a->data & ASYNC_PF_ON) == ASYNC_PF_ON &&
-	    !vcpu_gpa_is_writable(c, gpa, sizeof(u64)))
+	if (pv_write(c, a, FEATURE_KVM_ASYNC_PF, c->lapic ? ASYNC_PF_RESERVED : ~0ull) != MSR_DONE)
 		return MSR_REFUSED;
-	return pv_write(c, a, FEATURE_KVM_ASYNC_PF, c->lapic ? ASYNC_PF_RESERVED : ~0ull);
+	/* KVM: it has been stored by then. */
+	if ((a->data & ASYNC_PF_ON) == ASYNC_PF_ON && !vcpu_gpa_is_writable(c, gpa, sizeof(u64)))
+		return MSR_REFUSED;
+	return MSR_DONE;
 }
 
 MSR_READ(async_pf_int)

@@ -4,8 +4,8 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "api/stats.h"
-#include "api/worker.h"
 #include "x86/api/clock.h"
+#include "x86/api/msr.h"
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/pmu.h"
@@ -15,124 +15,6 @@
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 #include "x86/xen/xen.h"
-
-enum { LATCHED_INIT = BIT(0), LATCHED_SIPI = BIT(1) };
-
-/* -- From any thread -------------------------------------------------------- */
-
-static void event_interrupt(struct cpu *c)
-{
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-void event_post_nmi(struct cpu *c)
-{
-	u8 limit = READ_ONCE(c->ev.nmi_masked) || READ_ONCE(c->ev.nmi_injected) ? 1 : 2;
-	u8 n = __atomic_load_n(&c->ev.nmi_pending, __ATOMIC_RELAXED);
-
-	/* KVM: one NMI may wait behind one in progress (api.rst 4.64). */
-	do {
-		if (n >= limit)
-			break;
-	} while (!__atomic_compare_exchange_n(&c->ev.nmi_pending, &n, n + 1, false,
-					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-void event_post_smi(struct cpu *c)
-{
-	__atomic_store_n(&c->ev.smi_pending, true, __ATOMIC_RELEASE);
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-static void event_post_init(struct cpu *c)
-{
-	/* A SIPI latched before this INIT is void (SDM vol. 3A 8.4.2). */
-	__atomic_store_n(&c->ev.latched, LATCHED_INIT, __ATOMIC_RELEASE);
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-static void event_post_sipi(struct cpu *c, u8 vector)
-{
-	WRITE_ONCE(c->ev.sipi_vector, vector);
-	__atomic_fetch_or(&c->ev.latched, LATCHED_SIPI, __ATOMIC_RELEASE);
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-static void event_tpr_changed(struct cpu *c)
-{
-	if (vapic_active(c) && c->vcpu->in_guest)
-		vapic_store(c);
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-static void event_tpr_refresh(struct cpu *c)
-{
-	if (vapic_active(c) && c->vcpu->in_guest)
-		vapic_load(c);
-}
-
-static void event_unhalt(struct cpu *c)
-{
-	vcpu_request(c->vcpu, REQ_UNHALT);
-}
-
-static void event_eoi_exit(struct cpu *c, u8 vector)
-{
-	c->eoi_vectors[vector / 64] |= BIT_ULL(vector % 64);
-	c->eoi_due = true;
-	c->stop_block = true;		/* a second EOI must not overtake it */
-	vcpu_request(c->vcpu, REQ_EVENT);
-}
-
-static const struct irqchip_ops ops = {
-	.interrupt	= event_interrupt,
-	.nmi		= event_post_nmi,
-	.smi		= event_post_smi,
-	.init		= event_post_init,
-	.sipi		= event_post_sipi,
-	.unhalt		= event_unhalt,
-	.tpr_changed	= event_tpr_changed,
-	.tpr_refresh	= event_tpr_refresh,
-	.tpr_access	= vapic_report,
-	.tsc		= cpu_read_tsc,
-	.tsc_to_ns	= cpu_tsc_to_ns,
-	.eoi_exit	= event_eoi_exit,
-	.synic_eoi	= hv_synic_eoi,
-};
-const struct irqchip_ops *irqchip_ops = &ops;
-
-/* -- INIT and SIPI (SDM vol. 3A 8.4) ------------------------------------------ */
-
-static bool is_bsp(const struct cpu *c)
-{
-	return c->apic_base & APIC_BASE_BSP;
-}
-
-void event_accept_init(struct cpu *c)
-{
-	u8 latched = __atomic_load_n(&c->ev.latched, __ATOMIC_ACQUIRE);
-
-	/* In SMM INIT waits (SDM vol. 3C 31.3.1); nobody there waits for a SIPI. */
-	if (c->smm) {
-		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
-		return;
-	}
-	if (latched & LATCHED_INIT) {
-		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
-		cpu_reset(c, true);
-		xen_poll_end(c);
-		c->mp_state = is_bsp(c) ? KVM_MP_STATE_RUNNABLE :
-					  KVM_MP_STATE_INIT_RECEIVED;
-	}
-	if (latched & LATCHED_SIPI) {
-		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
-		if (c->mp_state != KVM_MP_STATE_INIT_RECEIVED)
-			return;
-		cpu_sipi(c, READ_ONCE(c->ev.sipi_vector));
-		c->mp_state = KVM_MP_STATE_RUNNABLE;
-	}
-}
 
 /* -- Debugging from userspace --------------------------------------------------- */
 
@@ -359,16 +241,33 @@ bool event_wakes(struct cpu *c)
 	       (irqs_open(c) && (irqchip_has_interrupt(c) || xen_upcall(c) >= 0));
 }
 
-static void block(struct cpu *c)
+static bool block(struct cpu *c)
 {
-	u64 start = worker_now_ns(), ns;
+	bool slept = vcpu_block(c->vcpu);
 
-	vcpu_block(c->vcpu);
-	ns = worker_now_ns() - start;
-	stat_add(c->vcpu, halt_wait_ns, ns);
-	stat_histogram(c->vcpu, halt_wait_hist, ns);
-	if (event_wakes(c))
-		stat_inc(c->vcpu, halt_wakeup);
+	stat_add(c->vcpu, halt_wakeup, slept && event_wakes(c));
+	return slept;
+}
+
+static bool block_preempted(struct cpu *c)
+{
+	bool slept;
+
+	steal_time_leave(c);
+	slept = block(c);
+	steal_time_enter(c);
+	return slept;
+}
+
+/* MSR_KVM_POLL_CONTROL: a guest that polls by itself wants no other to. */
+static void block_halted(struct cpu *c)
+{
+	bool allowed = MSR_VALUE(c, KVM_POLL_CONTROL) & 1, slept = false;
+	struct halt h;
+
+	if (!vcpu_halt_poll(c->vcpu, allowed, &h))
+		slept = block_preempted(c);
+	vcpu_halt_end(c->vcpu, &h, slept);
 }
 
 /* As real processors do, for as long as KVM_RUN is under way. */
@@ -396,9 +295,10 @@ static bool sleep_if_idle(struct cpu *c)
 		xen_poll_end(c);
 		return false;
 	}
-	steal_time_leave(c);
-	block(c);
-	steal_time_enter(c);
+	if (c->mp_state == KVM_MP_STATE_HALTED)
+		block_halted(c);
+	else
+		block_preempted(c);
 	return true;
 }
 

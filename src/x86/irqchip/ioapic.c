@@ -52,13 +52,13 @@ struct ioapic {
 	u32 irr_delivered;
 	u64 rte[IOAPIC_PINS];
 	u32 levels[IOAPIC_PINS];	/* one bit a source */
-	u64 vectors[4];			/* read without the lock */
+	u64 vectors[4];			/* in any RTE; read without the lock */
 
 	/*
 	 * KVM: the RTC's interrupt, if userspace looks at the result, is
-	 * coalesced until all that got the last one have ended it.
+	 * coalesced until all that got the last one have ended it.  Each of
+	 * their LAPICs has it as rtc_vector.
 	 */
-	u8 rtc_vector;
 	u32 rtc_pending;
 
 	/*
@@ -74,26 +74,11 @@ struct ioapic {
 #define STORM_COUNT		10000
 #define STORM_PAUSE_NS		10000000ull
 
-/* Those whose EOI matters: of every RTE, and of an RTE that was changed meanwhile. */
-static void ioapic_update_vectors_locked(struct ioapic *s)
-{
-	u64 map[4] = { 0 };
-
-	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
-		map[(s->rte[pin] & RTE_VECTOR) / 64] |= BIT_ULL(s->rte[pin] & 63);
-	if (s->rtc_pending)
-		map[s->rtc_vector / 64] |= BIT_ULL(s->rtc_vector % 64);
-	for (u32 i = 0; i < ARRAY_SIZE(map); i++)
-		__atomic_store_n(&s->vectors[i], map[i], __ATOMIC_RELEASE);
-}
-
 /* -- Delivery ---------------------------------------------------------------------- */
 
-/* Returns as apic_bus_send(); caller holds s->lock, as for all _locked here. */
-static int ioapic_service_locked(struct ioapic *s, u32 pin)
+static struct apic_msg rte_msg(u64 rte)
 {
-	u64 rte = s->rte[pin];
-	struct apic_msg m = {
+	return (struct apic_msg) {
 		.vector = rte & RTE_VECTOR,
 		.mode = rte & RTE_MODE,
 		.logical = rte & RTE_LOGICAL,
@@ -101,13 +86,23 @@ static int ioapic_service_locked(struct ioapic *s, u32 pin)
 		.assert = true,
 		.dest = rte >> RTE_DEST_SHIFT,
 	};
+}
+
+/* Returns as apic_bus_send(); caller holds s->lock, as for all _locked here. */
+static int ioapic_service_locked(struct ioapic *s, u32 pin, bool rtc)
+{
+	u64 rte = s->rte[pin];
+	struct apic_msg m = rte_msg(rte);
 	int ret;
 
 	if ((rte & RTE_MASKED) || ((rte & RTE_LEVEL) && (rte & RTE_REMOTE_IRR)))
 		return -1;
 	if (!m.level)
 		s->irr_delivered |= BIT(pin);
+	m.rtc = rtc;
 	ret = apic_bus_send(s->vm, NULL, &m);
+	if (rtc)
+		s->rtc_pending = MAX(ret, 0);
 	if (ret && m.level)
 		s->rte[pin] |= RTE_REMOTE_IRR;
 	return ret;
@@ -116,7 +111,6 @@ static int ioapic_service_locked(struct ioapic *s, u32 pin)
 static int ioapic_assert_locked(struct ioapic *s, u32 pin, bool status)
 {
 	bool rtc = status && pin == RTC_PIN, was = s->irr & BIT(pin);
-	int ret;
 
 	if (rtc && s->rtc_pending)
 		return 0;
@@ -127,13 +121,7 @@ static int ioapic_assert_locked(struct ioapic *s, u32 pin, bool status)
 		if (was)
 			return 0;
 	}
-	ret = ioapic_service_locked(s, pin);
-	if (rtc) {
-		s->rtc_vector = s->rte[pin] & RTE_VECTOR;
-		s->rtc_pending = MAX(ret, 0);
-		ioapic_update_vectors_locked(s);
-	}
-	return ret;
+	return ioapic_service_locked(s, pin, rtc);
 }
 
 int ioapic_set_pin(struct ioapic *s, u32 pin, int source, int level)
@@ -160,6 +148,16 @@ int ioapic_set_pin(struct ioapic *s, u32 pin, int source, int level)
 
 /* -- End of interrupt ----------------------------------------------------------------- */
 
+static void ioapic_update_vectors_locked(struct ioapic *s)
+{
+	u64 map[4] = { 0 };
+
+	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
+		map[(s->rte[pin] & RTE_VECTOR) / 64] |= BIT_ULL(s->rte[pin] & 63);
+	for (u32 i = 0; i < ARRAY_SIZE(map); i++)
+		__atomic_store_n(&s->vectors[i], map[i], __ATOMIC_RELEASE);
+}
+
 static void ioapic_eoi_pin_locked(struct ioapic *s, u32 pin, bool level)
 {
 	pthread_mutex_unlock(&s->lock);
@@ -173,7 +171,7 @@ static void ioapic_eoi_pin_locked(struct ioapic *s, u32 pin, bool level)
 	if ((s->rte[pin] & RTE_MASKED) || !(s->irr & BIT(pin))) {
 		s->successive[pin] = 0;
 	} else if (++s->successive[pin] < STORM_COUNT) {
-		ioapic_service_locked(s, pin);
+		ioapic_service_locked(s, pin, false);
 	} else {
 		s->successive[pin] = 0;
 		if (!s->stopped)
@@ -188,22 +186,73 @@ static void ioapic_after_storm(struct worker_timer *t)
 	pthread_mutex_lock(&s->lock);
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		if ((s->rte[pin] & RTE_LEVEL) && (s->irr & BIT(pin)))
-			ioapic_service_locked(s, pin);
+			ioapic_service_locked(s, pin, false);
 	pthread_mutex_unlock(&s->lock);
 }
 
-void ioapic_eoi(struct ioapic *s, u8 vector, bool level)
+static void rtc_ended_locked(struct ioapic *s, struct lapic *l)
 {
-	if (!(__atomic_load_n(&s->vectors[vector / 64], __ATOMIC_ACQUIRE) &
+	WRITE_ONCE(l->rtc_vector, -1);
+	s->rtc_pending--;
+}
+
+void ioapic_eoi(struct ioapic *s, struct lapic *l, u8 vector, bool level)
+{
+	if (READ_ONCE(l->rtc_vector) != vector &&
+	    !(__atomic_load_n(&s->vectors[vector / 64], __ATOMIC_ACQUIRE) &
 	      BIT_ULL(vector % 64)))
 		return;
 	pthread_mutex_lock(&s->lock);
-	if (s->rtc_pending && vector == s->rtc_vector)
-		s->rtc_pending--;
+	if (l->rtc_vector == vector)
+		rtc_ended_locked(s, l);
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		if ((s->rte[pin] & RTE_VECTOR) == vector)
 			ioapic_eoi_pin_locked(s, pin, level);
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* -- The RTC after a restore ----------------------------------------------------------- */
+
+static void rtc_track_locked(struct ioapic *s, struct lapic *l)
+{
+	struct apic_msg m = rte_msg(s->rte[RTC_PIN]);
+	bool waits = lapic_bit(l, LAPIC_IRR, m.vector) || lapic_bit(l, LAPIC_ISR, m.vector);
+
+	if (!lapic_matches(l, NULL, &m) || waits == (l->rtc_vector >= 0))
+		return;
+	if (!waits) {
+		rtc_ended_locked(s, l);
+		return;
+	}
+	WRITE_ONCE(l->rtc_vector, m.vector);
+	s->rtc_pending++;
+}
+
+void ioapic_track_rtc(struct ioapic *s, struct lapic *l)
+{
+	pthread_mutex_lock(&s->lock);
+	rtc_track_locked(s, l);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void rtc_forget_all_locked(struct ioapic *s)
+{
+	struct vcpu *v;
+	u32 i;
+
+	s->rtc_pending = 0;
+	vm_for_each_vcpu(s->vm, i, v)
+		WRITE_ONCE(v->cpu->lapic->rtc_vector, -1);
+}
+
+static void rtc_track_all_locked(struct ioapic *s)
+{
+	struct vcpu *v;
+	u32 i;
+
+	rtc_forget_all_locked(s);
+	vm_for_each_vcpu(s->vm, i, v)
+		rtc_track_locked(s, v->cpu->lapic);
 }
 
 /* -- Registers --------------------------------------------------------------------------- */
@@ -241,7 +290,7 @@ static bool ioapic_write_rte_locked(struct ioapic *s, u32 pin, bool high, u32 v)
 	s->rte[pin] = rte;
 	ioapic_update_vectors_locked(s);
 	if ((rte & RTE_LEVEL) && (s->irr & BIT(pin)))
-		ioapic_service_locked(s, pin);
+		ioapic_service_locked(s, pin, false);
 	return (old & RTE_MASKED) && !(rte & RTE_MASKED);
 }
 
@@ -331,13 +380,14 @@ void ioapic_set_state(struct ioapic *s, const struct kvm_ioapic_state *in)
 	s->id = in->id;
 	s->irr = 0;
 	s->irr_delivered = 0;
-	s->rtc_pending = 0;
+	rtc_forget_all_locked(s);
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		s->rte[pin] = in->redirtbl[pin].bits;
 	ioapic_update_vectors_locked(s);
 	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
 		if (in->irr & BIT(pin))
-			ioapic_assert_locked(s, pin, false);
+			ioapic_assert_locked(s, pin, true);
+	rtc_track_all_locked(s);
 	pthread_mutex_unlock(&s->lock);
 }
 

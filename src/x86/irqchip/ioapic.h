@@ -17,10 +17,13 @@ void ioapic_destroy(struct ioapic *s);
 int ioapic_set_pin(struct ioapic *s, u32 pin, int source, int level);
 
 /*
- * A LAPIC has ended @vector.  Calls irqfd_notify_ack() and pit_ack() without
+ * @l has ended @vector.  Calls irqfd_notify_ack() and pit_ack() without
  * the lock: they may change the pins' levels.
  */
-void ioapic_eoi(struct ioapic *s, u8 vector, bool level);
+void ioapic_eoi(struct ioapic *s, struct lapic *l, u8 vector, bool level);
+
+/* @l's registers were set: has it an interrupt of the RTC still to end? */
+void ioapic_track_rtc(struct ioapic *s, struct lapic *l);
 
 bool ioapic_mmio_read(struct ioapic *s, gpa_t gpa, u32 len, void *data);
 bool ioapic_mmio_write(struct ioapic *s, gpa_t gpa, u32 len, const void *data);

@@ -236,7 +236,7 @@ void lapic_eoi(struct lapic *l)
 		if (lapic_bit(l, LAPIC_TMR, v) && (word & BIT_ULL(v % 64)))
 			irqchip_ops->eoi_exit(l->cpu, v);
 	} else if (l->ic->ioapic) {
-		ioapic_eoi(l->ic->ioapic, v, lapic_bit(l, LAPIC_TMR, v));
+		ioapic_eoi(l->ic->ioapic, l, v, lapic_bit(l, LAPIC_TMR, v));
 	}
 	lapic_look_again(l);
 	if (unlikely(l->cpu->vapic_gpa))
@@ -362,6 +362,7 @@ struct lapic *lapic_create(struct cpu *c, u32 apic_id)
 	l->vm = c->vcpu->vm;
 	l->ic = ic;
 	l->id = apic_id;
+	l->rtc_vector = -1;
 	l->extint = ic->pic ? pic_output(ic->pic) : &l->user_extint;
 	pthread_mutex_init(&l->lock, NULL);
 	lapic_timer_init(l);

@@ -97,6 +97,7 @@ struct lapic {
 
 	/* Hyper-V's SynIC: vectors of its SINTs, and those it ends itself. */
 	u64 synic_vectors[4], auto_eoi[4];
+	s16 rtc_vector;		/* the IOAPIC waits for its end; -1: none; its lock */
 
 	pthread_mutex_t lock;
 	struct lapic_timer timer;
@@ -125,6 +126,7 @@ struct apic_msg {
 	bool level;		/* level triggered */
 	bool assert;
 	bool redir_hint;	/* MSI: lowest priority whatever the mode says */
+	bool rtc;		/* who accepts it notes it in rtc_vector */
 	u32 mode;		/* APIC_MODE_* */
 	u32 shorthand;		/* APIC_SHORTHAND_* */
 	u32 dest;

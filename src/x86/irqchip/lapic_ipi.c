@@ -133,6 +133,15 @@ static void delivery_arbitrate(struct delivery *d, struct lapic *l)
 		d->chosen = l;
 }
 
+static int delivery_accept(const struct apic_msg *m, struct lapic *l)
+{
+	int ret = lapic_accept(l, m->mode, m->vector, m->assert, m->level);
+
+	if (unlikely(m->rtc) && ret && (m->mode == APIC_MODE_FIXED || m->mode == APIC_MODE_LOWEST))
+		WRITE_ONCE(l->rtc_vector, m->vector);
+	return ret;
+}
+
 static void delivery_offer(struct delivery *d, struct lapic *l)
 {
 	const struct apic_msg *m = d->m;
@@ -145,7 +154,7 @@ static void delivery_offer(struct delivery *d, struct lapic *l)
 	}
 	if (d->result < 0)
 		d->result = 0;
-	d->result += lapic_accept(l, m->mode, m->vector, m->assert, m->level);
+	d->result += delivery_accept(m, l);
 }
 
 static int delivery_finish(struct delivery *d)
@@ -156,7 +165,7 @@ static int delivery_finish(struct delivery *d)
 		return d->result;
 	if (m->mode != APIC_MODE_LOWEST)
 		__atomic_fetch_add(&d->chosen->arb_prio, 1, __ATOMIC_RELAXED);
-	return lapic_accept(d->chosen, m->mode, m->vector, m->assert, m->level);
+	return delivery_accept(m, d->chosen);
 }
 
 /* The destination is some and not all. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "x86/cpu/state.h"
+#include "x86/irqchip/ioapic.h"
 
 _Static_assert(sizeof(struct kvm_lapic_state) == LAPIC_REGS_SIZE, "KVM_GET_LAPIC's layout");
 
@@ -55,6 +56,8 @@ int lapic_set_state(struct lapic *l, const struct kvm_lapic_state *s)
 	__atomic_store_n(&l->irr_pending, 1, __ATOMIC_SEQ_CST);
 	l->arb_prio = 0;
 	lapic_timer_restore(l);
+	if (l->ic->ioapic)
+		ioapic_track_rtc(l->ic->ioapic, l);
 	irqchip_ops->interrupt(l->cpu);
 	return 0;
 }
