@@ -83,7 +83,7 @@ struct vm {
 
 	/* Owned by the file named after each. */
 	struct routing *routing;	/* api/routing.c */
-	struct eventfds *eventfds;	/* api/eventfd.c */
+	struct eventfds *eventfds;	/* api/eventfds.c */
 	struct coalesced *coalesced;	/* api/coalesced.c */
 	struct vfio *vfio;		/* api/vfio.c; NULL: no such device */
 
@@ -145,6 +145,9 @@ void vcpu_request(struct vcpu *vcpu, u32 bits);
 
 /* The same, but a sleeper sleeps on: it sees them before it does anything. */
 void vcpu_request_quietly(struct vcpu *vcpu, u32 bits);
+
+/* Posts REQ_SIGNAL to the caller's own vCPU.  Async-signal-safe, keeps errno. */
+void vcpu_request_signal(struct vcpu *vcpu);
 
 /*
  * Returns when each other vCPU that is in guest has taken those of @bits that

@@ -168,9 +168,8 @@ enum {
 	REQ_TLB_FLUSH	= BIT(REQ_ARCH_SHIFT + 1),	/* the guest's own TLB, from another vCPU */
 	REQ_CLOCK	= BIT(REQ_ARCH_SHIFT + 2),	/* rewrite the pvclock page */
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
-	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
-	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
-	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 6),	/* the filter of events has changed */
+	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 4),	/* Hyper-V's timers are due */
+	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 5),	/* the filter of events has changed */
 };
 
 #endif

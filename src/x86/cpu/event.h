@@ -27,6 +27,9 @@ bool event_ring_full_exit(struct cpu *c);
 /* Latched INIT and SIPI take effect (KVM_GET_MP_STATE does this, too). */
 void event_accept_init(struct cpu *c);
 
+/* KVM: what ends a HLT ends AP_RESET_HOLD, too. */
+bool event_mp_halted(const struct cpu *c);
+
 /* Can a vCPU that sleeps in HLT go on? */
 bool event_wakes(struct cpu *c);
 
