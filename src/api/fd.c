@@ -314,7 +314,8 @@ static int reopen(int memfd, int flags)
 }
 
 /* The object of all open files of that inode, with a reference. */
-static int shared_kfile(struct vm *vm, int memfd, int fd, struct kfile **out)
+static int shared_kfile(enum scope scope, struct vm *vm, int memfd, int fd,
+			struct kfile **out)
 {
 	struct kfile *adopted = NULL;
 	struct stat st;
@@ -330,7 +331,7 @@ static int shared_kfile(struct vm *vm, int memfd, int fd, struct kfile **out)
 		*out = NULL;
 	}
 	if (!*out) {
-		ret = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2, out);
+		ret = create_locked(scope, vm, NULL, fd, memfd, st.st_ino, 2, out);
 		if (!ret)
 			vm_get(vm);
 	}
@@ -339,32 +340,43 @@ static int shared_kfile(struct vm *vm, int memfd, int fd, struct kfile **out)
 	return ret;
 }
 
-static int reopen_shared(struct vm *vm, int memfd, int fd)
+/* @fd is a new open file; the object of it and the others, with a reference. */
+static int lock_shared(enum scope scope, struct vm *vm, int memfd, int fd,
+		       struct kfile **out)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	struct kfile *f;
-	int ret;
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		return -errno;
-	ret = shared_kfile(vm, memfd, fd, &f);
-	if (ret < 0)
+	return shared_kfile(scope, vm, memfd, fd, out);
+}
+
+static int reopen_shared(enum scope scope, struct vm *vm, int memfd, int mode)
+{
+	int fd = reopen(memfd, mode), ret;
+	struct kfile *f;
+
+	if (fd < 0)
+		return fd;
+	ret = lock_shared(scope, vm, memfd, fd, &f);
+	if (ret < 0) {
+		close(fd);
 		return ret;
-	table_set(fd, f);
+	}
+	if (scope == SCOPE_STATS)
+		table_set(fd, f);
 	kfile_put(f);
 	return fd;
 }
 
 int kfile_reopen(struct vm *vm, int memfd)
 {
-	int fd = reopen(memfd, O_RDONLY), ret;
+	return reopen_shared(SCOPE_STATS, vm, memfd, O_RDONLY);
+}
 
-	if (fd < 0)
-		return fd;
-	ret = reopen_shared(vm, memfd, fd);
-	if (ret < 0)
-		close(fd);
-	return ret;
+int kfile_open_to_map(struct vm *vm, int memfd)
+{
+	return reopen_shared(SCOPE_MAPPING, vm, memfd, O_RDWR);
 }
 
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,

@@ -32,11 +32,14 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		  int memfd, int flags);
 
 /*
- * One more open file of @memfd, which stays the caller's: read-only, O_CLOEXEC,
- * SCOPE_STATS.  All that are open at one time are one object, which holds a
- * reference of @vm.  The descriptor, or -errno.
+ * One more open file of @memfd, which stays the caller's.  All that are open or
+ * mapped at one time are one object, which holds a reference of @vm.
+ *   kfile_reopen	a read-only descriptor for the VMM, O_CLOEXEC, SCOPE_STATS
+ *   kfile_open_to_map	one to be mapped and closed at once; SCOPE_MAPPING
+ * The descriptor, or -errno.
  */
 int kfile_reopen(struct vm *vm, int memfd);
+int kfile_open_to_map(struct vm *vm, int memfd);
 
 /* The hints of anykvm.h.  From the first one on, numbers are trusted. */
 void fd_hint_closed(int fd);

@@ -8,7 +8,8 @@
  *     close of that file is reported (IN_CLOSE_WRITE); what we do with the
  *     memfd as created is not (recent kernels), or happens before the watch.
  *   - Of statistics we map the inode too, and the VMM may have many open files
- *     of it (IN_CLOSE_NOWRITE).  Equal events are merged, so they cannot be
+ *     of it (IN_CLOSE_NOWRITE), as of rings it may have many mappings, each of
+ *     an open file (IN_CLOSE_WRITE).  Equal events are merged, so they cannot be
  *     counted.  But each of these files holds a read lock on the whole of it:
  *     when none is left, all are closed.  A lock goes a little later than its
  *     event comes, hence the timer.
@@ -51,7 +52,13 @@ void fd_unwatch_locked(struct kfile *f)
 	f->watch = -1;
 }
 
-/* An open file made by kfile_reopen() is left somewhere, as far as we know. */
+/* One of several open files of the inode. */
+static bool is_shared(const struct kfile *f)
+{
+	return f->memfd >= 0;
+}
+
+/* Such an open file is left somewhere, as far as we know. */
 static bool has_readers(const struct kfile *f)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -63,23 +70,18 @@ static bool has_ended(const struct kfile *f, u32 events)
 {
 	if (events & IN_IGNORED)
 		return true;
-	switch (f->scope) {
-	case SCOPE_VCPU:
-		return events & IN_CLOSE_WRITE;
-	case SCOPE_STATS:
-		return (events & IN_CLOSE_NOWRITE) && !has_readers(f);
-	default:
-		return false;
-	}
+	if (is_shared(f))
+		return (events & IN_CLOSE) && !has_readers(f);
+	return f->scope == SCOPE_VCPU && (events & IN_CLOSE_WRITE);
 }
 
 /*
- * Of statistics there may be another descriptor in a moment, which is then
+ * Of the shared there may be another descriptor in a moment, which is then
  * another object: this one must not be found.
  */
 static void end_locked(struct kfile *f)
 {
-	if (f->scope == SCOPE_STATS)
+	if (is_shared(f))
 		fd_forget_locked(f);
 	else
 		fd_unwatch_locked(f);
@@ -96,7 +98,7 @@ static struct kfile *take_ended(const struct inotify_event *ev, bool *some_left)
 			continue;
 		if (has_ended(f, ev->mask))
 			break;
-		*some_left = true;
+		*some_left |= is_shared(f);
 	}
 	if (f)
 		end_locked(f);
@@ -111,7 +113,7 @@ static void on_event(const struct inotify_event *ev)
 
 	while ((f = take_ended(ev, &some_left)))
 		kfile_put(f);
-	if (some_left && (ev->mask & IN_CLOSE_NOWRITE)) {
+	if (some_left) {
 		recheck_ns = RECHECK_FIRST_NS;
 		worker_timer_arm(&recheck, worker_now_ns() + recheck_ns);
 	}
@@ -125,7 +127,7 @@ static struct kfile *take_unread(void)
 	pthread_mutex_lock(&fd_lock);
 	for (u32 i = 0; i < NR_BUCKETS && !f; i++) {
 		for (f = by_watch[i]; f; f = f->next_watch) {
-			if (f->scope == SCOPE_STATS && !has_readers(f))
+			if (is_shared(f) && !has_readers(f))
 				break;
 		}
 	}
@@ -195,8 +197,7 @@ int fd_watch_locked(struct kfile *f, int fd)
 	if (!ret) {
 		fd_proc_path(path, fd);
 		f->watch = inotify_add_watch(inotify_fd, path,
-					     (f->scope == SCOPE_STATS ? IN_CLOSE_NOWRITE :
-									IN_CLOSE_WRITE) |
+					     (is_shared(f) ? IN_CLOSE : IN_CLOSE_WRITE) |
 					     IN_DELETE_SELF);
 		if (f->watch < 0)
 			ret = -errno;

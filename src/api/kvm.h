@@ -35,7 +35,10 @@ struct vm_stats;
 #define KVM_MAX_GSI		4096
 
 /* What a descriptor refers to; the scope of an ioctl (api.rst section 2). */
-enum scope { SCOPE_SYSTEM, SCOPE_VM, SCOPE_VCPU, SCOPE_DEVICE, SCOPE_STATS };
+enum scope {
+	SCOPE_SYSTEM, SCOPE_VM, SCOPE_VCPU, SCOPE_DEVICE, SCOPE_STATS,
+	SCOPE_MAPPING,		/* no descriptor: what mappings of a ring hold */
+};
 
 /*
  * One open file of ours.  Found by fd number or by inode (api/fd.h); lives
@@ -46,7 +49,7 @@ struct kfile {
 	enum scope scope;
 	struct vm *vm;		/* holds a reference */
 	struct vcpu *vcpu;
-	int memfd;		/* SCOPE_STATS: our own of the same inode */
+	int memfd;		/* of several open files: our own of their inode; -1 */
 	ino_t ino;
 	int watch;		/* inotify watch that reports its end; -1 none */
 	u32 refs;		/* the descriptor itself, plus calls under way */

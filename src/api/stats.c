@@ -5,7 +5,7 @@
  * The file is a memfd that holds header, name, descriptors and data; the data
  * is the very memory in which is counted, so that whoever reads the file has
  * the numbers of that moment.  Before somebody asks for a descriptor there is
- * no file, but private memory at the same address.
+ * no file, and they are counted in memory of the heap.
  *
  * All descriptors of one VM or vCPU are open files of one inode.
  */
@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -72,28 +73,21 @@ static const struct format vcpu_format = FORMAT(vcpu_descs, vcpu_stats);
 
 /* -- Memory ------------------------------------------------------------------ */
 
-/* Where the numbers are, in zeroed memory that the file may be mapped over. */
-static void *data_create(const struct format *f)
-{
-	u8 *map = mmap(NULL, f->size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return map == MAP_FAILED ? NULL : map + f->data_offset;
-}
-
 static void data_destroy(const struct format *f, void *data, int fd)
 {
-	if (data)
-		munmap((u8 *)data - f->data_offset, f->size);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0) {
+		free(data);
+		return;
+	}
+	munmap((u8 *)data - f->data_offset, f->size);
+	close(fd);
 }
 
 int vm_stats_create(struct vm *vm)
 {
 	vm->stats_fd = -1;
 	vm->stats_pid = (pid_t)syscall(SYS_gettid);
-	vm->stats = data_create(&vm_format);
+	vm->stats = calloc(1, sizeof(*vm->stats));
 	return vm->stats ? 0 : -ENOMEM;
 }
 
@@ -106,7 +100,7 @@ int vcpu_stats_create(struct vcpu *vcpu)
 {
 	vcpu->stats_fd = -1;
 	vcpu->stats_pid = (pid_t)syscall(SYS_gettid);
-	vcpu->stats = data_create(&vcpu_format);
+	vcpu->stats = calloc(1, sizeof(*vcpu->stats));
 	return vcpu->stats ? 0 : -ENOMEM;
 }
 
@@ -130,60 +124,55 @@ static void fill_head(const struct format *f, u8 *map, const char *id)
 	memcpy(map + head.desc_offset, f->descs, f->nr * sizeof(*f->descs));
 }
 
-/* In the place of what is at @at, or anywhere. */
-static u8 *map_file(const struct format *f, void *at, int fd)
+/*
+ * Once: the numbers at *@data move into a file.  Nobody counts meanwhile: the
+ * caller holds the lock that stat_inc() needs.
+ */
+static int file_create(const struct format *f, void **data, int *file, const char *name,
+		       const char *id)
 {
-	void *map = mmap(at, f->size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
-
-	return map == MAP_FAILED ? NULL : map;
-}
-
-/* Nobody counts meanwhile: the caller holds the lock that stat_inc() needs. */
-static int file_create(const struct format *f, void *data, const char *name, const char *id)
-{
-	u8 *old = (u8 *)data - f->data_offset, *map;
 	int fd = kfile_memfd(name, f->size);
-	bool done = false;
+	u8 *map;
 
 	if (fd < 0)
 		return fd;
-	map = map_file(f, NULL, fd);
-	if (map) {
-		fill_head(f, map, id);
-		memcpy(map + f->data_offset, data, f->size - f->data_offset);
-		done = map_file(f, old, fd);
-		munmap(map, f->size);
+	map = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
 	}
-	if (done)
-		return fd;
-	close(fd);
-	return -ENOMEM;
+	fill_head(f, map, id);
+	memcpy(map + f->data_offset, *data, f->size - f->data_offset);
+	free(*data);
+	*data = map + f->data_offset;
+	*file = fd;
+	return 0;
 }
 
-static long open_file(const struct format *f, struct vm *vm, void *data, int *file,
-		      const char *name, const char *id)
+static long vm_open_file_locked(struct vm *vm)
 {
-	if (*file < 0) {
-		int fd = file_create(f, data, name, id);
+	void *data = vm->stats;
+	char id[NAME_SIZE];
+	int ret;
 
-		if (fd < 0)
-			return fd;
-		*file = fd;
+	if (vm->stats_fd < 0) {
+		snprintf(id, sizeof(id), "kvm-%d", vm->stats_pid);
+		ret = file_create(&vm_format, &data, &vm->stats_fd, "anon_inode:kvm-vm-stats",
+				  id);
+		if (ret < 0)
+			return ret;
+		vm->stats = data;
 	}
-	return kfile_reopen(vm, *file);
+	return kfile_reopen(vm, vm->stats_fd);
 }
 
 long vm_get_stats_fd(struct kfile *f, void *arg)
 {
-	struct vm *vm = f->vm;
-	char id[NAME_SIZE];
 	long ret;
 
-	snprintf(id, sizeof(id), "kvm-%d", vm->stats_pid);
-	pthread_mutex_lock(&vm->slots_lock);
-	ret = open_file(&vm_format, vm, vm->stats, &vm->stats_fd, "anon_inode:kvm-vm-stats", id);
-	pthread_mutex_unlock(&vm->slots_lock);
+	pthread_mutex_lock(&f->vm->slots_lock);
+	ret = vm_open_file_locked(f->vm);
+	pthread_mutex_unlock(&f->vm->slots_lock);
 	return ret;
 }
 
@@ -191,8 +180,16 @@ long vcpu_get_stats_fd(struct kfile *f, void *arg)
 {
 	struct vcpu *vcpu = f->vcpu;
 	char id[NAME_SIZE], name[48];
+	void *data = vcpu->stats;
+	int ret;
 
-	snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->stats_pid, vcpu->id);
-	snprintf(name, sizeof(name), "anon_inode:kvm-vcpu-stats:%u", vcpu->id);
-	return open_file(&vcpu_format, vcpu->vm, vcpu->stats, &vcpu->stats_fd, name, id);
+	if (vcpu->stats_fd < 0) {
+		snprintf(id, sizeof(id), "kvm-%d/vcpu-%u", vcpu->stats_pid, vcpu->id);
+		snprintf(name, sizeof(name), "anon_inode:kvm-vcpu-stats:%u", vcpu->id);
+		ret = file_create(&vcpu_format, &data, &vcpu->stats_fd, name, id);
+		if (ret < 0)
+			return ret;
+		vcpu->stats = data;
+	}
+	return kfile_reopen(vcpu->vm, vcpu->stats_fd);
 }

@@ -5,15 +5,18 @@
  *   page 2	the coalesced ring: one per VM
  *   page 64..	the dirty ring
  * The latter two are other files, mapped over what the vCPU's file has there.
- * That is nothing: all other pages raise SIGBUS.
+ * That is nothing: all other pages raise SIGBUS.  If nothing is left of the
+ * vCPU's file, whose mappings keep the VM alive, theirs do.
  */
 #include "api/vcpu_mmap.h"
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "api/coalesced.h"
 #include "api/dirty_ring.h"
+#include "api/fd.h"
 
 #define COALESCED_OFFSET	(KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE)
 #define DIRTY_RING_OFFSET	(KVM_DIRTY_LOG_PAGE_OFFSET * PAGE_SIZE)
@@ -25,20 +28,29 @@ struct window {
 	off_t fd_offset;
 };
 
-static int overlay(u8 *map, u64 length, int prot, int flags, u64 offset,
+static int map_over(u8 *map, u64 length, int prot, int flags, int fd, off_t offset)
+{
+	flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	return mmap(map, length, prot, flags, fd, offset) == MAP_FAILED ? -errno : 0;
+}
+
+static int overlay(struct vm *vm, u8 *map, u64 length, int prot, int flags, u64 offset,
 		   const struct window *w)
 {
 	u64 begin = MAX(offset, w->begin), end = MIN(offset + length, w->end);
+	int fd = w->fd, ret;
 
 	if (begin >= end)
 		return 0;
-	if (w->fd < 0)
-		return w->fd;
-	flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
-	if (mmap(map + (begin - offset), end - begin, prot, flags, w->fd,
-		 w->fd_offset + (off_t)(begin - w->begin)) == MAP_FAILED)
-		return -errno;
-	return 0;
+	if (begin == offset && end == offset + length && fd >= 0)
+		fd = kfile_open_to_map(vm, fd);
+	if (fd < 0)
+		return fd;
+	ret = map_over(map + (begin - offset), end - begin, prot, flags, fd,
+		       w->fd_offset + (off_t)(begin - w->begin));
+	if (fd != w->fd)
+		close(fd);
+	return ret;
 }
 
 static int overlay_coalesced(struct vm *vm, u8 *map, u64 length, int prot, int flags,
@@ -49,7 +61,7 @@ static int overlay_coalesced(struct vm *vm, u8 *map, u64 length, int prot, int f
 	if (offset >= w.end || offset + length <= w.begin)
 		return 0;
 	w.fd = coalesced_ring_fd(vm);
-	return overlay(map, length, prot, flags, offset, &w);
+	return overlay(vm, map, length, prot, flags, offset, &w);
 }
 
 static int overlay_dirty_ring(const struct vcpu *vcpu, u8 *map, u64 length, int prot,
@@ -62,7 +74,7 @@ static int overlay_dirty_ring(const struct vcpu *vcpu, u8 *map, u64 length, int 
 	w.end = w.begin + dirty_ring_bytes(vcpu->vm);
 	w.fd = dirty_ring_fd(vcpu->vm);
 	w.fd_offset = dirty_ring_offset(vcpu);
-	return overlay(map, length, prot, flags, offset, &w);
+	return overlay(vcpu->vm, map, length, prot, flags, offset, &w);
 }
 
 static bool in_dirty_ring(const struct vm *vm, u64 offset)

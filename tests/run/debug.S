@@ -24,6 +24,36 @@ BEGIN dbg_bp
 	hlt
 END dbg_bp
 
+/* At 14 it jumps to 18, then calls its handler. */
+BEGIN dbg_record
+	mov	$0x1d9, %ecx
+	mov	$1, %eax
+	xor	%edx, %edx
+	wrmsr
+	jmp	1f
+	nop
+	nop
+1:	int	$0x55
+END dbg_record
+
+/* At 28 it jumps to 31. */
+BEGIN dbg_branch_step
+	mov	$0x1d9, %ecx
+	mov	$3, %eax
+	xor	%edx, %edx
+	wrmsr
+	pushf
+	orl	$0x100, (%rsp)
+	popf
+	nop
+	xor	%ebx, %ebx
+	jnz	1f
+	jmp	1f
+	nop
+1:	nop
+	hlt
+END dbg_branch_step
+
 BEGIN dbg_ud
 	ud2
 END dbg_ud

@@ -4,6 +4,8 @@
 
 GUEST_BLOB(dbg_steps);
 GUEST_BLOB(dbg_bp);
+GUEST_BLOB(dbg_record);
+GUEST_BLOB(dbg_branch_step);
 GUEST_BLOB(dbg_ud);
 GUEST_BLOB(dbg_de);
 GUEST_BLOB(dbg_gp);
@@ -51,6 +53,60 @@ static void single_step(void **state)
 	guest_regs(&g, 0, &r);
 	assert_int_equal(r.rax & 0xff, 0x77);
 	assert_int_equal(r.rflags & 0x100, 0);	/* TF is not the guest's */
+	guest_destroy(&g);
+}
+
+enum { DEBUGCTL = 0x1d9, BRANCH_FROM = 0x1db, BRANCH_TO, EXCEPTION_FROM, EXCEPTION_TO };
+enum { RECORD_HANDLER = 0x20000 };
+
+static u64 msr(struct guest *g, u32 index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m = { .head.nmsrs = 1, .entry.index = index };
+
+	assert_int_equal(kvm_ioctl(g->vcpu[0], KVM_GET_MSRS, &m), 1);
+	return m.entry.data;
+}
+
+static void handler_halts(struct guest *g, u8 vector)
+{
+	g->mem[RECORD_HANDLER] = 0xf4;
+	guest_gate(g, vector, RECORD_HANDLER);
+	assert_int_equal(guest_run(g, 0), KVM_EXIT_HLT);
+	assert_int_equal(guest_rip(g, 0), RECORD_HANDLER + 1);
+}
+
+/* The last of all control transfers, and what was last before an interrupt. */
+static void last_branches_are_recorded(void **state)
+{
+	START(dbg_record);
+
+	handler_halts(&g, 0x55);
+	assert_int_equal(msr(&g, DEBUGCTL), 1);
+	assert_int_equal(msr(&g, BRANCH_FROM), GUEST_CODE + 18);
+	assert_int_equal(msr(&g, BRANCH_TO), RECORD_HANDLER);
+	assert_int_equal(msr(&g, EXCEPTION_FROM), GUEST_CODE + 14);
+	assert_int_equal(msr(&g, EXCEPTION_TO), GUEST_CODE + 18);
+	guest_destroy(&g);
+}
+
+/* TF with BTF: one #DB, after the jump that is taken; both bits are clear then. */
+static void branch_step(void **state)
+{
+	START(dbg_branch_step);
+	struct kvm_regs r;
+	u64 rip;
+
+	handler_halts(&g, 1);
+	guest_regs(&g, 0, &r);
+	memcpy(&rip, g.mem + r.rsp, sizeof(rip));
+	assert_int_equal(rip, GUEST_CODE + 31);
+	assert_int_equal(msr(&g, DEBUGCTL), 0);
+	assert_int_equal(msr(&g, BRANCH_FROM), GUEST_CODE + 28);
+	assert_int_equal(msr(&g, BRANCH_TO), GUEST_CODE + 31);
+	assert_int_equal(msr(&g, EXCEPTION_FROM), 0);
 	guest_destroy(&g);
 }
 
@@ -224,6 +280,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(single_step),
+		cmocka_unit_test(last_branches_are_recorded),
+		cmocka_unit_test(branch_step),
 		cmocka_unit_test(software_breakpoint),
 		cmocka_unit_test(hardware_breakpoints),
 		cmocka_unit_test(exceptions_in_long_mode),

@@ -231,6 +231,32 @@ static void closing_a_vcpu_does_not_free_its_id(void **state)
 	close(vm);
 }
 
+/* Also of a ring alone, which is not the vCPU's own, or not all of it. */
+static void ring_mapping_keeps_it(u64 page)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { 2 * PG } };
+	int vm = new_vm(), vcpu;
+	u32 *ring, *again, *part;
+
+	assert_ok(kvm_ioctl(vm, KVM_ENABLE_CAP, &cap));
+	vcpu = new_vcpu(vm, 0);
+	ring = kvm_mmap(PG, MAP_SHARED, vcpu, page * PG);
+	again = kvm_mmap(PG, MAP_SHARED, vcpu, page * PG);
+	part = kvm_mmap(2 * PG, MAP_SHARED, vcpu, (page - 1) * PG);
+	close(vm);
+	close(vcpu);
+	munmap(part, 2 * PG);
+	settle();
+	assert_true(vms_are(1));
+	munmap(ring, PG);
+	settle();
+	assert_true(vms_are(1));
+	again[1] = 5;
+	assert_int_equal(again[1], 5);
+	munmap(again, PG);
+	assert_soon(vms_are(0));
+}
+
 static void a_vcpu_mapping_keeps_vcpu_and_vm(void **state)
 {
 	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
@@ -250,6 +276,8 @@ static void a_vcpu_mapping_keeps_vcpu_and_vm(void **state)
 	assert_int_equal(again->request_interrupt_window, 77);
 	munmap(again, 3 * PG);
 	assert_soon(vms_are(0));
+	ring_mapping_keeps_it(KVM_COALESCED_MMIO_PAGE_OFFSET);
+	ring_mapping_keeps_it(KVM_DIRTY_LOG_PAGE_OFFSET);
 }
 
 /* -- 8 ------------------------------------------------------------------------- */

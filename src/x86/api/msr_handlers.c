@@ -258,12 +258,19 @@ MSR_WRITE(misc_enable)
 	return msr_write_value(c, a);
 }
 
-/* KVM without LBR virtualization: logged and dropped; reserved bits refused. */
+/* KVM: reserved bits are refused to userspace, too.  Recording has its own loop. */
 MSR_WRITE(debugctl)
 {
-	const u64 reserved = ~0x3full;
+	enum msr_result ret = msr_write_value(c, a);
 
-	return a->data & reserved && !a->host ? MSR_REFUSED : MSR_DONE;
+	vcpu_request(c->vcpu, REQ_EVENT);
+	return ret;
+}
+
+MSR_READ(last_branch)
+{
+	a->data = c->last_branch[a->index - a->desc->first];
+	return MSR_DONE;
 }
 
 MSR_READ(xss)

@@ -59,6 +59,7 @@ MSR_WRITE(sysenter_cs);
 MSR_WRITE(sysenter);
 MSR_WRITE(misc_enable);
 MSR_WRITE(debugctl);
+MSR_READ(last_branch);
 MSR_WRITE(mtrr_variable);
 MSR_WRITE(mtrr_fixed);
 MSR_WRITE(mtrr_default);

@@ -343,7 +343,8 @@ static void requests_process(struct cpu *c, u32 req)
 static enum event_result run_one_reason(const struct cpu *c)
 {
 	if (c->ev.shadow || (c->rflags & X86_EFLAGS_TF) ||
-	    READ_ONCE(c->ev.nmi_pending) || c->pending_db || cpu_debug_active(c))
+	    READ_ONCE(c->ev.nmi_pending) || c->pending_db || cpu_debug_active(c) ||
+	    (c->debugctl & DEBUGCTL_LBR))
 		return EVENT_RUN_ONE;
 	return EVENT_RUN;
 }

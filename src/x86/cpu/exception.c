@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Raising exceptions, and delivery through IDT and IVT (SDM vol. 3A chapter 6). */
+#include "x86/cpu/branch.h"
 #include "x86/cpu/protect.h"
 #include "x86/mmu/access.h"
 
@@ -278,11 +279,30 @@ static enum step deliver_real(struct cpu *c, const struct delivery *d)
 	return STEP_JUMP;
 }
 
-static enum step deliver(struct cpu *c, const struct delivery *d)
+static enum step deliver_by_mode(struct cpu *c, const struct delivery *d)
 {
 	if (!cpu_protected(c))
 		return deliver_real(c, d);
 	return cpu_long_mode(c) ? deliver_long(c, d) : deliver_protected(c, d);
+}
+
+/* The handler of #DB finds what was recorded before it (AMD64 APM vol. 2 13.1.3). */
+static void leave_branch_record(struct cpu *c, const struct delivery *d, u64 from)
+{
+	if (d->vector == EXC_DB)
+		c->debugctl &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
+	else
+		branch_record_event(c, from);
+}
+
+static enum step deliver(struct cpu *c, const struct delivery *d)
+{
+	const u64 from = c->rip;
+	enum step st = deliver_by_mode(c, d);
+
+	if (st == STEP_JUMP && unlikely(c->debugctl))
+		leave_branch_record(c, d, from);
+	return st;
 }
 
 /* -- What is delivered ----------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <Zydis/Zydis.h>
 
 #include "api/stats.h"
+#include "x86/cpu/branch.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
@@ -112,9 +113,10 @@ static bool insn_breakpoint(struct cpu *c)
  * Trap-class #DB: single step and data breakpoints (SDM vol. 3B 17.3.1.2-4).
  * MOV SS and POP SS put the latter off, and are not stepped (SDM vol. 3A 6.8.3).
  */
-static bool trap_after(struct cpu *c, bool tf)
+static bool trap_after(struct cpu *c, bool tf, bool branched)
 {
-	u64 dr6 = c->pending_db | (tf ? DR6_BS : 0);
+	bool stepped = tf && (branched || !(c->debugctl & DEBUGCTL_BTF));
+	u64 dr6 = c->pending_db | (stepped ? DR6_BS : 0);
 
 	if (after_mov_ss(c))
 		return false;
@@ -129,7 +131,7 @@ enum step cpu_insn_completed(struct cpu *c)
 {
 	if (unlikely(c->pmu_active))
 		pmu_insn_completed(c);
-	if (trap_after(c, c->rflags & X86_EFLAGS_TF))
+	if (trap_after(c, c->rflags & X86_EFLAGS_TF, false))
 		return STEP_FAULT;
 	return single_step_exit(c) ? STEP_EXIT : STEP_JUMP;
 }
@@ -157,7 +159,9 @@ static enum one_result step_one(struct cpu *c)
 	u64 rf = c->rflags & X86_EFLAGS_RF;
 	bool tf = c->rflags & X86_EFLAGS_TF;
 	u8 shadow = c->ev.shadow;
+	const u64 from = c->rip;
 	const struct block *b;
+	bool branched;
 	enum step st;
 
 	if (insn_breakpoint(c))
@@ -170,7 +174,8 @@ static enum one_result step_one(struct cpu *c)
 		c->rflags |= rf;	/* for its second execution */
 		return ONE_EXIT;
 	}
-	if (st == STEP_JUMP && enters_handler(c->insn))
+	branched = st == STEP_JUMP && insn_is_branch(c->insn);
+	if (branched && enters_handler(c->insn))
 		tf = c->rflags & X86_EFLAGS_TF;
 
 	/* The shadow covers one instruction, and one that asks anew is ignored. */
@@ -180,7 +185,9 @@ static enum one_result step_one(struct cpu *c)
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 	}
 	settle(c);
-	if (trap_after(c, tf) && event_exception(c))
+	if (branched)
+		branch_record(c, from);
+	if (trap_after(c, tf, branched) && event_exception(c))
 		return ONE_EXIT;
 	if (st == STEP_EXIT_DONE)
 		return ONE_EXIT;

@@ -8,6 +8,7 @@
 #include <Zydis/Zydis.h>
 
 #include "x86/api/clock.h"
+#include "x86/cpu/branch.h"
 #include "x86/cpu/features.h"
 #include "x86/irqchip/lapic.h"
 #include "x86/x86.h"
@@ -64,32 +65,6 @@ u32 pmu_nr_counters(const struct cpu *c)
 
 /* -- Counting ------------------------------------------------------------------------ */
 
-static bool is_branch(const struct insn *in)
-{
-	switch (in->mnemonic) {
-	case ZYDIS_MNEMONIC_JB ... ZYDIS_MNEMONIC_JZ:
-	case ZYDIS_MNEMONIC_LOOP:
-	case ZYDIS_MNEMONIC_LOOPE:
-	case ZYDIS_MNEMONIC_LOOPNE:
-	case ZYDIS_MNEMONIC_CALL:
-	case ZYDIS_MNEMONIC_RET:
-	case ZYDIS_MNEMONIC_INT:
-	case ZYDIS_MNEMONIC_INT1:
-	case ZYDIS_MNEMONIC_INT3:
-	case ZYDIS_MNEMONIC_INTO:
-	case ZYDIS_MNEMONIC_IRET:
-	case ZYDIS_MNEMONIC_IRETD:
-	case ZYDIS_MNEMONIC_IRETQ:
-	case ZYDIS_MNEMONIC_SYSCALL:
-	case ZYDIS_MNEMONIC_SYSRET:
-	case ZYDIS_MNEMONIC_SYSENTER:
-	case ZYDIS_MNEMONIC_SYSEXIT:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* 48 bits; the wrap may raise an interrupt (AMD64 APM vol. 2 13.2.1). */
 static void count(struct cpu *c, u32 i, u64 n)
 {
@@ -120,8 +95,8 @@ static void retire(struct cpu *c, const struct insn *end, bool taken)
 	by[CYCLES] = tsc - p->tsc;
 	by[INSTRUCTIONS] = end - p->next;
 	for (; p->next != end; p->next++)
-		by[BRANCHES] += is_branch(p->next);
-	by[TAKEN_BRANCHES] = taken && by[INSTRUCTIONS] && is_branch(end - 1);
+		by[BRANCHES] += insn_is_branch(p->next);
+	by[TAKEN_BRANCHES] = taken && by[INSTRUCTIONS] && insn_is_branch(end - 1);
 	p->tsc = tsc;
 	count_all(c, by);
 }

@@ -70,6 +70,8 @@ static void reset_power_on(struct cpu *c)
 	c->pat = PAT_RESET;
 	c->misc_enable = MISC_ENABLE_RESET;
 	c->misc_features = 0;
+	c->debugctl = 0;
+	memset(c->last_branch, 0, sizeof(c->last_branch));
 	c->smbase = SMBASE_RESET;
 	c->star = c->lstar = c->cstar = c->fmask = c->kernel_gs_base = 0;
 	c->tsc_aux = c->spec_ctrl = c->tsc_deadline_msr = 0;

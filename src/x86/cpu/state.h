@@ -180,6 +180,7 @@ struct cpu {
 	struct pio pio;
 	u32 guest_debug;	/* KVM_GUESTDBG_* */
 	u64 debug_dr[4], debug_dr7;	/* KVM_SET_GUEST_DEBUG's */
+	u64 debugctl, last_branch[4];	/* x86/cpu/branch.c */
 	u64 pending_db;		/* DR6 bits of a trap due after this instruction */
 	struct tpr_report tpr_report;
 	u64 vapic_gpa;		/* KVM_SET_VAPIC_ADDR; 0: none (x86/api/vapic.h) */

@@ -92,6 +92,9 @@ enum { PF_P = BIT(0), PF_W = BIT(1), PF_U = BIT(2), PF_RSVD = BIT(3), PF_I = BIT
 #define DR6_BS			BIT_ULL(14)
 #define DR6_BT			BIT_ULL(15)
 #define DR6_RTM			BIT_ULL(16)
+/* DebugCtl (AMD64 APM vol. 2 13.1.1). */
+#define DEBUGCTL_LBR		BIT_ULL(0)	/* record control transfers */
+#define DEBUGCTL_BTF		BIT_ULL(1)	/* TF steps to the next one */
 #define DR7_RESET		0x400ull
 #define DR7_GD			BIT_ULL(13)
 
