@@ -23,6 +23,7 @@ struct dirty_rings;
 struct memslots;
 struct vcpu;
 struct vcpu_stats;
+struct vfio;
 struct vm;
 struct vm_stats;
 
@@ -45,7 +46,6 @@ struct kfile {
 	enum scope scope;
 	struct vm *vm;		/* holds a reference */
 	struct vcpu *vcpu;
-	void *private;		/* SCOPE_DEVICE */
 	int memfd;		/* SCOPE_STATS: our own of the same inode */
 	ino_t ino;
 	int watch;		/* inotify watch that reports its end; -1 none */
@@ -80,8 +80,9 @@ struct vm {
 
 	/* Owned by the file named after each. */
 	struct routing *routing;	/* api/routing.c */
-	struct eventfds *eventfds;	/* api/eventfd.c */
+	struct eventfds *eventfds;	/* api/eventfds.c */
 	struct coalesced *coalesced;	/* api/coalesced.c */
+	struct vfio *vfio;		/* api/vfio.c; NULL: no such device */
 
 	struct arch_vm *arch;
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * robust_fuzz [--seed N] [--calls M] [--threads T] [--hostile] [--hints]
- *             [--guests] [--verbose]
+ *             [--guests] [--poor] [--verbose]
  *
  * M ioctls by each of T threads; --guests runs guests more often, --hostile
- * changes what is shared with them meanwhile.  A finding prints seed and step;
- * the same arguments repeat it (exactly, but for the time guests get, if T is 1).
+ * changes what is shared with them meanwhile, with --poor the host often fails.
+ * A finding prints seed and step; the same arguments repeat it (exactly, but
+ * for the time guests get, if T is 1).
  */
 #include "fuzz.h"
 
@@ -55,10 +56,10 @@ static void report(void)
 	for (u32 i = 0; i < options.threads; i++)
 		fprintf(stderr, "thread %u: step %lu, ioctl %lu, %s\n", i, threads[i].step,
 			threads[i].ioctls, threads[i].row ? threads[i].row->name : "-");
-	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s%s\n",
+	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s%s%s\n",
 		options.seed, options.calls, options.threads,
 		options.hostile ? " --hostile" : "", options.hints ? " --hints" : "",
-		options.guests ? " --guests" : "");
+		options.guests ? " --guests" : "", options.poor ? " --poor" : "");
 }
 
 void finding(const char *fmt, ...)
@@ -244,6 +245,7 @@ static void parse(int argc, char **argv)
 		{ "hostile", no_argument, NULL, 'H' },
 		{ "hints", no_argument, NULL, 'h' },
 		{ "guests", no_argument, NULL, 'g' },
+		{ "poor", no_argument, NULL, 'p' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ 0 },
 	};
@@ -257,6 +259,7 @@ static void parse(int argc, char **argv)
 		case 'H': options.hostile = true; break;
 		case 'h': options.hints = true; break;
 		case 'g': options.guests = true; break;
+		case 'p': options.poor = true; break;
 		case 'v': options.verbose = true; break;
 		default: exit(2);
 		}

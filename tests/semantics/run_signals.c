@@ -191,7 +191,7 @@ static void *kick_once_a_round(void *arg)
 			k->run->immediate_exit = 1;
 		pthread_kill(k->target, SIGUSR1);
 		while (handled < n)
-			;
+			sched_yield();
 	}
 	return NULL;
 }
@@ -209,7 +209,7 @@ static void every_kick_counts(struct guest *g, bool handler_sets_it)
 		k.round = n;
 		assert_int_equal(guest_run(g, 0), -EINTR);
 		while (handled < n)	/* immediate_exit may have been first */
-			;
+			sched_yield();
 		g->run[0]->immediate_exit = 0;
 	}
 	alarm(0);
@@ -281,14 +281,16 @@ static void taken_it_is_forgotten(struct guest *g)
 }
 
 static volatile u64 usr1_sent_at;
+static volatile bool run_has_ended;
 
+/* A signal that comes before KVM_RUN has begun does not count. */
 static void *usr2_then_usr1(void *target)
 {
 	usleep(10000);
 	pthread_kill(*(pthread_t *)target, SIGUSR2);
 	usleep(20000);
 	usr1_sent_at = now_ns();
-	while (!handled) {
+	while (!run_has_ended) {
 		pthread_kill(*(pthread_t *)target, SIGUSR1);
 		usleep(2000);
 	}
@@ -313,8 +315,10 @@ static void closed_in_the_run_only(struct guest *g)
 	handle(SIGUSR1, 0);
 	set_handler(SIGUSR2, on_usr2, 0);
 	assert_ok(set_vcpu_mask(g, 1ull << (SIGUSR2 - 1), 8));
+	run_has_ended = false;
 	assert_int_equal(pthread_create(&sender, NULL, usr2_then_usr1, &self), 0);
 	assert_int_equal(guest_run(g, 0), -EINTR);
+	run_has_ended = true;
 	assert_true(now_ns() >= usr1_sent_at && usr1_sent_at);
 	pthread_join(sender, NULL);
 	assert_int_equal(handled_usr2, 1);
