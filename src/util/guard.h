@@ -30,6 +30,12 @@ struct guard {
 void guard_push(struct guard *g);
 void guard_leave(struct guard *g);
 
+/*
+ * For functions of atomic accesses that may unwind.  TSan takes a lock
+ * of its own around such an access, which would be held for ever then.
+ */
+#define ATOMIC_MAY_UNWIND	__attribute__((no_sanitize("thread")))
+
 #define USER_SPACE_END	0x7ffffffff000ul	/* TASK_SIZE_MAX of x86-64 */
 
 /* Copies of @n bytes; 0, or -EFAULT with an unspecified part copied. */

@@ -229,7 +229,7 @@ static void write_tables(struct thread *t, u8 *ram)
 void program_load(struct thread *t, struct vm_slot *vm, u32 i)
 {
 	const enum mode mode = pick(t, 3);
-	const int fd = READ_ONCE(vm->vcpu[i]);
+	const int fd = get_fd(&vm->vcpu[i]);
 	struct kvm_sregs s = { 0 };
 	struct kvm_regs r;
 	u64 bit = 1ull << pick(t, 64);

@@ -139,6 +139,7 @@ struct vm_slot *any_vm(struct thread *t);
 int any_fd(struct thread *t, enum scope scope, struct vm_slot *vm);
 /* Closes what is at @place and puts @fd there. */
 void put_fd(int *place, int fd);
+int get_fd(const int *place);
 
 void vm_renew(struct thread *t, struct vm_slot *vm);
 void vcpu_renew(struct thread *t, struct vm_slot *vm, u32 i);

@@ -97,11 +97,18 @@ u64 word(struct thread *t)
 	}
 }
 
+/* To where others may write, too; zeroes if @from is NULL. */
+static void put(u8 *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		WRITE_ONCE(to[i], from ? ((const u8 *)from)[i] : 0);
+}
+
 void fill(struct thread *t, void *p, size_t n)
 {
 	const u32 kind = pick(t, 4);
 
-	memset(p, 0, n);
+	put(p, NULL, n);
 	for (size_t i = 0; i < n; i += 4) {
 		u64 w = 0;
 
@@ -109,7 +116,7 @@ void fill(struct thread *t, void *p, size_t n)
 			w = rnd(t);
 		else if (kind == 1 || one_in(t, 8))
 			w = word(t);
-		memcpy((u8 *)p + i, &w, MIN(n - i, kind ? 8 : 4));
+		put((u8 *)p + i, &w, MIN(n - i, kind ? 8 : 4));
 	}
 }
 

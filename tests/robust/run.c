@@ -31,14 +31,15 @@ static void before(struct thread *t, struct vm_slot *vm, u32 i)
 {
 	struct kvm_run *run = vm->run[i];
 
-	run->immediate_exit = one_in(t, 16);
-	run->request_interrupt_window = one_in(t, 16);
-	run->kvm_valid_regs = one_in(t, 16) ? word(t) : one_in(t, 4) ? pick(t, 8) : 0;
-	run->kvm_dirty_regs = 0;
+	WRITE_ONCE(run->immediate_exit, one_in(t, 16));
+	WRITE_ONCE(run->request_interrupt_window, one_in(t, 16));
+	WRITE_ONCE(run->kvm_valid_regs,
+		   one_in(t, 16) ? word(t) : one_in(t, 4) ? pick(t, 8) : 0);
+	WRITE_ONCE(run->kvm_dirty_regs, 0);
 	if (one_in(t, 8))
-		run->cr8 = word(t);
+		WRITE_ONCE(run->cr8, word(t));
 	if (one_in(t, 64))
-		run->kvm_dirty_regs = word(t);
+		WRITE_ONCE(run->kvm_dirty_regs, word(t));
 	if (one_in(t, 64))
 		fill(t, &run->s, sizeof(run->s));
 }
@@ -57,11 +58,11 @@ static void after(struct thread *t, struct vm_slot *vm, u32 i)
 		fill(t, pio, 64);
 		break;
 	case KVM_EXIT_X86_RDMSR: case KVM_EXIT_X86_WRMSR:
-		run->msr.error = one_in(t, 4);
-		run->msr.data = word(t);
+		WRITE_ONCE(run->msr.error, one_in(t, 4));
+		WRITE_ONCE(run->msr.data, word(t));
 		break;
 	case KVM_EXIT_HYPERCALL:
-		run->hypercall.ret = word(t);
+		WRITE_ONCE(run->hypercall.ret, word(t));
 	}
 	if (one_in(t, 200))
 		fill(t, (u8 *)run + 32, 256);
@@ -72,7 +73,7 @@ static bool run_once(struct thread *t, struct vm_slot *vm, u32 i)
 	int ret;
 
 	before(t, vm, i);
-	ret = call(t, READ_ONCE(vm->vcpu[i]), SCOPE_VCPU, KVM_RUN, NULL);
+	ret = call(t, get_fd(&vm->vcpu[i]), SCOPE_VCPU, KVM_RUN, NULL);
 	if (ret < 0 && !is_run_errno(errno))
 		finding("KVM_RUN: errno %d", errno);
 	if (ret < 0)
@@ -81,7 +82,7 @@ static bool run_once(struct thread *t, struct vm_slot *vm, u32 i)
 		finding("KVM_RUN: exit %u/%u", vm->run[i]->exit_reason,
 			vm->run[i]->internal.suberror);
 	after(t, vm, i);
-	return vm->run[i]->exit_reason != KVM_EXIT_INTERNAL_ERROR;
+	return READ_ONCE(vm->run[i]->exit_reason) != KVM_EXIT_INTERNAL_ERROR;
 }
 
 void step_of_run(struct thread *t)

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,10 +129,15 @@ void put_fd(int *place, int fd)
 
 	if (old < 0)
 		return;
-	world.closed = old;
+	WRITE_ONCE(world.closed, old);
 	if (options.hints)
 		anykvm_fd_closed(old);
 	close(old);
+}
+
+int get_fd(const int *place)
+{
+	return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }
 
 struct vm_slot *any_vm(struct thread *t)
@@ -142,9 +148,10 @@ struct vm_slot *any_vm(struct thread *t)
 static int odd_fd(struct thread *t)
 {
 	const int odd[] = {
-		world.sys, world.foreign_vm, world.foreign_vcpu, world.file, world.closed,
-		PICK(t, world.eventfd), PICK(t, world.stray), PICK(t, world.stray),
-		any_vm(t)->fd, any_vm(t)->vcpu[0], -1, -100, 1 << 20, INT32_MAX, INT32_MIN,
+		world.sys, world.foreign_vm, world.foreign_vcpu, world.file, get_fd(&world.closed),
+		get_fd(&PICK(t, world.eventfd)), get_fd(&PICK(t, world.stray)),
+		get_fd(&PICK(t, world.stray)), get_fd(&any_vm(t)->fd),
+		get_fd(&any_vm(t)->vcpu[0]), -1, -100, 1 << 20, INT32_MAX, INT32_MIN,
 	};
 
 	return PICK(t, odd);
@@ -152,9 +159,9 @@ static int odd_fd(struct thread *t)
 
 static int any_vcpu(struct thread *t, struct vm_slot *vm)
 {
-	const int fd = READ_ONCE(PICK(t, vm->vcpu));
+	const int fd = get_fd(&PICK(t, vm->vcpu));
 
-	return fd >= 0 ? fd : READ_ONCE(vm->vcpu[0]);
+	return fd >= 0 ? fd : get_fd(&vm->vcpu[0]);
 }
 
 int any_fd(struct thread *t, enum scope scope, struct vm_slot *vm)
@@ -163,9 +170,9 @@ int any_fd(struct thread *t, enum scope scope, struct vm_slot *vm)
 		return odd_fd(t);
 	switch (scope) {
 	case SCOPE_SYSTEM: return world.sys;
-	case SCOPE_VM: return READ_ONCE(vm->fd);
+	case SCOPE_VM: return get_fd(&vm->fd);
 	case SCOPE_VCPU: return any_vcpu(t, vm);
-	default: return READ_ONCE(PICK(t, world.stray));
+	default: return get_fd(&PICK(t, world.stray));
 	}
 }
 
@@ -181,6 +188,7 @@ static void eventfd_renew(struct thread *t, u32 i)
 /*
  * What is not there must not be seen by those who write the pages meanwhile:
  * beyond the end of a ring, and without one, they would raise SIGBUS.
+ * (For TSan mmap() of libc would write to the page.)
  */
 static void map_over(u8 *at, u32 pages, int fd, off_t offset)
 {
@@ -196,8 +204,8 @@ static void map_over(u8 *at, u32 pages, int fd, off_t offset)
 			map = MAP_FAILED;
 		}
 		if (map == MAP_FAILED)
-			mmap(at, PG, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			syscall(SYS_mmap, at, PG, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		else
 			mremap(map, PG, PG, MREMAP_MAYMOVE | MREMAP_FIXED, at);
 	}
@@ -205,8 +213,8 @@ static void map_over(u8 *at, u32 pages, int fd, off_t offset)
 
 void map_vcpu_pages(struct vm_slot *vm, u32 i)
 {
-	map_over((u8 *)vm->run[i], RUN_PAGES, vm->vcpu[i], 0);
-	map_over(vm->ring[i], RING_PAGES, vm->vcpu[i], RING_PAGE * PG);
+	map_over((u8 *)vm->run[i], RUN_PAGES, get_fd(&vm->vcpu[i]), 0);
+	map_over(vm->ring[i], RING_PAGES, get_fd(&vm->vcpu[i]), RING_PAGE * PG);
 }
 
 void vcpu_renew(struct thread *t, struct vm_slot *vm, u32 i)
@@ -214,11 +222,11 @@ void vcpu_renew(struct thread *t, struct vm_slot *vm, u32 i)
 	u64 id = one_in(t, 4) ? pick(t, 8) : i;
 
 	put_fd(&vm->vcpu[i], -1);
-	put_fd(&vm->vcpu[i], call(t, vm->fd, SCOPE_VM, KVM_CREATE_VCPU, (void *)id));
-	if (vm->vcpu[i] < 0)
+	put_fd(&vm->vcpu[i], call(t, get_fd(&vm->fd), SCOPE_VM, KVM_CREATE_VCPU, (void *)id));
+	if (get_fd(&vm->vcpu[i]) < 0)
 		return;
 	map_vcpu_pages(vm, i);
-	call(t, vm->vcpu[i], SCOPE_VCPU, KVM_SET_CPUID2, world.cpuid);
+	call(t, get_fd(&vm->vcpu[i]), SCOPE_VCPU, KVM_SET_CPUID2, world.cpuid);
 }
 
 static void add_region(struct thread *t, struct vm_slot *vm, u32 slot, u64 at,
@@ -230,7 +238,7 @@ static void add_region(struct thread *t, struct vm_slot *vm, u32 slot, u64 at,
 		.flags = one_in(t, 4) ? KVM_MEM_LOG_DIRTY_PAGES : 0,
 	};
 
-	call(t, vm->fd, SCOPE_VM, KVM_SET_USER_MEMORY_REGION, &r);
+	call(t, get_fd(&vm->fd), SCOPE_VM, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
 static void vm_set_up(struct thread *t, struct vm_slot *vm)
@@ -240,17 +248,17 @@ static void vm_set_up(struct thread *t, struct vm_slot *vm)
 	const u64 chips = pick(t, 4);
 
 	if (chips == 1)
-		call(t, vm->fd, SCOPE_VM, KVM_ENABLE_CAP, &cap);
+		call(t, get_fd(&vm->fd), SCOPE_VM, KVM_ENABLE_CAP, &cap);
 	if (chips >= 2)
-		call(t, vm->fd, SCOPE_VM, KVM_CREATE_IRQCHIP, NULL);
+		call(t, get_fd(&vm->fd), SCOPE_VM, KVM_CREATE_IRQCHIP, NULL);
 	if (chips == 3)
-		call(t, vm->fd, SCOPE_VM, KVM_CREATE_PIT2, &pit);
+		call(t, get_fd(&vm->fd), SCOPE_VM, KVM_CREATE_PIT2, &pit);
 	if (one_in(t, 4)) {
 		cap = (struct kvm_enable_cap){
 			.cap = one_in(t, 2) ? KVM_CAP_DIRTY_LOG_RING :
 					      KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
 			.args = { PG << pick(t, 5) } };
-		call(t, vm->fd, SCOPE_VM, KVM_ENABLE_CAP, &cap);
+		call(t, get_fd(&vm->fd), SCOPE_VM, KVM_ENABLE_CAP, &cap);
 	}
 	add_region(t, vm, 0, 0, vm->ram, RAM_SIZE);
 	if (one_in(t, 2))
@@ -275,7 +283,7 @@ static void use_eventfd(struct thread *t)
 {
 	const u32 i = pick(t, NR_EVENTFDS);
 	const u64 n = one_in(t, 8) ? -2ull : 1;
-	const int fd = READ_ONCE(world.eventfd[i]), flags = fcntl(fd, F_GETFL);
+	const int fd = get_fd(&world.eventfd[i]), flags = fcntl(fd, F_GETFL);
 
 	if (one_in(t, 8))
 		eventfd_renew(t, i);

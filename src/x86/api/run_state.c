@@ -36,6 +36,11 @@ void run_fill(struct cpu *c)
 		arch_irqchip_full(c->vcpu->vm) || run_ready_for_interrupt(c);
 }
 
+static void loaded(struct kvm_run *run, u64 field)
+{
+	WRITE_ONCE(run->kvm_dirty_regs, READ_ONCE(run->kvm_dirty_regs) & ~field);
+}
+
 /* Copied first: userspace may write kvm_run while we read (api.rst, sync_regs). */
 int sync_regs_load(struct cpu *c)
 {
@@ -50,17 +55,17 @@ int sync_regs_load(struct cpu *c)
 	memcpy(&in, &run->s.regs, sizeof(in));
 	if (dirty & KVM_SYNC_X86_REGS) {
 		regs_set(c, &in.regs);
-		run->kvm_dirty_regs &= ~KVM_SYNC_X86_REGS;
+		loaded(run, KVM_SYNC_X86_REGS);
 	}
 	if (dirty & KVM_SYNC_X86_SREGS) {
 		if (sregs_set(c, &in.sregs))
 			return -EINVAL;
-		run->kvm_dirty_regs &= ~KVM_SYNC_X86_SREGS;
+		loaded(run, KVM_SYNC_X86_SREGS);
 	}
 	if (dirty & KVM_SYNC_X86_EVENTS) {
 		if (events_set(c, &in.events))
 			return -EINVAL;
-		run->kvm_dirty_regs &= ~KVM_SYNC_X86_EVENTS;
+		loaded(run, KVM_SYNC_X86_EVENTS);
 	}
 	return 0;
 }

@@ -133,6 +133,11 @@ void steal_time_update(struct cpu *c)
 		account(p, st);
 }
 
+ATOMIC_MAY_UNWIND static u8 take_preempted(struct kvm_steal_time *st)
+{
+	return __atomic_exchange_n(&st->preempted, 0, __ATOMIC_ACQ_REL);
+}
+
 /*
  * Other vCPUs set FLUSH_TLB instead of sending an IPI while PREEMPTED is set:
  * clearing both and flushing is one act.
@@ -143,12 +148,12 @@ static void enter(struct cpu *c)
 
 	if (!st)
 		return;
-	if (__atomic_exchange_n(&st->preempted, 0, __ATOMIC_ACQ_REL) & KVM_VCPU_FLUSH_TLB)
+	if (take_preempted(st) & KVM_VCPU_FLUSH_TLB)
 		mmu_flush_all(c);
 	account(c->pvclock, st);
 }
 
-static void leave(struct cpu *c)
+ATOMIC_MAY_UNWIND static void leave(struct cpu *c)
 {
 	struct kvm_steal_time *st = shared(c);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B (SDM vol. 2). */
+#include "util/guard.h"
 #include "x86/interp/family.h"
 #include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
@@ -8,6 +9,10 @@
 /* -- XCHG: a memory operand is always locked ---------------------------------------- */
 
 #define DEFINE_XCHG(bits, unused)						\
+ATOMIC_MAY_UNWIND static u##bits xchg##bits(u8 *p, u##bits v)			\
+{										\
+	return __atomic_exchange_n((u##bits *)p, v, __ATOMIC_SEQ_CST);		\
+}										\
 HANDLER(xchg_rr##bits)								\
 {										\
 	u##bits a = *gpr##bits(c, in->rm), b = *gpr##bits(c, in->reg);		\
@@ -27,7 +32,7 @@ HANDLER(xchg_mr##bits)								\
 	TRY(insn_linear(c, in, bits / 8, true, &lin));				\
 	p = tlb_host_write(c, lin, bits / 8);					\
 	if (likely(p)) {							\
-		v = __atomic_exchange_n((u##bits *)p, v, __ATOMIC_SEQ_CST);	\
+		v = xchg##bits(p, v);						\
 		REG_WRITE_##bits(c, in->reg, v);				\
 		return STEP_NEXT;						\
 	}									\

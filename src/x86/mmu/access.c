@@ -6,6 +6,7 @@
  * An access touches at most two pages, and both are translated before either
  * is touched.
  */
+#include "util/guard.h"
 #include "x86/mmu/access.h"
 #include "x86/mmu/internal.h"
 
@@ -339,7 +340,7 @@ enum step rmw_begin(struct cpu *c, u64 lin, u32 size, struct rmw *m)
 			(type)value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\
 	} while (0)
 
-static bool rmw_swap(struct rmw *m, u64 value)
+ATOMIC_MAY_UNWIND static bool rmw_swap(struct rmw *m, u64 value)
 {
 	switch (m->size) {
 	case 1: SWAP(u8);

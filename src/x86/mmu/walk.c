@@ -207,7 +207,7 @@ static u32 error_bits(const struct cpu *c, enum access a, enum tlb_class class)
 	return error;
 }
 
-static bool entry_swap(void *host, u32 size, u64 old, u64 new)
+ATOMIC_MAY_UNWIND static bool entry_swap(void *host, u32 size, u64 old, u64 new)
 {
 	u32 old32 = (u32)old;
 

@@ -5,19 +5,25 @@
  */
 #include <errno.h>
 
+#include "util/guard.h"
 #include "x86/irqchip/irqchip.h"
 #include "x86/xen/internal.h"
 
 #define FIRST_VECTOR	0x10	/* those below are not interrupts' */
 
-static bool test_and_set(u8 *map, u32 bit)
+ATOMIC_MAY_UNWIND static bool test_and_set(u8 *map, u32 bit)
 {
 	return __atomic_fetch_or(&map[bit / 8], BIT(bit % 8), __ATOMIC_SEQ_CST) & BIT(bit % 8);
 }
 
-static bool test(const u8 *map, u32 bit)
+ATOMIC_MAY_UNWIND static bool test(const u8 *map, u32 bit)
 {
 	return __atomic_load_n(&map[bit / 8], __ATOMIC_SEQ_CST) & BIT(bit % 8);
+}
+
+ATOMIC_MAY_UNWIND static void set_upcall(u8 *info)
+{
+	__atomic_store_n(&info[VCPU_INFO_UPCALL], 1, __ATOMIC_SEQ_CST);
 }
 
 struct raise {
@@ -46,7 +52,7 @@ static void raise_selector(u8 *info, void *ctx)
 
 	if (test_and_set(selector, r->port / (r->long_mode ? 64 : 32)))
 		return;
-	__atomic_store_n(&info[VCPU_INFO_UPCALL], 1, __ATOMIC_SEQ_CST);
+	set_upcall(info);
 	r->kick = true;
 }
 
@@ -127,7 +133,7 @@ static void flush_selector(u8 *info, void *ctx)
 
 	for (u64 left = f->bits; left; left &= left - 1)
 		test_and_set(selector, __builtin_ctzll(left));
-	__atomic_store_n(&info[VCPU_INFO_UPCALL], 1, __ATOMIC_SEQ_CST);
+	set_upcall(info);
 }
 
 static void deliver_deferred(struct cpu *c)
@@ -152,7 +158,7 @@ void xen_process(struct cpu *c)
 		deliver_deferred(c);
 }
 
-static void read_upcall(u8 *info, void *ctx)
+ATOMIC_MAY_UNWIND static void read_upcall(u8 *info, void *ctx)
 {
 	*(bool *)ctx = __atomic_load_n(&info[VCPU_INFO_UPCALL], __ATOMIC_SEQ_CST);
 }
