@@ -340,16 +340,12 @@ int kfile_reopen(struct vm *vm, int memfd)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	int fd = reopen(memfd, O_RDONLY), err;
-	struct kfile *f;
+	struct kfile *f = NULL;
 
 	if (fd < 0)
 		return fd;
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-		err = errno;
-		close(fd);
-		return -err;
-	}
-	f = shared_kfile(vm, memfd, fd);
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		f = shared_kfile(vm, memfd, fd);
 	if (!f) {
 		err = errno;
 		close(fd);
