@@ -41,7 +41,7 @@ u64 hv_reference_time(struct vm *vm)
 
 static void set_status_locked(struct hv_vm *hv, enum hv_tsc_status status)
 {
-	hv->tsc_status = status;
+	WRITE_ONCE(hv->tsc_status, status);
 	hv->tsc_changes++;
 }
 
@@ -141,6 +141,16 @@ static bool adopt_page(struct cpu *c, gpa_t gpa, struct hv_tsc_page *page)
 	return gpa_read(c, gpa, page, sizeof(*page)) && page->sequence;
 }
 
+static bool is_due(enum hv_tsc_status status)
+{
+	return status == HV_TSC_GUEST_CHANGED || status == HV_TSC_HOST_CHANGED;
+}
+
+bool hv_tsc_page_is_due(const struct cpu *c)
+{
+	return c->vcpu->idx == 0 && is_due(READ_ONCE(cpu_hv_vm(c)->tsc_status));
+}
+
 void hv_tsc_page_update(struct cpu *c)
 {
 	struct hv_vm *hv = cpu_hv_vm(c);
@@ -157,7 +167,7 @@ void hv_tsc_page_update(struct cpu *c)
 	changes = hv->tsc_changes;
 	gpa = hv->tsc_msr & HV_MSR_PAGE;
 	pthread_mutex_unlock(&hv->tsc_lock);
-	if (status != HV_TSC_GUEST_CHANGED && status != HV_TSC_HOST_CHANGED)
+	if (!is_due(status))
 		return;
 	ok = (status == HV_TSC_HOST_CHANGED && READ_ONCE(hv->tsc_emulation_control) &&
 	      adopt_page(c, gpa, &page)) || write_page(c, gpa, &page);
