@@ -149,12 +149,12 @@ bool anykvm_fault(int sig, siginfo_t *info, void *ucontext)
 	return guard_fault(sig, info, ucontext);
 }
 
-void anykvm_signalled(int sig)
+IN_SIGNAL_HANDLER void anykvm_signalled(int sig)
 {
 	run_signalled(sig);
 }
 
-bool anykvm_signal_is_masked(int sig)
+IN_SIGNAL_HANDLER bool anykvm_signal_is_masked(int sig)
 {
 	return run_signal_is_masked(sig);
 }

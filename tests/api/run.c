@@ -98,7 +98,7 @@ static void immediate_exit_keeps_exit_reason(void **state)
 
 static volatile int handled;
 
-static void on_signal(int sig)
+IN_SIGNAL_HANDLER static void on_signal(int sig)
 {
 	handled++;
 	anykvm_signalled(sig);

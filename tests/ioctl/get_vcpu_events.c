@@ -140,6 +140,26 @@ static void takes_posted_nmis_in(void **state)
 	machine_free(m);
 }
 
+/* Only GET_MP_STATE and a run accept it. */
+static void tells_of_a_latched_init(void **state)
+{
+	struct kvm_regs dirty = { .rip = 0x1234, .rflags = 2 }, r;
+	struct machine m = machine_new(FULL_CHIPS);
+	struct kvm_mp_state s;
+
+	must(m.vcpu, KVM_SET_REGS, &dirty);
+	send_ipi(m.vm, m.vcpu, 0, MSI_INIT);
+	assert_int_equal(events(m.vcpu).smi.latched_init, 1);
+	assert_int_equal(events(m.vcpu).smi.latched_init, 1);
+	must(m.vcpu, KVM_GET_REGS, &r);
+	assert_int_equal(r.rip, 0x1234);
+	must(m.vcpu, KVM_GET_MP_STATE, &s);
+	assert_int_equal(events(m.vcpu).smi.latched_init, 0);
+	must(m.vcpu, KVM_GET_REGS, &r);
+	assert_int_equal(r.rip, 0xfff0);
+	machine_free(m);
+}
+
 static void pointer(void **state)
 {
 	struct machine m = machine_new(NO_CHIPS);
@@ -162,5 +182,6 @@ IOCTL_TESTS(get_vcpu_events,
 	    cmocka_unit_test(soft_interrupts_are_hidden),
 	    cmocka_unit_test(the_sipi_vector_is_never_told),
 	    cmocka_unit_test(takes_posted_nmis_in),
+	    cmocka_unit_test(tells_of_a_latched_init),
 	    cmocka_unit_test(pointer),
 	    cmocka_unit_test(scope))

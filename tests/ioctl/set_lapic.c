@@ -85,15 +85,15 @@ static void the_timer_goes_on(void **state)
 	put_reg(&l, LVT_TIMER, 0x30);		/* one-shot */
 	put_reg(&l, TDCR, 0xb);			/* a tick is a nanosecond */
 	put_reg(&l, TMICT, 0xffffffff);
-	put_reg(&l, TMCCT, 0x40000000);		/* a good second left */
+	put_reg(&l, TMCCT, 0xc0000000);		/* three seconds left */
 	must(m.vcpu, KVM_SET_LAPIC, &l);
 	l = lapic_of(m.vcpu);
 	before = reg(&l, TMCCT);
-	assert_in_range(before, 0x20000000, 0x40000000);
+	assert_in_range(before, 0x60000000, 0xc0000000);
 	assert_int_equal(reg(&l, TMICT), 0xffffffff);
 	usleep(2000);
 	l = lapic_of(m.vcpu);
-	assert_in_range(before - reg(&l, TMCCT), 2000000, 0x20000000);
+	assert_in_range(before - reg(&l, TMCCT), 2000000, before - 1);
 	machine_free(m);
 }
 
@@ -111,6 +111,99 @@ static void no_initial_count_no_timer(void **state)
 	must(m.vcpu, KVM_SET_LAPIC, &l);
 	l = lapic_of(m.vcpu);
 	assert_int_equal(reg(&l, TMCCT), 0);
+	machine_free(m);
+}
+
+/* -- TSC-deadline mode (SDM vol. 3A 11.5.4.1) ------------------------------------ */
+
+#define TSC_DEADLINE	0x6e0u
+#define FAR_AWAY	(1ull << 60)
+#define DEADLINE_MODE	(LVT_MASKED | 2u << 17 | 0x30)
+
+static void give_deadline(int vcpu, bool has)
+{
+	struct cpuid_list l;
+
+	supported_cpuid(&l);
+	find_leaf(&l, 1, 0)->ecx &= ~(1u << 24);
+	find_leaf(&l, 1, 0)->ecx |= (uint32_t)has << 24;
+	must(vcpu, KVM_SET_CPUID2, &l);
+}
+
+static void set_timer(int vcpu, uint32_t lvt, uint32_t tmict)
+{
+	struct kvm_lapic_state l = lapic_of(vcpu);
+
+	put_reg(&l, SVR, SVR_ENABLED | 0xff);
+	put_reg(&l, LVT_TIMER, lvt);
+	put_reg(&l, TMICT, tmict);
+	must(vcpu, KVM_SET_LAPIC, &l);
+}
+
+/* The register shows what was set, but there is no such mode. */
+static void deadline_mode_is_cpuids(void **state)
+{
+	for (int has = 0; has <= 1; has++) {
+		struct machine m = machine_new(FULL_CHIPS);
+		struct kvm_lapic_state l;
+
+		give_deadline(m.vcpu, has);
+		set_timer(m.vcpu, DEADLINE_MODE, 0);
+		l = lapic_of(m.vcpu);
+		assert_int_equal(reg(&l, LVT_TIMER), DEADLINE_MODE);
+		assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, FAR_AWAY), 1);
+		assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), has ? FAR_AWAY : 0);
+		machine_free(m);
+	}
+}
+
+/* No register holds it. */
+static void the_deadline_is_kept(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+
+	give_deadline(m.vcpu, true);
+	set_timer(m.vcpu, DEADLINE_MODE, 0);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, FAR_AWAY), 1);
+	set_timer(m.vcpu, DEADLINE_MODE + 1, 0);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), FAR_AWAY);
+	machine_free(m);
+}
+
+static void a_new_mode_disarms(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	struct kvm_lapic_state l;
+
+	give_deadline(m.vcpu, true);
+	set_timer(m.vcpu, DEADLINE_MODE, 0x10000000);
+	l = lapic_of(m.vcpu);
+	assert_int_equal(reg(&l, TMICT), 0);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, FAR_AWAY), 1);
+	set_timer(m.vcpu, LVT_MASKED | 0x30, 0x10000000);
+	l = lapic_of(m.vcpu);
+	assert_int_equal(reg(&l, TMICT), 0);
+	set_timer(m.vcpu, LVT_MASKED | 0x30, 0x10000000);
+	l = lapic_of(m.vcpu);
+	assert_int_equal(reg(&l, TMICT), 0x10000000);
+	set_timer(m.vcpu, DEADLINE_MODE, 0);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), 0);
+	machine_free(m);
+}
+
+/* It could not come to be without the APIC, either. */
+static void no_deadline_without_the_apic(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	struct kvm_sregs s;
+
+	give_deadline(m.vcpu, true);
+	set_timer(m.vcpu, DEADLINE_MODE, 0);
+	must(m.vcpu, KVM_GET_SREGS, &s);
+	s.apic_base &= ~(1ull << 11);
+	must(m.vcpu, KVM_SET_SREGS, &s);
+	assert_int_equal(msr_set(m.vcpu, TSC_DEADLINE, FAR_AWAY), 1);
+	assert_int_equal(msr_must_get(m.vcpu, TSC_DEADLINE), 0);
 	machine_free(m);
 }
 
@@ -167,6 +260,10 @@ IOCTL_TESTS(set_lapic,
 	    cmocka_unit_test(cr8_is_the_tpr),
 	    cmocka_unit_test(the_timer_goes_on),
 	    cmocka_unit_test(no_initial_count_no_timer),
+	    cmocka_unit_test(deadline_mode_is_cpuids),
+	    cmocka_unit_test(the_deadline_is_kept),
+	    cmocka_unit_test(a_new_mode_disarms),
+	    cmocka_unit_test(no_deadline_without_the_apic),
 	    cmocka_unit_test(the_xapic_id_is_kept),
 	    cmocka_unit_test(the_x2apic_id_is_the_vcpus),
 	    cmocka_unit_test(scope))

@@ -79,6 +79,39 @@ static void sipi_received_starts_the_processor(void **state)
 	machine_free(m);
 }
 
+/* It waits for a look at the state, and finds then what userspace has set. */
+static void a_sipi_sent_before_it_counts(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	int ap = new_vcpu(m.vm, 1);
+	struct kvm_vcpu_events e;
+	struct kvm_sregs s;
+
+	send_ipi(m.vm, ap, 1, MSI_SIPI | 0x9a);
+	must(ap, KVM_GET_VCPU_EVENTS, &e);
+	must(ap, KVM_GET_SREGS, &s);
+	assert_ok(set(ap, KVM_MP_STATE_INIT_RECEIVED));
+	assert_int_equal(get(ap), KVM_MP_STATE_RUNNABLE);
+	must(ap, KVM_GET_SREGS, &s);
+	assert_int_equal(s.cs.base, 0x9a000);
+	close(ap);
+	machine_free(m);
+}
+
+/* Whoever does not wait for one ignores it (SDM vol. 3A 8.4.2). */
+static void a_sipi_looked_at_before_it_is_gone(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	int ap = new_vcpu(m.vm, 1);
+
+	send_ipi(m.vm, ap, 1, MSI_SIPI | 0x9a);
+	assert_int_equal(get(ap), KVM_MP_STATE_UNINITIALIZED);
+	assert_ok(set(ap, KVM_MP_STATE_INIT_RECEIVED));
+	assert_int_equal(get(ap), KVM_MP_STATE_INIT_RECEIVED);
+	close(ap);
+	machine_free(m);
+}
+
 /* In SMM an INIT stays latched: nobody may be made to wait for SIPI there. */
 static void no_init_while_an_smi_waits_or_runs(void **state)
 {
@@ -118,6 +151,8 @@ IOCTL_TESTS(set_mp_state,
 	    cmocka_unit_test(other_states_are_einval),
 	    cmocka_unit_test(only_runnable_without_a_lapic),
 	    cmocka_unit_test(sipi_received_starts_the_processor),
+	    cmocka_unit_test(a_sipi_sent_before_it_counts),
+	    cmocka_unit_test(a_sipi_looked_at_before_it_is_gone),
 	    cmocka_unit_test(no_init_while_an_smi_waits_or_runs),
 	    cmocka_unit_test(pointer_comes_before_the_state),
 	    cmocka_unit_test(scope))

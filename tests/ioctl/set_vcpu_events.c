@@ -304,6 +304,31 @@ static void latched_init_needs_a_lapic(void **state)
 	machine_free(m);
 }
 
+/* Also outside SMM, where the next look at the MP state accepts it. */
+static void latched_init_is_set_and_cleared(void **state)
+{
+	struct machine m = machine_new(FULL_CHIPS);
+	struct kvm_vcpu_events on = { .flags = SMM, .smi.latched_init = 1 };
+	struct kvm_vcpu_events off = { .flags = SMM }, none = { 0 };
+	struct kvm_mp_state s;
+	int ap = new_vcpu(m.vm, 1);
+
+	must(ap, KVM_SET_VCPU_EVENTS, &on);
+	assert_int_equal(events(ap).smi.latched_init, 1);
+	must(ap, KVM_SET_VCPU_EVENTS, &off);
+	assert_int_equal(events(ap).smi.latched_init, 0);
+	must(ap, KVM_GET_MP_STATE, &s);
+	assert_int_equal(s.mp_state, KVM_MP_STATE_UNINITIALIZED);
+	must(ap, KVM_SET_VCPU_EVENTS, &on);
+	must(ap, KVM_SET_VCPU_EVENTS, &none);
+	assert_int_equal(events(ap).smi.latched_init, 1);
+	must(ap, KVM_GET_MP_STATE, &s);
+	assert_int_equal(s.mp_state, KVM_MP_STATE_INIT_RECEIVED);
+	assert_int_equal(events(ap).smi.latched_init, 0);
+	close(ap);
+	machine_free(m);
+}
+
 static void the_sipi_vector_is_used(void **state)
 {
 	struct kvm_mp_state sipi = { KVM_MP_STATE_SIPI_RECEIVED };
@@ -355,6 +380,7 @@ IOCTL_TESTS(set_vcpu_events,
 	    cmocka_unit_test(the_shadow_follows_its_flag),
 	    cmocka_unit_test(smm_is_kept),
 	    cmocka_unit_test(latched_init_needs_a_lapic),
+	    cmocka_unit_test(latched_init_is_set_and_cleared),
 	    cmocka_unit_test(the_sipi_vector_is_used),
 	    cmocka_unit_test(pointer),
 	    cmocka_unit_test(scope))

@@ -52,6 +52,7 @@ static inline void send_ipi(int vm, int vcpu, uint8_t id, uint32_t data)
 
 #define MSI_NMI		0x400u
 #define MSI_INIT	0x500u
+#define MSI_SIPI	0x600u
 
 /* RAM of @size from 0 up as slot 0; the caller unmaps it. */
 static inline uint8_t *add_ram(int vm, size_t size)

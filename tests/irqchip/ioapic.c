@@ -221,6 +221,22 @@ static void rtc_is_tracked(void **state)
 	machine_free(m);
 }
 
+/* Given another vector before the EOI of the first, it goes on all the same. */
+static void rtc_may_be_moved(void **state)
+{
+	struct machine *m = machine_new(IRQCHIP_FULL, 1);
+
+	apic_enable(m, 0);
+	rte_write(m, 8, V);
+	assert_int_equal(irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 1), 1);
+	irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 0);
+	rte_write(m, 8, V + 1);
+	assert_int_equal(take_and_eoi(m, 0), V);
+	assert_int_equal(irqchip_set_pin(&m->vm, 2, 8, IRQ_SOURCE_STATUS, 1), 1);
+	assert_int_equal(take_and_eoi(m, 0), V + 1);
+	machine_free(m);
+}
+
 /* A line that is never lowered: after ten thousand ends, 10 ms of peace. */
 static void storm_is_slowed_down(void **state)
 {
@@ -282,6 +298,7 @@ int main(void)
 		cmocka_unit_test(level_stays_until_eoi), cmocka_unit_test(masked_pins),
 		cmocka_unit_test(edge_mode_clears_remote_irr), cmocka_unit_test(sources_are_ored),
 		cmocka_unit_test(destinations), cmocka_unit_test(rtc_is_tracked),
+		cmocka_unit_test(rtc_may_be_moved),
 		cmocka_unit_test(storm_is_slowed_down), cmocka_unit_test(split_mode_reports_eoi),
 	};
 

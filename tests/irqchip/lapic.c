@@ -355,6 +355,32 @@ static void timer_tsc_deadline(void **state)
 	machine_free(m);
 }
 
+/* KVM: CPUID says which modes there are; before it there is one-shot alone. */
+static void timer_modes_are_cpuids(void **state)
+{
+	struct machine *m = machine_new(IRQCHIP_FULL, 1);
+	struct lapic *l = lapic(m, 0);
+
+	apic_enable(m, 0);
+	lapic_cpuid_changed(l, false);
+	apic_write(m, 0, LAPIC_LVT_TIMER, 0xffffffff);
+	assert_int_equal(apic_read(m, 0, LAPIC_LVT_TIMER), 0x310ff);
+	apic_write(m, 0, LAPIC_LVT_TIMER, LVT_TIMER_TSCDEADLINE | 0x40);
+	lapic_set_tsc_deadline(l, clock_ns + 500);
+	clock_advance(1000);
+	assert_int_equal(take_and_eoi(m, 0), -1);
+	apic_write(m, 0, LAPIC_TMICT, 100);	/* it counts */
+	clock_advance(1000000);
+	assert_int_equal(take_and_eoi(m, 0), 0x40);
+	/* The reserved mode stands still. */
+	lapic_cpuid_changed(l, true);
+	apic_write(m, 0, LAPIC_LVT_TIMER, LVT_TIMER_MODE | 0x40);
+	apic_write(m, 0, LAPIC_TMICT, 100);
+	clock_advance(1000000);
+	assert_int_equal(take_and_eoi(m, 0), -1);
+	machine_free(m);
+}
+
 static void timer_rearm_races_with_expiry(void **state)
 {
 	struct machine *m = machine_new(IRQCHIP_FULL, 1);
@@ -400,6 +426,7 @@ int main(void)
 		cmocka_unit_test(every_vector_once), cmocka_unit_test(software_disabled),
 		cmocka_unit_test(init_keeps_id_and_base), cmocka_unit_test(timer_oneshot),
 		cmocka_unit_test(timer_divider_codes), cmocka_unit_test(timer_periodic),
+		cmocka_unit_test(timer_modes_are_cpuids),
 		cmocka_unit_test(timer_tsc_deadline), cmocka_unit_test(timer_rearm_races_with_expiry),
 		cmocka_unit_test(timer_masked_and_stopped),
 	};

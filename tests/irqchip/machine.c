@@ -60,6 +60,7 @@ static void add_cpu(struct machine *m, u32 i, u32 id)
 	if (m->arch.irqchip.mode != IRQCHIP_NONE) {
 		v->cpu->lapic = lapic_create(v->cpu, id);
 		assert_non_null(v->cpu->lapic);
+		lapic_cpuid_changed(v->cpu->lapic, true);
 	}
 	m->vm.vcpus[i] = v;
 	m->vm.nr_vcpus = i + 1;

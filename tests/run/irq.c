@@ -76,24 +76,34 @@ static void msi_wakes_hlt(void **state)
 	guest_destroy(&g);
 }
 
+/* Whoever waits in AMD's AP reset hold wakes as from HLT. */
+static void nmi_wakes_reset_hold(void **state)
+{
+	static const u8 code[] = { 0xe6, 0x10 };	/* out %al, $0x10 */
+	struct runner r;
+	struct guest g;
+
+	prepare(&g, GUEST_IRQCHIP, 1);
+	memcpy(g.mem + GUEST_CODE, code, sizeof(code));
+	guest_long(&g, 0, GUEST_CODE);
+	guest_set_mp_state(&g, 0, KVM_MP_STATE_AP_RESET_HOLD);
+	assert_ok(kvm_ioctl_val(g.vcpu[0], KVM_NMI, 0));
+	runner_start(&r, &g, 0);
+	assert_soon(r.done);
+	assert_done(&g, runner_join(&r));
+	guest_destroy(&g);
+}
+
 static void nmi_wakes_hlt(void **state)
 {
 	START(GUEST_IRQCHIP, irq_hlt);
 	struct runner r;
 
 	runner_start(&r, &g, 0);
-	usleep(1000);
 	for (u32 i = 1; i <= 20; i++) {
-		int other = g.vcpu[0];
-
 		/* KVM_NMI is a vCPU ioctl: it waits until the run returns. */
-		r.stop = true;
-		while (!r.done) {
-			pthread_kill(r.thread, SIGUSR1);
-			usleep(100);
-		}
-		runner_join(&r);
-		assert_ok(kvm_ioctl_val(other, KVM_NMI, 0));
+		runner_stop_halted(&r);
+		assert_ok(kvm_ioctl_val(g.vcpu[0], KVM_NMI, 0));
 		runner_start(&r, &g, 0);
 		assert_soon(*guest_word(&g, 0x40008) == i);
 		assert_soon(*guest_word(&g, 0x40010) == i);
@@ -135,13 +145,11 @@ static void lapic_timer_periodic(void **state)
 static void tsc_deadline(void **state)
 {
 	START(GUEST_IRQCHIP, irq_deadline);
-	u64 t = now_ns();
 
 	set_args(&g, 0, 1, 0, 20000000);
 	assert_done(&g, guest_run(&g, 0));
 	assert_int_equal(count(&g), 1);
 	assert_true((int64_t)guest_rax(&g, 0) >= 0);	/* never early */
-	assert_true(now_ns() - t < 2000000000);
 	guest_destroy(&g);
 }
 
@@ -200,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(msi_wakes_hlt),
+		cmocka_unit_test(nmi_wakes_reset_hold),
 		cmocka_unit_test(nmi_wakes_hlt),
 		cmocka_unit_test(lapic_timer_one_shot),
 		cmocka_unit_test(lapic_timer_periodic),

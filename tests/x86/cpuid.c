@@ -128,7 +128,7 @@ static void set_then_get_is_the_same(void **state)
 	assert_int_equal(back.nent, l.nent - 1);
 	back.nent = KVM_MAX_CPUID_ENTRIES;
 	assert_int_equal(call(vcpu(state), KVM_GET_CPUID2, &back), 0);
-	assert_int_equal(back.nent, l.nent);
+	assert_int_equal(back.nent, KVM_MAX_CPUID_ENTRIES);
 	for (u32 i = 0; i < l.nent; i++)
 		if (l.e[i].function != 0xd)		/* sizes follow XCR0 */
 			assert_memory_equal(&l.e[i], &back.e[i], sizeof(l.e[i]));

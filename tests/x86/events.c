@@ -155,6 +155,22 @@ static void mp_states_with_lapic(void **state)
 	assert_int_equal(set_mp(ap, KVM_MP_STATE_HALTED), 0);
 }
 
+static void in_smm_init_waits_and_sipi_is_lost(void **state)
+{
+	struct cpu *ap = machine_add_vcpu(*state)->vcpu->cpu;
+	struct kfile *f = ((struct machine *)*state)->vcpu_file[1];
+	struct kvm_mp_state mp;
+
+	ap->smm = true;
+	irqchip_ops->init(ap);
+	irqchip_ops->sipi(ap, 5);
+	call(f, KVM_GET_MP_STATE, &mp);
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_UNINITIALIZED);
+	ap->smm = false;
+	call(f, KVM_GET_MP_STATE, &mp);
+	assert_int_equal(mp.mp_state, KVM_MP_STATE_INIT_RECEIVED);
+}
+
 static void guest_debug(void **state)
 {
 	struct cpu *c = machine_cpu(*state);
@@ -254,6 +270,7 @@ int main(void)
 		TEST(nmi_is_latched_at_most_twice),
 		TEST(mp_state_needs_lapic),
 		TEST_IRQCHIP(mp_states_with_lapic),
+		TEST_IRQCHIP(in_smm_init_waits_and_sipi_is_lost),
 		TEST_IRQCHIP(kick_before_hlt_is_not_lost),
 		TEST(guest_debug),
 		TEST(mce_setup_checks),

@@ -191,6 +191,13 @@ static u8 physical_width(const struct cpu *c)
 	return 36;
 }
 
+/* KVM: a CPUID without the leaf leaves the LAPIC as it is. */
+static void tell_lapic(struct cpu *c)
+{
+	if (c->lapic && cpuid_find(c, 1, 0))
+		lapic_cpuid_changed(c->lapic, cpu_has(c, FEATURE_TSC_DEADLINE));
+}
+
 void cpuid_install(struct cpu *c, struct kvm_cpuid_entry2 *e, u32 n)
 {
 	free(c->cpuid);
@@ -198,5 +205,6 @@ void cpuid_install(struct cpu *c, struct kvm_cpuid_entry2 *e, u32 n)
 	c->nr_cpuid = n;
 	decode_features(c);
 	hv_cpuid_changed(c);
+	tell_lapic(c);
 	c->maxphyaddr = physical_width(c);
 }

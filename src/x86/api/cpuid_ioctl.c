@@ -102,15 +102,23 @@ long vcpu_set_cpuid(struct kfile *f, void *arg)
 
 /* -- Lists to userspace ------------------------------------------------------------------ */
 
-static long put_entries(void *arg, const struct kvm_cpuid_entry2 *e, u32 n, u32 room)
+/* The head is written last, and @told is the count in it. */
+static long put_entries(void *arg, const struct kvm_cpuid_entry2 *e, u32 n, u32 room, u32 told)
 {
 	if (n > room)
 		return -E2BIG;
 	if (copy_to_user(ENTRIES(arg), e, n * sizeof(*e)) ||
-	    copy_to_user(arg, &n, sizeof(n)))
+	    copy_to_user(arg, &told, sizeof(told)))
 		return -EFAULT;
 	return 0;
 }
+
+static long put_list(void *arg, const struct kvm_cpuid_entry2 *e, u32 n, u32 room)
+{
+	return put_entries(arg, e, n, room, n);
+}
+
+/* Linux 6.1 does not tell how many there are: docs/kernel-versions.md. */
 
 long vcpu_get_cpuid2(struct kfile *f, void *arg)
 {
@@ -124,7 +132,7 @@ long vcpu_get_cpuid2(struct kfile *f, void *arg)
 		e[i] = c->cpuid[i];
 		cpuid_patch(c, &e[i]);
 	}
-	return put_entries(arg, e, c->nr_cpuid, head.nent);
+	return put_entries(arg, e, c->nr_cpuid, head.nent, head.nent);
 }
 
 long system_get_supported_cpuid(struct kfile *f, void *arg)
@@ -136,8 +144,8 @@ long system_get_supported_cpuid(struct kfile *f, void *arg)
 		return -EFAULT;
 	if (!head.nent)
 		return -E2BIG;
-	return put_entries(arg, e, cpuid_supported(e, KVM_MAX_CPUID_ENTRIES),
-			   MIN(head.nent, KVM_MAX_CPUID_ENTRIES));
+	return put_list(arg, e, cpuid_supported(e, KVM_MAX_CPUID_ENTRIES),
+			MIN(head.nent, KVM_MAX_CPUID_ENTRIES));
 }
 
 /* KVM: entries the caller means to pass must be there and have zero padding. */
@@ -173,5 +181,5 @@ long system_get_emulated_cpuid(struct kfile *f, void *arg)
 	if (!padding_valid(arg, nent))
 		return -EINVAL;
 	/* KVM wants room for one more when it looks for further ranges. */
-	return put_entries(arg, e, ARRAY_SIZE(e), nent - 1);
+	return put_list(arg, e, ARRAY_SIZE(e), nent - 1);
 }

@@ -79,10 +79,7 @@ void events_get(struct cpu *c, struct kvm_vcpu_events *e)
 
 long vcpu_get_vcpu_events(struct kfile *f, void *arg)
 {
-	struct cpu *c = kfile_cpu(f);
-
-	event_accept_init(c);
-	events_get(c, arg);
+	events_get(kfile_cpu(f), arg);
 	return 0;
 }
 

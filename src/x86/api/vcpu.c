@@ -218,7 +218,7 @@ long vcpu_get_mp_state(struct kfile *f, void *arg)
 	struct kvm_mp_state *out = arg;
 
 	event_accept_init(c);
-	if (c->mp_state == KVM_MP_STATE_HALTED &&
+	if (event_mp_halted(c) &&
 	    (c->ev.pv_unhalted || __atomic_load_n(&c->requests, __ATOMIC_ACQUIRE) & REQ_UNHALT))
 		out->mp_state = KVM_MP_STATE_RUNNABLE;
 	else
@@ -249,7 +249,6 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
-	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }

@@ -111,12 +111,13 @@ static bool is_bsp(const struct cpu *c)
 
 void event_accept_init(struct cpu *c)
 {
-	u8 latched;
+	u8 latched = __atomic_load_n(&c->ev.latched, __ATOMIC_ACQUIRE);
 
-	/* INIT waits while in SMM (SDM vol. 3C 31.3.1). */
-	if (c->smm)
+	/* In SMM INIT waits (SDM vol. 3C 31.3.1); nobody there waits for a SIPI. */
+	if (c->smm) {
+		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_SIPI, __ATOMIC_ACQ_REL);
 		return;
-	latched = __atomic_load_n(&c->ev.latched, __ATOMIC_ACQUIRE);
+	}
 	if (latched & LATCHED_INIT) {
 		__atomic_fetch_and(&c->ev.latched, (u8)~LATCHED_INIT, __ATOMIC_ACQ_REL);
 		cpu_reset(c, true);
@@ -341,6 +342,12 @@ static enum event_result deliver_due(struct cpu *c, bool opened, bool *again)
 
 /* -- Sleeping ------------------------------------------------------------------------ */
 
+bool event_mp_halted(const struct cpu *c)
+{
+	return c->mp_state == KVM_MP_STATE_HALTED ||
+	       c->mp_state == KVM_MP_STATE_AP_RESET_HOLD;
+}
+
 bool event_wakes(struct cpu *c)
 {
 	struct events *ev = &c->ev;
@@ -383,7 +390,7 @@ static bool sleep_if_idle(struct cpu *c)
 {
 	if (likely(c->mp_state == KVM_MP_STATE_RUNNABLE))
 		return sleep_if_halted(c);
-	if (c->mp_state == KVM_MP_STATE_HALTED && event_wakes(c)) {
+	if (event_mp_halted(c) && event_wakes(c)) {
 		c->mp_state = KVM_MP_STATE_RUNNABLE;
 		c->ev.pv_unhalted = false;
 		xen_poll_end(c);
@@ -395,8 +402,7 @@ static bool sleep_if_idle(struct cpu *c)
 	return true;
 }
 
-/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
-static bool ring_full_exit(struct cpu *c)
+bool event_ring_full_exit(struct cpu *c)
 {
 	if (likely(!dirty_ring_full(c->vcpu)))
 		return false;
@@ -406,6 +412,7 @@ static bool ring_full_exit(struct cpu *c)
 
 /* -- Requests -------------------------------------------------------------------------- */
 
+/* What writes guest memory comes last: it may unwind. */
 static void requests_process(struct cpu *c, u32 req)
 {
 	stat_inc(c->vcpu, exits);
@@ -417,8 +424,8 @@ static void requests_process(struct cpu *c, u32 req)
 	}
 	if (req & REQ_TLB_FLUSH)
 		mmu_flush_all(c);
-	if (req & REQ_MODE)
-		cpu_mode_changed(c);
+	if (req & REQ_UNHALT)
+		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)
 		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
@@ -429,8 +436,6 @@ static void requests_process(struct cpu *c, u32 req)
 		hv_stimers_process(c);
 	xen_process(c);
 	steal_time_update(c);
-	if (req & REQ_UNHALT)
-		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
 		event_accept_init(c);
 }
@@ -463,11 +468,14 @@ static enum event_result process(struct cpu *c)
 		}
 		if (held)
 			return EVENT_RUN_ONE;
+		if (unlikely(c->mp_state == KVM_MP_STATE_HALTED) && !event_wakes(c) &&
+		    window_exit(c))
+			return EVENT_EXIT;
 		if (sleep_if_idle(c)) {
 			again = true;
 			continue;
 		}
-		if (ring_full_exit(c))
+		if (event_ring_full_exit(c))
 			return EVENT_EXIT;
 		r = deliver_due(c, opened && !req, &again);
 		opened = false;

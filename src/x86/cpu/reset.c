@@ -54,7 +54,7 @@ static void reset_events(struct cpu *c)
 	ev->triple_fault = false;
 	ev->shadow = 0;
 	ev->exc = c->exc = (struct exception){ 0 };
-	c->smm = false;
+	c->smm = c->halted = false;
 	c->pending_db = 0;
 	mmio_retire(c);
 	c->pio.waiting = false;

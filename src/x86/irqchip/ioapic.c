@@ -52,7 +52,7 @@ struct ioapic {
 	u32 irr_delivered;
 	u64 rte[IOAPIC_PINS];
 	u32 levels[IOAPIC_PINS];	/* one bit a source */
-	u64 vectors[4];			/* in any RTE; read without the lock */
+	u64 vectors[4];			/* read without the lock */
 
 	/*
 	 * KVM: the RTC's interrupt, if userspace looks at the result, is
@@ -73,6 +73,19 @@ struct ioapic {
 #define RTC_PIN			8
 #define STORM_COUNT		10000
 #define STORM_PAUSE_NS		10000000ull
+
+/* Those whose EOI matters: of every RTE, and of an RTE that was changed meanwhile. */
+static void ioapic_update_vectors_locked(struct ioapic *s)
+{
+	u64 map[4] = { 0 };
+
+	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
+		map[(s->rte[pin] & RTE_VECTOR) / 64] |= BIT_ULL(s->rte[pin] & 63);
+	if (s->rtc_pending)
+		map[s->rtc_vector / 64] |= BIT_ULL(s->rtc_vector % 64);
+	for (u32 i = 0; i < ARRAY_SIZE(map); i++)
+		__atomic_store_n(&s->vectors[i], map[i], __ATOMIC_RELEASE);
+}
 
 /* -- Delivery ---------------------------------------------------------------------- */
 
@@ -118,6 +131,7 @@ static int ioapic_assert_locked(struct ioapic *s, u32 pin, bool status)
 	if (rtc) {
 		s->rtc_vector = s->rte[pin] & RTE_VECTOR;
 		s->rtc_pending = MAX(ret, 0);
+		ioapic_update_vectors_locked(s);
 	}
 	return ret;
 }
@@ -145,16 +159,6 @@ int ioapic_set_pin(struct ioapic *s, u32 pin, int source, int level)
 }
 
 /* -- End of interrupt ----------------------------------------------------------------- */
-
-static void ioapic_update_vectors_locked(struct ioapic *s)
-{
-	u64 map[4] = { 0 };
-
-	for (u32 pin = 0; pin < IOAPIC_PINS; pin++)
-		map[(s->rte[pin] & RTE_VECTOR) / 64] |= BIT_ULL(s->rte[pin] & 63);
-	for (u32 i = 0; i < ARRAY_SIZE(map); i++)
-		__atomic_store_n(&s->vectors[i], map[i], __ATOMIC_RELEASE);
-}
 
 static void ioapic_eoi_pin_locked(struct ioapic *s, u32 pin, bool level)
 {

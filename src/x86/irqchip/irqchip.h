@@ -118,6 +118,8 @@ bool lapic_write_x2apic(struct lapic *l, u32 msr, u64 v);
 /* Hyper-V's way to the same registers, by their x2APIC MSRs, in xAPIC mode too. */
 bool lapic_read_any_mode(struct lapic *l, u32 msr, u64 *v);
 bool lapic_write_any_mode(struct lapic *l, u32 msr, u64 v);
+/* Leaf 1 of the vCPU's CPUID was set: is there a TSC-deadline mode? */
+void lapic_cpuid_changed(struct lapic *l, bool tsc_deadline);
 u64 lapic_get_tsc_deadline(struct lapic *l);
 void lapic_set_tsc_deadline(struct lapic *l, u64 v);
 /* The guest's TSC was moved: TSC-deadline timers are computed again. */

@@ -73,6 +73,8 @@ enum lapic_reg {
 
 struct lapic_timer {
 	struct worker_timer wt;
+	u32 mode;		/* LVT_TIMER_*: what of LVT_TIMER's field counts */
+	u32 mode_mask;		/* and may be written: lapic_cpuid_changed() */
 	u64 target_ns;		/* of the coming expiry; 0: none */
 	u64 period_ns;
 	u64 tsc_deadline;
@@ -205,6 +207,8 @@ void lapic_timer_write_tmict(struct lapic *l, u32 v);
 void lapic_timer_write_tdcr(struct lapic *l, u32 v);
 u32 lapic_timer_tmcct(struct lapic *l);
 /* KVM_SET_LAPIC: the registers are in place, TMCCT holds what was left. */
+/* KVM_SET_LAPIC: before and after the registers are replaced. */
+void lapic_timer_suspend(struct lapic *l);
 void lapic_timer_restore(struct lapic *l);
 
 /* -- lapic_ipi.c ------------------------------------------------------------------ */

@@ -21,7 +21,7 @@ static const struct {
 	u16 reg;
 	u32 mask;	/* writable bits */
 } lvts[LAPIC_NR_LVT] = {
-	{ LAPIC_LVT_TIMER,	LVT_COMMON | LVT_TIMER_MODE },
+	{ LAPIC_LVT_TIMER,	LVT_COMMON },	/* and the mode */
 	{ LAPIC_LVT_THERMAL,	LVT_MODE },
 	{ LAPIC_LVT_PMC,	LVT_MODE },
 	{ LAPIC_LVT_LINT0,	LVT_LINT },
@@ -103,10 +103,12 @@ static bool lapic_write_lvt(struct lapic *l, u32 reg, u32 v)
 
 	if (!lapic_sw_enabled(l))
 		v |= LVT_MASKED;
-	v &= lvts[i].mask;
 	if (reg == LAPIC_LVT_TIMER) {
-		lapic_timer_write_lvt(l, v);
-	} else if (reg == LAPIC_LVT_LINT0) {
+		lapic_timer_write_lvt(l, v & (lvts[i].mask | l->timer.mode_mask));
+		return true;
+	}
+	v &= lvts[i].mask;
+	if (reg == LAPIC_LVT_LINT0) {
 		lapic_reg_set(l, reg, v);
 		lapic_recount(l, before, lapic_census(l));
 		if (l->ic->mode == IRQCHIP_SPLIT)

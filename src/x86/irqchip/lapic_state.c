@@ -49,7 +49,7 @@ int lapic_set_state(struct lapic *l, const struct kvm_lapic_state *s)
 	if (lapic_x2apic(l) && l->ic->x2apic_32bit_ids && regs[LAPIC_ID / 4] != l->id)
 		return -EINVAL;
 	/* A worker that expires now must find no timer, whatever LVTT says. */
-	lapic_timer_reset(l);
+	lapic_timer_suspend(l);
 	lapic_load_regs(l, regs);
 	l->isr_top = lapic_highest(l, LAPIC_ISR);
 	__atomic_store_n(&l->irr_pending, 1, __ATOMIC_SEQ_CST);

@@ -16,7 +16,13 @@
 
 static u32 timer_mode(const struct lapic *l)
 {
-	return lapic_reg(l, LAPIC_LVT_TIMER) & LVT_TIMER_MODE;
+	return READ_ONCE(l->timer.mode);
+}
+
+/* The fourth mode is reserved: KVM's timer stands still in it. */
+static bool timer_counts(const struct lapic *l)
+{
+	return timer_mode(l) == LVT_TIMER_ONESHOT || timer_mode(l) == LVT_TIMER_PERIODIC;
 }
 
 /* TDCR bits 3, 1 and 0: 000 divides by 2, ... 110 by 128, 111 by 1. */
@@ -118,12 +124,15 @@ static void timer_clear_locked(struct lapic *l)
 
 /* -- Registers ------------------------------------------------------------------- */
 
-/* Entering or leaving TSC-deadline mode disarms (SDM vol. 3A 11.5.4.1). */
-static void timer_set_lvt_locked(struct lapic *l, u32 v)
+/*
+ * Entering or leaving TSC-deadline mode disarms (SDM vol. 3A 11.5.4.1).
+ * KVM: so it does when KVM_SET_LAPIC is what changes the mode.
+ */
+static void timer_update_mode_locked(struct lapic *l)
 {
 	bool was = timer_mode(l) == LVT_TIMER_TSCDEADLINE;
 
-	lapic_reg_set(l, LAPIC_LVT_TIMER, v);
+	WRITE_ONCE(l->timer.mode, lapic_reg(l, LAPIC_LVT_TIMER) & l->timer.mode_mask);
 	if (was != (timer_mode(l) == LVT_TIMER_TSCDEADLINE)) {
 		lapic_reg_set(l, LAPIC_TMICT, 0);
 		timer_clear_locked(l);
@@ -134,8 +143,15 @@ static void timer_set_lvt_locked(struct lapic *l, u32 v)
 void lapic_timer_write_lvt(struct lapic *l, u32 v)
 {
 	pthread_mutex_lock(&l->lock);
-	timer_set_lvt_locked(l, v);
+	lapic_reg_set(l, LAPIC_LVT_TIMER, v);
+	timer_update_mode_locked(l);
 	pthread_mutex_unlock(&l->lock);
+}
+
+/* KVM: what LVTT holds already goes on, whatever CPUID says from now on. */
+void lapic_cpuid_changed(struct lapic *l, bool tsc_deadline)
+{
+	l->timer.mode_mask = tsc_deadline ? LVT_TIMER_MODE : LVT_TIMER_PERIODIC;
 }
 
 void lapic_timer_write_tmict(struct lapic *l, u32 v)
@@ -147,7 +163,7 @@ void lapic_timer_write_tmict(struct lapic *l, u32 v)
 	pthread_mutex_lock(&l->lock);
 	lapic_reg_set(l, LAPIC_TMICT, v);
 	l->timer.period_ns = timer_limit_period(l, timer_ticks_to_ns(l, v));
-	if (l->timer.period_ns)
+	if (l->timer.period_ns && timer_counts(l))
 		expired = timer_start_locked(l, worker_now_ns() + l->timer.period_ns);
 	else
 		timer_arm_locked(l, 0);
@@ -215,11 +231,17 @@ static bool timer_start_deadline_locked(struct lapic *l)
 	return timer_start_locked(l, ns ? ns : 1);
 }
 
+/* Elsewhere the MSR reads as 0 and is ignored (SDM vol. 3A 11.5.4.1). */
+static bool timer_has_deadline(const struct lapic *l)
+{
+	return l && lapic_hw_enabled(l) && timer_mode(l) == LVT_TIMER_TSCDEADLINE;
+}
+
 u64 lapic_get_tsc_deadline(struct lapic *l)
 {
 	u64 v = 0;
 
-	if (!l || timer_mode(l) != LVT_TIMER_TSCDEADLINE)
+	if (!timer_has_deadline(l))
 		return 0;
 	pthread_mutex_lock(&l->lock);
 	v = l->timer.tsc_deadline;
@@ -227,12 +249,11 @@ u64 lapic_get_tsc_deadline(struct lapic *l)
 	return v;
 }
 
-/* The MSR is ignored outside TSC-deadline mode (SDM vol. 3A 11.5.4.1). */
 void lapic_set_tsc_deadline(struct lapic *l, u64 v)
 {
 	bool expired;
 
-	if (!l || timer_mode(l) != LVT_TIMER_TSCDEADLINE)
+	if (!timer_has_deadline(l))
 		return;
 	pthread_mutex_lock(&l->lock);
 	l->timer.tsc_deadline = v;
@@ -254,27 +275,45 @@ void lapic_tsc_changed(struct lapic *l)
 
 /* -- Restore, reset, life ---------------------------------------------------------- */
 
+void lapic_timer_suspend(struct lapic *l)
+{
+	pthread_mutex_lock(&l->lock);
+	timer_arm_locked(l, 0);
+	pthread_mutex_unlock(&l->lock);
+}
+
 /*
  * KVM: a count that had run out is due at once for one-shot, so that a timer
  * which expired around the save is not lost; a periodic one starts afresh.
  */
+static bool timer_resume_count_locked(struct lapic *l, u32 tmcct)
+{
+	u64 left;
+
+	l->timer.tsc_deadline = 0;
+	l->timer.period_ns = timer_limit_period(l,
+			timer_ticks_to_ns(l, lapic_reg(l, LAPIC_TMICT)));
+	if (!l->timer.period_ns)
+		return false;
+	left = MIN(timer_ticks_to_ns(l, tmcct), l->timer.period_ns);
+	if (!left && timer_mode(l) == LVT_TIMER_PERIODIC)
+		left = l->timer.period_ns;
+	return timer_start_locked(l, worker_now_ns() + left);
+}
+
+/* No register holds the deadline: it stays if the mode does. */
 void lapic_timer_restore(struct lapic *l)
 {
 	u32 tmcct = lapic_reg(l, LAPIC_TMCCT);
 	bool expired = false;
-	u64 left;
 
 	pthread_mutex_lock(&l->lock);
 	lapic_reg_set(l, LAPIC_TMCCT, 0);
-	timer_clear_locked(l);
-	l->timer.period_ns = timer_limit_period(l,
-			timer_ticks_to_ns(l, lapic_reg(l, LAPIC_TMICT)));
-	if (timer_mode(l) != LVT_TIMER_TSCDEADLINE && l->timer.period_ns) {
-		left = MIN(timer_ticks_to_ns(l, tmcct), l->timer.period_ns);
-		if (!left && timer_mode(l) == LVT_TIMER_PERIODIC)
-			left = l->timer.period_ns;
-		expired = timer_start_locked(l, worker_now_ns() + left);
-	}
+	timer_update_mode_locked(l);
+	if (timer_counts(l))
+		expired = timer_resume_count_locked(l, tmcct);
+	else if (timer_mode(l) == LVT_TIMER_TSCDEADLINE)
+		expired = timer_start_deadline_locked(l);
 	timer_unlock(l, expired);
 }
 
@@ -284,6 +323,7 @@ void lapic_timer_reset(struct lapic *l)
 	lapic_reg_set(l, LAPIC_TMICT, 0);
 	lapic_reg_set(l, LAPIC_TDCR, 0);
 	lapic_reg_set(l, LAPIC_LVT_TIMER, LVT_MASKED);
+	WRITE_ONCE(l->timer.mode, LVT_TIMER_ONESHOT);
 	timer_clear_locked(l);
 	pthread_mutex_unlock(&l->lock);
 }

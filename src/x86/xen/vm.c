@@ -55,6 +55,17 @@ static bool has_blob(const struct kvm_xen_hvm_config *c)
 	return c->blob_addr_32 || c->blob_addr_64 || c->blob_size_32 || c->blob_size_64;
 }
 
+/* vCPUs in guest look at the MSR's number and the flags without the lock. */
+static void set_config(struct kvm_xen_hvm_config *to, const struct kvm_xen_hvm_config *from)
+{
+	WRITE_ONCE(to->flags, from->flags);
+	WRITE_ONCE(to->msr, from->msr);
+	to->blob_addr_32 = from->blob_addr_32;
+	to->blob_addr_64 = from->blob_addr_64;
+	to->blob_size_32 = from->blob_size_32;
+	to->blob_size_64 = from->blob_size_64;
+}
+
 long vm_xen_hvm_config(struct kfile *f, void *arg)
 {
 	const struct kvm_xen_hvm_config *config = arg;
@@ -65,7 +76,7 @@ long vm_xen_hvm_config(struct kfile *f, void *arg)
 	if ((config->flags & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) && has_blob(config))
 		return -EINVAL;
 	pthread_rwlock_wrlock(&x->lock);
-	x->config = *config;
+	set_config(&x->config, config);
 	pthread_rwlock_unlock(&x->lock);
 	return 0;
 }
