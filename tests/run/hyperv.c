@@ -245,6 +245,22 @@ static void tsc_page_without_memory_is_broken(void **state)
 	guest_destroy(&g);
 }
 
+/* Memory behind the slot that has gone is no error of KVM_RUN's. */
+static void tsc_page_whose_memory_has_gone_is_broken(void **state)
+{
+	struct guest g = hv_guest(~0u);
+
+	own_faults();
+	assert_ok(mprotect(g.mem + TSC_PAGE, PG, PROT_NONE));
+	assert_true(set(&g, 0, REFERENCE_TSC, TSC_PAGE | ENABLE));
+	RUN(&g, 0, { RDMSR, TIME });
+	assert_int_not_equal(result(&g, 0), 0);
+	assert_ok(mprotect(g.mem + TSC_PAGE, PG, PROT_READ | PROT_WRITE));
+	RUN(&g, 0, { RDMSR, TIME });
+	assert_int_equal(tsc_page(&g)->sequence, 0);
+	guest_destroy(&g);
+}
+
 /* The page is in terms of the first vCPU's TSC, which writes it. */
 static void tsc_page_of_another_vcpu(void **state)
 {
@@ -447,6 +463,7 @@ int main(void)
 		cmocka_unit_test(tsc_page_follows_the_clock),
 		cmocka_unit_test(tsc_emulation_keeps_the_page),
 		cmocka_unit_test(tsc_page_without_memory_is_broken),
+		cmocka_unit_test(tsc_page_whose_memory_has_gone_is_broken),
 		cmocka_unit_test(tsc_page_of_another_vcpu),
 		cmocka_unit_test(tsc_page_waits_for_the_first_vcpu),
 		cmocka_unit_test(what_is_written_is_dirty),
