@@ -257,6 +257,29 @@ static void an_ap_is_woken_with_eagain(void **state)
 	machine_free(m);
 }
 
+/* Reset, a processor waits for SIPI: no answer is to be taken, nothing finished. */
+static void init_forgets_what_was_asked(void **state)
+{
+	static const uint8_t code[] = { 0xb9, 0x99, 9, 0, 0, 0x0f, 0x32 };	/* RDMSR 999H */
+	struct runner r;
+	struct guest g;
+
+	needs_guest();
+	guest_create(&g, GUEST_IRQCHIP, 2);
+	assert_ok(enable_cap(g.vm, KVM_CAP_X86_USER_SPACE_MSR, 0, KVM_MSR_EXIT_REASON_UNKNOWN));
+	memcpy(g.mem + GUEST_CODE, code, sizeof(code));
+	guest_long(&g, 1, GUEST_CODE);
+	assert_int_equal(guest_run(&g, 1), KVM_EXIT_X86_RDMSR);
+	send_ipi(g.vm, g.vcpu[1], 1, MSI_INIT);
+	assert_int_equal(guest_mp_state(&g, 1), KVM_MP_STATE_INIT_RECEIVED);
+	runner_start(&r, &g, 1);
+	usleep(10000);
+	assert_false(r.done);
+	assert_int_equal(runner_stop(&r), -EINTR);
+	assert_int_equal(guest_rip(&g, 1), 0xfff0);
+	guest_destroy(&g);
+}
+
 static volatile int alarms;
 
 IN_SIGNAL_HANDLER static void on_alarm(int sig)
@@ -440,6 +463,7 @@ IOCTL_TESTS(run,
 	    cmocka_unit_test(dirty_sets_are_taken_and_cleared),
 	    cmocka_unit_test(invalid_dirty_state),
 	    cmocka_unit_test(an_ap_is_woken_with_eagain),
+	    cmocka_unit_test(init_forgets_what_was_asked),
 	    cmocka_unit_test(an_ap_waits_until_a_signal),
 	    cmocka_unit_test(a_signal_ends_a_busy_guest),
 	    cmocka_unit_test(a_signal_ends_a_halt),

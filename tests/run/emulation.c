@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Code that cannot be executed, and KVM_CAP_EXIT_ON_EMULATION_FAILURE (api.rst 7.29). */
+/* Code that cannot be executed, and KVM_CAP_EXIT_ON_EMULATION_FAILURE (api.rst 7.27). */
 #include "guest.h"
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))

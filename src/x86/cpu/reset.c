@@ -2,6 +2,7 @@
 /* Power-on, INIT and SIPI (SDM vol. 3A 9.1, table 9-1; 8.4). */
 #include <string.h>
 
+#include "x86/api/run_state.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/pmu.h"
 #include "x86/irqchip/irqchip.h"
@@ -57,6 +58,7 @@ static void reset_events(struct cpu *c)
 	c->smm = c->halted = false;
 	c->pending_db = 0;
 	mmio_retire(c);
+	user_reply_drop(c);
 	c->pio.waiting = false;
 }
 
