@@ -28,7 +28,19 @@ void irqfd_notify_ack_gsi(struct vm *vm, u32 gsi);
 int eventfd_take(int fd, u32 *id);
 int eventfd_identify(int fd, u32 *id);
 
-/* Adds 1. */
-void eventfd_fire(int fd);
+/*
+ * One to be fired.  A write to an eventfd that is not EFD_NONBLOCK waits for
+ * room in its counter, which KVM never does.
+ */
+struct eventfd_out {
+	int fd;		/* our own; -1: none */
+	bool waits;
+};
+
+/* As eventfd_take(): 0 or -errno. */
+int eventfd_take_out(struct eventfd_out *out, int fd, u32 *id);
+
+/* Adds 1, if there is room. */
+void eventfd_fire(const struct eventfd_out *out);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,15 +65,34 @@ int eventfd_take(int fd, u32 *id)
 	return own;
 }
 
+int eventfd_take_out(struct eventfd_out *out, int fd, u32 *id)
+{
+	int own = eventfd_take(fd, id);
+
+	if (own < 0)
+		return own;
+	out->fd = own;
+	out->waits = !(fcntl(own, F_GETFL) & O_NONBLOCK);
+	return 0;
+}
+
+static bool has_room(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return syscall(SYS_poll, &p, 1, 0) == 1 && p.revents & POLLOUT;
+}
+
 /*
- * The system call itself: write() is a cancellation point, and the caller may
- * hold locks.  If it is full the reader has been told long since.
+ * The system calls themselves: write() and poll() are cancellation points, and
+ * the caller may hold locks.  If it is full the reader has been told long since.
  */
-void eventfd_fire(int fd)
+void eventfd_fire(const struct eventfd_out *out)
 {
 	const u64 one = 1;
 	int err = errno;
 
-	syscall(SYS_write, fd, &one, sizeof(one));
+	if (likely(!out->waits) || has_room(out->fd))
+		syscall(SYS_write, out->fd, &one, sizeof(one));
 	errno = err;
 }

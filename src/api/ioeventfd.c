@@ -17,7 +17,7 @@ struct ioeventfd_target {
 	struct ioeventfd_target *next;
 	u32 id;
 	u32 users;
-	int fd;
+	struct eventfd_out out;
 };
 
 struct ioeventfd {
@@ -25,7 +25,7 @@ struct ioeventfd {
 	u32 len;		/* 0: any */
 	bool wildcard;		/* no data match */
 	u64 datamatch;
-	int fd;			/* of the target */
+	struct eventfd_out out;	/* the target's */
 	struct ioeventfd_target *target;
 };
 
@@ -66,7 +66,7 @@ bool ioeventfd_write(struct vm *vm, bool pio, gpa_t addr, u32 len, u64 data)
 		if (e->len && e->len != len)
 			continue;
 		if (e->wildcard || e->datamatch == data) {
-			eventfd_fire(e->fd);
+			eventfd_fire(&e->out);
 			return true;
 		}
 	}
@@ -93,24 +93,25 @@ static void publish(struct vm *vm, enum io_bus bus, struct ioeventfds *new)
 	free(old);
 }
 
-/* Consumes @fd. */
-static struct ioeventfd_target *target_get_locked(struct eventfds *e, int fd, u32 id)
+/* Consumes @out. */
+static struct ioeventfd_target *target_get_locked(struct eventfds *e, struct eventfd_out out,
+						  u32 id)
 {
 	struct ioeventfd_target *t;
 
 	for (t = e->targets; t; t = t->next) {
 		if (t->id == id) {
-			close(fd);
+			close(out.fd);
 			t->users++;
 			return t;
 		}
 	}
 	t = malloc(sizeof(*t));
 	if (!t) {
-		close(fd);
+		close(out.fd);
 		return NULL;
 	}
-	*t = (struct ioeventfd_target){ e->targets, id, 1, fd };
+	*t = (struct ioeventfd_target){ e->targets, id, 1, out };
 	e->targets = t;
 	return t;
 }
@@ -124,7 +125,7 @@ static void target_put_locked(struct eventfds *e, struct ioeventfd_target *t)
 	while (*link != t)
 		link = &(*link)->next;
 	*link = t->next;
-	close(t->fd);
+	close(t->out.fd);
 	free(t);
 }
 
@@ -193,14 +194,14 @@ static int check_assign(const struct kvm_ioeventfd *args)
 }
 
 static long assign_locked(struct vm *vm, enum io_bus bus, struct ioeventfd *e,
-			  int fd, u32 id)
+			  struct eventfd_out out, u32 id)
 {
 	long ret;
 
-	e->target = target_get_locked(vm->eventfds, fd, id);
+	e->target = target_get_locked(vm->eventfds, out, id);
 	if (!e->target)
 		return -ENOMEM;
-	e->fd = e->target->fd;
+	e->out = e->target->out;
 	ret = add_locked(vm, bus, e);
 	if (ret < 0)
 		target_put_locked(vm->eventfds, e->target);
@@ -216,16 +217,16 @@ static long assign(struct vm *vm, const struct kvm_ioeventfd *args)
 		.datamatch = args->datamatch,
 	};
 	long ret = check_assign(args);
+	struct eventfd_out out;
 	u32 id;
-	int fd;
 
 	if (ret < 0)
 		return ret;
-	fd = eventfd_take(args->fd, &id);
-	if (fd < 0)
-		return fd;
+	ret = eventfd_take_out(&out, args->fd, &id);
+	if (ret < 0)
+		return ret;
 	pthread_mutex_lock(&vm->slots_lock);
-	ret = assign_locked(vm, bus_of(args), &e, fd, id);
+	ret = assign_locked(vm, bus_of(args), &e, out, id);
 	pthread_mutex_unlock(&vm->slots_lock);
 	return ret;
 }
@@ -278,7 +279,7 @@ void ioeventfds_destroy(struct eventfds *e)
 	}
 	while ((t = e->targets)) {
 		e->targets = t->next;
-		close(t->fd);
+		close(t->out.fd);
 		free(t);
 	}
 }

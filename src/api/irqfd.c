@@ -26,7 +26,7 @@ struct irqfd {
 	struct vm *vm;			/* outlives us */
 	u32 id;
 	u32 gsi;
-	int resample_fd;		/* -1: edge */
+	struct eventfd_out resample;	/* none: edge */
 };
 
 static bool take_counter(int fd)
@@ -45,7 +45,7 @@ static bool take_counter(int fd)
 
 static void inject(const struct irqfd *i)
 {
-	if (i->resample_fd >= 0) {
+	if (i->resample.fd >= 0) {
 		routing_set_irq(i->vm, i->gsi, IRQ_SOURCE_RESAMPLE, 1);
 		return;
 	}
@@ -71,7 +71,7 @@ static void ack_gsi(struct vm *vm, u32 gsi)
 
 	pthread_mutex_lock(&e->irqfd_lock);
 	for (i = e->irqfds; i && !any; i = i->next)
-		any = i->gsi == gsi && i->resample_fd >= 0;
+		any = i->gsi == gsi && i->resample.fd >= 0;
 	pthread_mutex_unlock(&e->irqfd_lock);
 	if (!any)
 		return;
@@ -79,8 +79,8 @@ static void ack_gsi(struct vm *vm, u32 gsi)
 	routing_set_irq(vm, gsi, IRQ_SOURCE_RESAMPLE, 0);
 	pthread_mutex_lock(&e->irqfd_lock);
 	for (i = e->irqfds; i; i = i->next) {
-		if (i->gsi == gsi && i->resample_fd >= 0)
-			eventfd_fire(i->resample_fd);
+		if (i->gsi == gsi && i->resample.fd >= 0)
+			eventfd_fire(&i->resample);
 	}
 	pthread_mutex_unlock(&e->irqfd_lock);
 }
@@ -110,8 +110,8 @@ static void irqfd_free(struct irqfd *i)
 
 	worker_watch_remove(&i->watch);
 	close(i->watch.fd);
-	if (i->resample_fd >= 0) {
-		close(i->resample_fd);
+	if (i->resample.fd >= 0) {
+		close(i->resample.fd);
 		routing_set_irq(vm, i->gsi, IRQ_SOURCE_RESAMPLE, 0);
 		__atomic_sub_fetch(&vm->eventfds->nr_resample, 1, __ATOMIC_ACQ_REL);
 	}
@@ -128,11 +128,11 @@ static struct irqfd *irqfd_alloc(struct vm *vm, const struct kvm_irqfd *args, lo
 		return NULL;
 	i->vm = vm;
 	i->gsi = args->gsi;
-	i->resample_fd = -1;
+	i->resample.fd = -1;
 	i->watch.fn = on_eventfd;
 	*err = i->watch.fd = eventfd_take(args->fd, &i->id);
 	if (*err >= 0 && (args->flags & KVM_IRQFD_FLAG_RESAMPLE))
-		*err = i->resample_fd = eventfd_take(args->resamplefd, &unused);
+		*err = eventfd_take_out(&i->resample, args->resamplefd, &unused);
 	if (*err >= 0)
 		return i;
 	if (i->watch.fd >= 0)
@@ -155,7 +155,7 @@ static long add_locked(struct eventfds *e, struct irqfd *i)
 		return ret;
 	i->next = e->irqfds;
 	e->irqfds = i;
-	if (i->resample_fd >= 0)
+	if (i->resample.fd >= 0)
 		__atomic_add_fetch(&e->nr_resample, 1, __ATOMIC_ACQ_REL);
 	return 0;
 }
@@ -178,8 +178,8 @@ static long assign(struct vm *vm, const struct kvm_irqfd *args)
 	pthread_mutex_unlock(&e->irqfd_lock);
 	if (ret < 0) {
 		close(i->watch.fd);
-		if (i->resample_fd >= 0)
-			close(i->resample_fd);
+		if (i->resample.fd >= 0)
+			close(i->resample.fd);
 		free(i);
 	}
 	return ret;

@@ -61,10 +61,29 @@ static void fires(void **state)
 	close(vm);
 }
 
+/* KVM signals at the most what the counter has room for, and goes on. */
+static void does_not_wait_for_a_full_counter(void **state)
+{
+	const u64 max = ~0ull - 1;
+	int vm = new_vm(), fd = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(write(fd, &max, 8), 8);
+	assert_ok(set(vm, fd, 0x1000, 0, 0, 0));
+	alarm(10);		/* ends a hang */
+	assert_true(ioeventfd_write(fake_vm, false, 0x1000, 1, 0));
+	alarm(0);
+	assert_true(count(fd) == max);
+	assert_true(ioeventfd_write(fake_vm, false, 0x1000, 1, 0));
+	assert_int_equal(count(fd), 1);
+	close(fd);
+	close(vm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fires),
+		cmocka_unit_test(does_not_wait_for_a_full_counter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

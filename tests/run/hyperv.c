@@ -245,6 +245,22 @@ static void tsc_page_without_memory_is_broken(void **state)
 	guest_destroy(&g);
 }
 
+/* Memory behind the slot that has gone is no error of KVM_RUN's. */
+static void tsc_page_whose_memory_has_gone_is_broken(void **state)
+{
+	struct guest g = hv_guest(~0u);
+
+	own_faults();
+	assert_ok(mprotect(g.mem + TSC_PAGE, PG, PROT_NONE));
+	assert_true(set(&g, 0, REFERENCE_TSC, TSC_PAGE | ENABLE));
+	RUN(&g, 0, { RDMSR, TIME });
+	assert_int_not_equal(result(&g, 0), 0);
+	assert_ok(mprotect(g.mem + TSC_PAGE, PG, PROT_READ | PROT_WRITE));
+	RUN(&g, 0, { RDMSR, TIME });
+	assert_int_equal(tsc_page(&g)->sequence, 0);
+	guest_destroy(&g);
+}
+
 /* The page is in terms of the first vCPU's TSC, which writes it. */
 static void tsc_page_of_another_vcpu(void **state)
 {
@@ -257,6 +273,28 @@ static void tsc_page_of_another_vcpu(void **state)
 	RUN(&g, 1, { WRMSR, REFERENCE_TSC, TSC_PAGE | ENABLE });
 	RUN(&g, 0, { RDMSR, TIME });
 	assert_int_not_equal(tsc_page(&g)->sequence, 0);
+	guest_destroy(&g);
+}
+
+/* The first vCPU has to write it, and waits for INIT meanwhile. */
+static void tsc_page_waits_for_the_first_vcpu(void **state)
+{
+	struct kvm_mp_state mp = { KVM_MP_STATE_UNINITIALIZED };
+	struct runner r;
+	struct guest g;
+
+	prepare(&g, 2);
+	show_hyperv(&g, 0, ~0u);
+	memset(g.mem + TSC_PAGE, 0, PG);
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_MP_STATE, &mp));
+	runner_start(&r, &g, 0);
+	assert_true(set(&g, 1, REFERENCE_TSC, TSC_PAGE | ENABLE));
+	usleep(10000);
+	assert_int_equal(runner_stop(&r), -EINTR);
+	mp.mp_state = KVM_MP_STATE_RUNNABLE;
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_MP_STATE, &mp));
+	RUN(&g, 0, { RDMSR, TIME });
+	assert_int_equal(tsc_page(&g)->sequence, 1);
 	guest_destroy(&g);
 }
 
@@ -425,7 +463,9 @@ int main(void)
 		cmocka_unit_test(tsc_page_follows_the_clock),
 		cmocka_unit_test(tsc_emulation_keeps_the_page),
 		cmocka_unit_test(tsc_page_without_memory_is_broken),
+		cmocka_unit_test(tsc_page_whose_memory_has_gone_is_broken),
 		cmocka_unit_test(tsc_page_of_another_vcpu),
+		cmocka_unit_test(tsc_page_waits_for_the_first_vcpu),
 		cmocka_unit_test(what_is_written_is_dirty),
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(userspace_answers_messages),

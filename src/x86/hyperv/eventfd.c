@@ -18,7 +18,7 @@
 
 struct connection {
 	u32 id;
-	int fd;			/* our own copy */
+	struct eventfd_out out;
 };
 
 struct hv_connections {
@@ -41,7 +41,7 @@ void hv_connections_destroy(struct hv_vm *hv)
 	struct hv_connections *s = hv->connections;
 
 	for (u32 i = 0; i < s->count; i++)
-		close(s->e[i].fd);
+		close(s->e[i].out.fd);
 	pthread_mutex_destroy(&s->lock);
 	free(s->e);
 	free(s);
@@ -79,7 +79,7 @@ static bool signal_connection(struct hv_connections *s, u32 id)
 	pos = lower_bound(s, id);
 	found = is_at(s, pos, id);
 	if (found)
-		eventfd_fire(s->e[pos].fd);
+		eventfd_fire(&s->e[pos].out);
 	pthread_mutex_unlock(&s->lock);
 	return found;
 }
@@ -136,16 +136,16 @@ static int insert_locked(struct hv_connections *s, struct connection new)
 static long assign(struct hv_connections *s, u32 id, int fd)
 {
 	u32 unused;
-	struct connection new = { .id = id, .fd = eventfd_take(fd, &unused) };
-	long ret;
+	struct connection new = { .id = id };
+	long ret = eventfd_take_out(&new.out, fd, &unused);
 
-	if (new.fd < 0)
-		return new.fd;
+	if (ret < 0)
+		return ret;
 	pthread_mutex_lock(&s->lock);
 	ret = insert_locked(s, new);
 	pthread_mutex_unlock(&s->lock);
 	if (ret)
-		close(new.fd);
+		close(new.out.fd);
 	return ret;
 }
 
@@ -157,7 +157,7 @@ static long deassign(struct hv_connections *s, u32 id)
 	pthread_mutex_lock(&s->lock);
 	pos = lower_bound(s, id);
 	if (is_at(s, pos, id)) {
-		close(s->e[pos].fd);
+		close(s->e[pos].out.fd);
 		s->count--;
 		memmove(&s->e[pos], &s->e[pos + 1], (s->count - pos) * sizeof(s->e[0]));
 		ret = 0;

@@ -53,97 +53,18 @@ static enum step finish(struct cpu *c, u64 result)
 	return STEP_END;
 }
 
-/* -- Access: KVM_CAP_HYPERV_ENFORCE_CPUID ----------------------------------------------------- */
-
-static bool syndbg_enabled(const struct cpu *c)
-{
-	return c->hv->cpuid.syndbg_eax & HV_SYNDBG_KERNEL_DEBUGGING;
-}
-
-static bool all_of(u32 have, u32 bits)
-{
-	return (have & bits) == bits;
-}
-
-static bool call_permitted(const struct cpu *c, u16 code)
-{
-	const struct hv_cpuid *id = &c->hv->cpuid;
-
-	if (!id->enforced)
-		return true;
-	switch (code) {
-	case HV_NOTIFY_LONG_SPIN_WAIT:
-		return id->enlightenments_ebx && id->enlightenments_ebx != ~0u;
-	case HV_POST_MESSAGE:
-		return id->features_ebx & HV_POST_MESSAGES;
-	case HV_SIGNAL_EVENT:
-		return id->features_ebx & HV_SIGNAL_EVENTS;
-	case HV_POST_DEBUG_DATA:
-	case HV_RETRIEVE_DEBUG_DATA:
-	case HV_RESET_DEBUG_SESSION:
-		/* Without debugging they do not exist, which is another status. */
-		return !syndbg_enabled(c) || id->features_ebx & HV_DEBUGGING;
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST:
-		return id->enlightenments_eax & HV_REMOTE_TLB_FLUSH;
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE_EX:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX:
-		return all_of(id->enlightenments_eax, HV_REMOTE_TLB_FLUSH | HV_EX_PROCESSOR_MASKS);
-	case HV_SEND_IPI:
-		return id->enlightenments_eax & HV_CLUSTER_IPI;
-	case HV_SEND_IPI_EX:
-		return all_of(id->enlightenments_eax, HV_CLUSTER_IPI | HV_EX_PROCESSOR_MASKS);
-	default:
-		return true;
-	}
-}
-
-/* Calls whose input continues in XMM0-5 when it is fast (TLFS, XMM Fast Hypercall Input). */
-static bool takes_xmm(u16 code)
-{
-	switch (code) {
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST:
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE_EX:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX:
-	case HV_SEND_IPI_EX:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool xmm_permitted(const struct cpu *c)
-{
-	return !c->hv->cpuid.enforced || c->hv->cpuid.features_edx & HV_XMM_INPUT;
-}
-
-/* -- Dispatch ------------------------------------------------------------------------------------ */
+/* -- The calls -------------------------------------------------------------------------------- */
 
 /* Not a status of the TLFS: userspace has to say (KVM_EXIT_HYPERV_HCALL). */
 #define ASK_USERSPACE	(~0ull)
 
-static bool has_variable_header(u16 code)
+static u64 spin_wait(struct cpu *c, const struct hv_hypercall *h)
 {
-	return code == HV_FLUSH_VIRTUAL_ADDRESS_SPACE_EX ||
-	       code == HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX || code == HV_SEND_IPI_EX;
+	sched_yield();
+	return HV_STATUS_SUCCESS;
 }
 
-static bool is_rep_call(u16 code)
-{
-	return code == HV_FLUSH_VIRTUAL_ADDRESS_LIST ||
-	       code == HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX;
-}
-
-/* A list is flushed whole, so it cannot be under way; other calls have none. */
-static bool shape_valid(const struct hv_hypercall *h)
-{
-	if (h->var_count && !has_variable_header(h->code))
-		return false;
-	return is_rep_call(h->code) ? h->rep_count && !h->rep_start : !h->rep;
-}
-
-static u64 ask_about_message(const struct cpu *c)
+static u64 post_message(struct cpu *c, const struct hv_hypercall *h)
 {
 	return c->hv->synic.active ? ASK_USERSPACE : HV_STATUS_INVALID_HYPERCALL_INPUT;
 }
@@ -153,7 +74,12 @@ static u64 signal_event(struct cpu *c, const struct hv_hypercall *h)
 {
 	u64 status = hv_signal_event(c, h);
 
-	return status == HV_STATUS_INVALID_PORT_ID ? ask_about_message(c) : status;
+	return status == HV_STATUS_INVALID_PORT_ID ? post_message(c, h) : status;
+}
+
+static bool syndbg_enabled(const struct cpu *c)
+{
+	return c->hv->cpuid.syndbg_eax & HV_SYNDBG_KERNEL_DEBUGGING;
 }
 
 static u64 debug_call(struct cpu *c, const struct hv_hypercall *h)
@@ -167,44 +93,96 @@ static u64 debug_call(struct cpu *c, const struct hv_hypercall *h)
 	return ASK_USERSPACE;
 }
 
-static u64 dispatch_valid(struct cpu *c, const struct hv_hypercall *h)
+/* What the input may look like. */
+enum {
+	TAKES_XMM	= BIT(0),	/* continues in XMM0-5 when it is fast */
+	TAKES_HEADER	= BIT(1),	/* has a variable header */
+	TAKES_LIST	= BIT(2),	/* is a list */
+	TAKES_ANY	= BIT(3),	/* is not looked at */
+};
+
+/* Whose bits a VMM that enforces CPUID has to have set, all of them. */
+enum grant { FEATURES_EBX, ENLIGHTENMENTS_EAX, SPINS, DEBUGGING };
+
+#define FLUSH		ENLIGHTENMENTS_EAX, HV_REMOTE_TLB_FLUSH
+#define FLUSH_EX	ENLIGHTENMENTS_EAX, HV_REMOTE_TLB_FLUSH | HV_EX_PROCESSOR_MASKS
+#define IPI		ENLIGHTENMENTS_EAX, HV_CLUSTER_IPI
+#define IPI_EX		ENLIGHTENMENTS_EAX, HV_CLUSTER_IPI | HV_EX_PROCESSOR_MASKS
+#define DEBUG		DEBUGGING, HV_DEBUGGING
+
+static const struct call {
+	u16 code;
+	u8 shape;
+	u8 grant;
+	u32 bits;
+	u64 (*fn)(struct cpu *c, const struct hv_hypercall *h);
+} calls[] = {
+	{ HV_FLUSH_VIRTUAL_ADDRESS_SPACE, TAKES_XMM, FLUSH, hv_flush_tlb },
+	{ HV_FLUSH_VIRTUAL_ADDRESS_LIST, TAKES_XMM | TAKES_LIST, FLUSH, hv_flush_tlb },
+	{ HV_FLUSH_VIRTUAL_ADDRESS_SPACE_EX, TAKES_XMM | TAKES_HEADER, FLUSH_EX, hv_flush_tlb },
+	{ HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX, TAKES_XMM | TAKES_HEADER | TAKES_LIST, FLUSH_EX,
+	  hv_flush_tlb },
+	{ HV_NOTIFY_LONG_SPIN_WAIT, 0, SPINS, 0, spin_wait },
+	{ HV_SEND_IPI, 0, IPI, hv_send_ipi },
+	{ HV_SEND_IPI_EX, TAKES_XMM | TAKES_HEADER, IPI_EX, hv_send_ipi },
+	{ HV_POST_MESSAGE, 0, FEATURES_EBX, HV_POST_MESSAGES, post_message },
+	{ HV_SIGNAL_EVENT, 0, FEATURES_EBX, HV_SIGNAL_EVENTS, signal_event },
+	{ HV_POST_DEBUG_DATA, TAKES_ANY, DEBUG, debug_call },
+	{ HV_RETRIEVE_DEBUG_DATA, TAKES_ANY, DEBUG, debug_call },
+	{ HV_RESET_DEBUG_SESSION, TAKES_ANY, DEBUG, debug_call },
+};
+
+static const struct call *find_call(u16 code)
 {
-	switch (h->code) {
-	case HV_NOTIFY_LONG_SPIN_WAIT:
-		sched_yield();
-		return HV_STATUS_SUCCESS;
-	case HV_SIGNAL_EVENT:
-		return signal_event(c, h);
-	case HV_POST_MESSAGE:
-		return ask_about_message(c);
-	case HV_SEND_IPI:
-	case HV_SEND_IPI_EX:
-		return hv_send_ipi(c, h);
-	default:
-		return hv_flush_tlb(c, h);
-	}
+	for (u32 i = 0; i < ARRAY_SIZE(calls); i++)
+		if (calls[i].code == code)
+			return &calls[i];
+	return NULL;
 }
 
-static u64 dispatch(struct cpu *c, const struct hv_hypercall *h)
+/* KVM_CAP_HYPERV_ENFORCE_CPUID. */
+static bool is_granted(const struct cpu *c, const struct call *call)
 {
-	switch (h->code) {
-	case HV_NOTIFY_LONG_SPIN_WAIT:
-	case HV_SIGNAL_EVENT:
-	case HV_POST_MESSAGE:
-	case HV_SEND_IPI:
-	case HV_SEND_IPI_EX:
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST:
-	case HV_FLUSH_VIRTUAL_ADDRESS_SPACE_EX:
-	case HV_FLUSH_VIRTUAL_ADDRESS_LIST_EX:
-		return shape_valid(h) ? dispatch_valid(c, h) : HV_STATUS_INVALID_HYPERCALL_INPUT;
-	case HV_POST_DEBUG_DATA:
-	case HV_RETRIEVE_DEBUG_DATA:
-	case HV_RESET_DEBUG_SESSION:
-		return debug_call(c, h);
-	default:
-		return HV_STATUS_INVALID_HYPERCALL_CODE;
+	const struct hv_cpuid *id = &c->hv->cpuid;
+
+	if (!id->enforced)
+		return true;
+	switch ((enum grant)call->grant) {
+	case ENLIGHTENMENTS_EAX:
+		return (id->enlightenments_eax & call->bits) == call->bits;
+	case SPINS:
+		return id->enlightenments_ebx && id->enlightenments_ebx != ~0u;
+	case DEBUGGING:
+		/* Without debugging they do not exist, which is another status. */
+		if (!syndbg_enabled(c))
+			return true;
+		/* fall through */
+	case FEATURES_EBX:
+		return id->features_ebx & call->bits;
 	}
+	return false;
+}
+
+static bool xmm_permitted(const struct cpu *c)
+{
+	return !c->hv->cpuid.enforced || c->hv->cpuid.features_edx & HV_XMM_INPUT;
+}
+
+/* A list is flushed whole, so it cannot be under way; other calls have none. */
+static bool shape_valid(const struct call *call, const struct hv_hypercall *h)
+{
+	if (call->shape & TAKES_ANY)
+		return true;
+	if (h->var_count && !(call->shape & TAKES_HEADER))
+		return false;
+	return call->shape & TAKES_LIST ? h->rep_count && !h->rep_start : !h->rep;
+}
+
+static u64 dispatch(struct cpu *c, const struct call *call, const struct hv_hypercall *h)
+{
+	if (!call)
+		return HV_STATUS_INVALID_HYPERCALL_CODE;
+	return shape_valid(call, h) ? call->fn(c, h) : HV_STATUS_INVALID_HYPERCALL_INPUT;
 }
 
 /* RIP stays on the instruction: executed again, it finds the answer. */
@@ -230,6 +208,7 @@ bool hv_hypercall_enabled(const struct cpu *c)
 enum step hv_hypercall(struct cpu *c)
 {
 	struct hv_hypercall h = read_input(c);
+	const struct call *call = find_call(h.code);
 	struct user_reply reply;
 	u64 result;
 
@@ -237,15 +216,15 @@ enum step hv_hypercall(struct cpu *c)
 		return cpu_raise_ud(c);
 	if (user_reply_take(c, KVM_EXIT_HYPERV, h.code, &reply))
 		return finish(c, reply.data);
-	if (!call_permitted(c, h.code))
+	if (call && !is_granted(c, call))
 		return finish(c, HV_STATUS_ACCESS_DENIED);
 	if (h.input & HV_CALL_RESERVED)
 		return finish(c, HV_STATUS_INVALID_HYPERCALL_INPUT);
-	if (h.fast && takes_xmm(h.code)) {
+	if (h.fast && call && call->shape & TAKES_XMM) {
 		if (!xmm_permitted(c))
 			return cpu_raise_ud(c);
 		read_xmm(c, &h);
 	}
-	result = dispatch(c, &h);
+	result = dispatch(c, call, &h);
 	return result == ASK_USERSPACE ? ask_userspace(c, &h) : finish(c, result);
 }

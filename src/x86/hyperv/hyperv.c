@@ -163,7 +163,9 @@ void hv_run_enter(struct cpu *c)
 		if (READ_ONCE(e->u.syndbg.msr) == HV_MSR_SYNDBG_CONTROL)
 			WRITE_ONCE(cpu_hv_vm(c)->syndbg.status, READ_ONCE(e->u.syndbg.status));
 	}
-	/* A vCPU that waited for SIPI has dropped the request. */
+	/* A vCPU that waited for SIPI has dropped these requests. */
 	if (unlikely(READ_ONCE(c->hv->stimers_due)))
 		vcpu_request(c->vcpu, REQ_STIMER);
+	if (unlikely(hv_tsc_page_is_due(c)))
+		vcpu_request(c->vcpu, REQ_CLOCK);
 }

@@ -56,6 +56,8 @@ void hv_connections_destroy(struct hv_vm *hv);
 
 void hv_tsc_page_set(struct cpu *c, u64 msr, bool host);
 u64 hv_tsc_page_get(struct hv_vm *hv);
+/* hv_tsc_page_update() of this vCPU would write. */
+bool hv_tsc_page_is_due(const struct cpu *c);
 
 /* -- SynIC and timers --------------------------------------------------------------------------- */
 

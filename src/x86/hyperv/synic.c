@@ -10,6 +10,7 @@
 #include "api/arch.h"
 #include "api/eventfd.h"
 #include "api/routing.h"
+#include "util/guard.h"
 #include "x86/hyperv/internal.h"
 #include "x86/hyperv/msr.h"
 #include "x86/mmu/mmu.h"
@@ -177,9 +178,22 @@ static int put_message(struct cpu *c, u32 sint, const struct hv_message_header *
 			 sizeof(old.flags)) ? -EAGAIN : -EFAULT;
 }
 
+/* KVM: where the page's memory has gone that is no error of KVM_RUN. */
+static int put_guarded(struct cpu *c, u32 sint, const struct hv_message_header *msg, bool drop)
+{
+	struct guard g;
+	int r;
+
+	if (guard_enter(&g))
+		return -EFAULT;
+	r = put_message(c, sint, msg, drop);
+	guard_leave(&g);
+	return r;
+}
+
 int hv_synic_send(struct cpu *c, u32 sint, const struct hv_message_header *msg, bool drop)
 {
-	int r = put_message(c, sint, msg, drop);
+	int r = put_guarded(c, sint, msg, drop);
 
 	if (r)
 		return MIN(r, 0);

@@ -11,6 +11,7 @@
  * what it was.  TSC emulation, which a guest turns on while it migrates, keeps
  * the page as it is until the guest has adapted.
  */
+#include "util/guard.h"
 #include "x86/api/clock.h"
 #include "x86/hyperv/internal.h"
 #include "x86/mmu/mmu.h"
@@ -41,7 +42,7 @@ u64 hv_reference_time(struct vm *vm)
 
 static void set_status_locked(struct hv_vm *hv, enum hv_tsc_status status)
 {
-	hv->tsc_status = status;
+	WRITE_ONCE(hv->tsc_status, status);
 	hv->tsc_changes++;
 }
 
@@ -141,6 +142,29 @@ static bool adopt_page(struct cpu *c, gpa_t gpa, struct hv_tsc_page *page)
 	return gpa_read(c, gpa, page, sizeof(*page)) && page->sequence;
 }
 
+/* KVM: where the memory has gone the page is broken, which is no error of KVM_RUN. */
+static bool make_page(struct cpu *c, gpa_t gpa, bool adopt, struct hv_tsc_page *page)
+{
+	struct guard g;
+	bool ok;
+
+	if (guard_enter(&g))
+		return false;
+	ok = (adopt && adopt_page(c, gpa, page)) || write_page(c, gpa, page);
+	guard_leave(&g);
+	return ok;
+}
+
+static bool is_due(enum hv_tsc_status status)
+{
+	return status == HV_TSC_GUEST_CHANGED || status == HV_TSC_HOST_CHANGED;
+}
+
+bool hv_tsc_page_is_due(const struct cpu *c)
+{
+	return c->vcpu->idx == 0 && is_due(READ_ONCE(cpu_hv_vm(c)->tsc_status));
+}
+
 void hv_tsc_page_update(struct cpu *c)
 {
 	struct hv_vm *hv = cpu_hv_vm(c);
@@ -157,10 +181,10 @@ void hv_tsc_page_update(struct cpu *c)
 	changes = hv->tsc_changes;
 	gpa = hv->tsc_msr & HV_MSR_PAGE;
 	pthread_mutex_unlock(&hv->tsc_lock);
-	if (status != HV_TSC_GUEST_CHANGED && status != HV_TSC_HOST_CHANGED)
+	if (!is_due(status))
 		return;
-	ok = (status == HV_TSC_HOST_CHANGED && READ_ONCE(hv->tsc_emulation_control) &&
-	      adopt_page(c, gpa, &page)) || write_page(c, gpa, &page);
+	ok = make_page(c, gpa, status == HV_TSC_HOST_CHANGED &&
+			       READ_ONCE(hv->tsc_emulation_control), &page);
 	pthread_mutex_lock(&hv->tsc_lock);
 	if (changes == hv->tsc_changes) {
 		hv->tsc_page = page;

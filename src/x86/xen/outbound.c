@@ -16,7 +16,7 @@ struct xen_outbound {
 	u32 type;
 	u32 port;		/* 0: eventfd */
 	u32 vcpu_id;
-	int eventfd;
+	struct eventfd_out out;
 };
 
 static struct xen_outbound **bucket(struct xen_vm *x, u32 port)
@@ -36,8 +36,8 @@ static struct xen_outbound **find(struct xen_vm *x, u32 port)
 
 static void outbound_free(struct xen_outbound *o)
 {
-	if (o->eventfd >= 0)
-		close(o->eventfd);
+	if (o->out.fd >= 0)
+		close(o->out.fd);
 	free(o);
 }
 
@@ -110,10 +110,8 @@ static long set_target(struct vm *vm, struct xen_outbound *o, const struct kvm_x
 	default:
 		return -EINVAL;
 	}
-	if (!port) {
-		o->eventfd = eventfd_take(a->u.evtchn.deliver.eventfd.fd, &unused);
-		return o->eventfd < 0 ? o->eventfd : 0;
-	}
+	if (!port)
+		return eventfd_take_out(&o->out, a->u.evtchn.deliver.eventfd.fd, &unused);
 	if (a->u.evtchn.deliver.port.priority != XEN_PRIO_2LEVEL)
 		return -EINVAL;
 	o->port = port;
@@ -145,7 +143,7 @@ static long assign(struct vm *vm, const struct kvm_xen_hvm_attr *a)
 		return -ENOMEM;
 	o->send_port = a->u.evtchn.send_port;
 	o->type = a->u.evtchn.type;
-	o->eventfd = -1;
+	o->out.fd = -1;
 	ret = set_target(vm, o, a);
 	if (!ret)
 		ret = insert(vm_xen(vm), o);
@@ -192,7 +190,7 @@ bool xen_outbound_send(struct cpu *c, u32 port)
 	if (found) {
 		to = *o;
 		if (!to.port)
-			eventfd_fire(to.eventfd);
+			eventfd_fire(&to.out);
 	}
 	pthread_rwlock_unlock(&x->lock);
 	if (!found || !to.port)
