@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/guard.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
@@ -188,7 +189,7 @@ void clock_params(const struct cpu *c, struct pvclock_vcpu_time_info *p)
  * A reader on the same page retries while the version is odd, so the fields
  * are written between two versions.
  */
-static bool write_page(struct cpu *c, gpa_t gpa, const struct pvclock_vcpu_time_info *p)
+static bool write_versions(struct cpu *c, gpa_t gpa, const struct pvclock_vcpu_time_info *p)
 {
 	const u32 body = offsetof(struct pvclock_vcpu_time_info, tsc_timestamp);
 	u32 version;
@@ -205,17 +206,31 @@ static bool write_page(struct cpu *c, gpa_t gpa, const struct pvclock_vcpu_time_
 	return gpa_write(c, gpa, &version, sizeof(version));
 }
 
+/*
+ * Flags of @keep that the page has stay set.  A page whose memory has gone is
+ * passed over, as in KVM: KVM_RUN goes on.
+ */
+static bool write_page(struct cpu *c, gpa_t gpa, struct pvclock_vcpu_time_info p, u8 keep)
+{
+	struct guard g;
+	u8 flags = 0;
+	bool done;
+
+	if (guard_enter(&g))
+		return false;
+	gpa_read(c, gpa + offsetof(struct pvclock_vcpu_time_info, flags), &flags, sizeof(flags));
+	p.flags |= flags & keep;
+	done = write_versions(c, gpa, &p);
+	guard_leave(&g);
+	return done;
+}
+
 /* GUEST_STOPPED is the guest's to clear: it stays set until then (api.rst 4.70). */
 static void write_kvmclock(struct cpu *c, struct pvclock_vcpu_time_info p)
 {
-	const gpa_t gpa = c->pvclock->system_time & ~1ull;
-	u8 flags = 0;
-
-	gpa_read(c, gpa + offsetof(struct pvclock_vcpu_time_info, flags), &flags, sizeof(flags));
-	p.flags |= flags & PVCLOCK_GUEST_STOPPED;
 	if (c->pvclock->guest_stopped)
 		p.flags |= PVCLOCK_GUEST_STOPPED;
-	if (write_page(c, gpa, &p))
+	if (write_page(c, c->pvclock->system_time & ~1ull, p, PVCLOCK_GUEST_STOPPED))
 		c->pvclock->guest_stopped = false;
 }
 
@@ -231,7 +246,7 @@ void clock_update(struct cpu *c)
 	if (c->pvclock->system_time & KVM_MSR_ENABLED)
 		write_kvmclock(c, p);
 	while (n--)
-		write_page(c, xen[n], &p);
+		write_page(c, xen[n], p, 0);
 }
 
 /* -- MSRs ------------------------------------------------------------------------------------------ */

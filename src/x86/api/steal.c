@@ -111,28 +111,6 @@ static void account(struct pvclock *p, struct kvm_steal_time *st)
 	WRITE_ONCE(st->version, version + 1);
 }
 
-void steal_time_update(struct cpu *c)
-{
-	struct pvclock *p = c->pvclock;
-	struct kvm_steal_time *st;
-
-	if (!enabled(c) && !xen_guest(c))
-		return;
-	if (!p->steal_running) {
-		steal_time_enter(c);
-		return;
-	}
-	if (host_tsc() < p->steal_next_tsc)
-		return;
-	if (xen_guest(c)) {
-		xen_runstate_run(c);
-		return;
-	}
-	st = shared(c);
-	if (st)
-		account(p, st);
-}
-
 ATOMIC_MAY_UNWIND static u8 take_preempted(struct kvm_steal_time *st)
 {
 	return __atomic_exchange_n(&st->preempted, 0, __ATOMIC_ACQ_REL);
@@ -163,7 +141,7 @@ ATOMIC_MAY_UNWIND static void leave(struct cpu *c)
 	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
 }
 
-/* KVM_RUN calls this outside its own guard: the page may have gone. */
+/* The page may have gone: KVM_RUN goes on without it, as in KVM. */
 static void guarded(struct cpu *c, void (*fn)(struct cpu *c))
 {
 	struct guard g;
@@ -180,6 +158,14 @@ void steal_time_enter(struct cpu *c)
 		guarded(c, xen_runstate_run);
 	else if (enabled(c))
 		guarded(c, enter);
+}
+
+void steal_time_update(struct cpu *c)
+{
+	const struct pvclock *p = c->pvclock;
+
+	if (!p->steal_running || host_tsc() >= p->steal_next_tsc)
+		steal_time_enter(c);
 }
 
 void steal_time_leave(struct cpu *c)
