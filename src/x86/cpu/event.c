@@ -318,6 +318,11 @@ static void requests_process(struct cpu *c, u32 req)
 	stat_inc(c->vcpu, exits);
 	stat_add(c->vcpu, req_event, !!(req & REQ_EVENT));
 	stat_add(c->vcpu, irq_exits, !!(req & (REQ_SIGNAL | REQ_SYNC)));
+	if (req & REQ_PAUSE) {
+		vcpu_leave_guest(c->vcpu);
+		if (vcpu_enter_guest(c->vcpu))
+			mmu_flush_all(c);
+	}
 	if (req & REQ_SYNC) {
 		mmu_flush_all(c);
 		vcpu_ack_sync(c->vcpu);
