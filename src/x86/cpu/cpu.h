@@ -152,6 +152,8 @@ bool cpu_finish_insn(struct cpu *c);
  * #DB is due.  STEP_EXIT: userspace is stepping.  Otherwise STEP_JUMP.
  */
 enum step cpu_insn_completed(struct cpu *c);
+/* The same for an iteration of REP that is not the last; STEP_AGAIN. */
+enum step cpu_iteration_completed(struct cpu *c);
 
 /* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);

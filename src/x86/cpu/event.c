@@ -53,6 +53,13 @@ bool event_exception(struct cpu *c)
 	return false;
 }
 
+/* KVM: what is at userspace already goes before what a debugger would see. */
+void event_exception_at_exit(struct cpu *c)
+{
+	if (!debugger_takes(c, c->exc.vector))
+		cpu_queue_exception(c);
+}
+
 /* -- Delivery --------------------------------------------------------------------- */
 
 static enum event_result shutdown_exit(struct cpu *c)
