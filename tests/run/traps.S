@@ -87,6 +87,12 @@ BEGIN trap_mov_ss_int
 	hlt				/* 9 */
 END trap_mov_ss_int
 
+/* A load that is watched, and a store that faults. */
+BEGIN trap_fault_after_hit
+	push	(%rsi)
+	hlt
+END trap_fault_after_hit
+
 BEGIN trap_mov_ss_step
 	mov	%ss, %eax		/* 0 */
 	mov	%eax, %ss		/* 2 */

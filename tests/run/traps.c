@@ -10,6 +10,7 @@ GUEST_BLOB(trap_io);
 GUEST_BLOB(trap_out_7e);
 GUEST_BLOB(trap_rep);
 GUEST_BLOB(trap_mov_ss_int);
+GUEST_BLOB(trap_fault_after_hit);
 GUEST_BLOB(trap_mov_ss_step);
 GUEST_BLOB(trap_iret);
 GUEST_BLOB(trap_syscall);
@@ -248,6 +249,25 @@ static void mov_ss_is_not_stepped(void **state)
 	assert_db(2, 6, BS, false);
 }
 
+/* An instruction that faults has not done what a breakpoint could have seen. */
+static void fault_forgets_data_breakpoints(void **state)
+{
+	struct kvm_regs r;
+
+	START(trap_fault_after_hit);
+	watch(GUEST_DATA, BREAK_ANY, false);
+	set_string(GUEST_DATA, 0, 0);
+	guest_regs(&g, 0, &r);
+	r.rsp = 0x140000000;	/* nothing there */
+	guest_set_regs(&g, 0, &r);
+	*guest_word(&g, GUEST_TSS + 0x24) = GUEST_STACK;
+	((u64 *)(g.mem + GUEST_IDT))[14 * 2] |= 1ull << 32;
+	run();
+	assert_records(1);
+	assert_record(0, 14, GUEST_CODE);
+	assert_int_equal(record(0)->dr6, 0xffff0ff0);
+}
+
 static void iret_that_loads_tf(void **state)
 {
 	u64 at = guest_trap_iret_end - guest_trap_iret - 3;
@@ -392,6 +412,7 @@ int main(void)
 		TEST(interrupt_amid_rep),
 		TEST(mov_ss_then_int),
 		TEST(mov_ss_is_not_stepped),
+		TEST(fault_forgets_data_breakpoints),
 		TEST(iret_that_loads_tf),
 		TEST(syscall_is_stepped),
 		TEST(syscall_with_tf_masked),
