@@ -28,7 +28,8 @@ ANYKVM_API const char *anykvm_version(void);
 
 /*
  * Opens the system descriptor, as open("/dev/kvm", flags) would (api.rst
- * section 2).  Only O_CLOEXEC and the access mode of @flags matter.
+ * section 2).  Only O_CLOEXEC and the access mode of @flags matter.  The caller
+ * closes it; a VM lives until its last descriptor and mapping are gone.
  */
 ANYKVM_API int anykvm_open(int flags);
 
@@ -40,13 +41,17 @@ ANYKVM_API bool anykvm_owns(int fd);
 
 /*
  * The ioctl of @fd, which must be ours.  Only the low 32 bits of @request
- * count, as in the kernel.  KVM_RUN runs the guest on the calling thread.
+ * count, as in the kernel.  KVM_RUN runs the guest on the calling thread.  ENOTTY
+ * if @fd is somebody else's, EIO in a process that the VM is not of (fork).
+ * No cancellation point.
  */
 ANYKVM_API int anykvm_ioctl(int fd, unsigned long request, void *arg);
 
 /*
- * mmap of one of our descriptors.  Needed for the coalesced ring, which is one
- * page per VM seen through every vCPU; otherwise the same as plain mmap().
+ * mmap of one of our descriptors.  Needed for the coalesced ring, one page per
+ * VM seen through every vCPU, and for dirty rings; otherwise the same as plain
+ * mmap().  @length and @offset in bytes.  MAP_FAILED and errno; ENODEV for what
+ * is not a vCPU's.  The caller unmaps it.
  */
 ANYKVM_API void *anykvm_mmap(void *addr, size_t length, int prot, int flags,
 			     int fd, off_t offset);

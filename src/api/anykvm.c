@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -55,7 +56,7 @@ bool anykvm_owns(int fd)
 	return f;
 }
 
-int anykvm_ioctl(int fd, unsigned long request, void *arg)
+static int do_ioctl(int fd, unsigned long request, void *arg)
 {
 	int err = errno;
 	struct kfile *f;
@@ -81,7 +82,24 @@ int anykvm_ioctl(int fd, unsigned long request, void *arg)
 	return ret;
 }
 
-void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+/*
+ * Neither ioctl() nor mmap() is a cancellation point, but calls made under the
+ * engine's locks are.  KVM_RUN is not covered: it runs for long, and may be
+ * cancelled asynchronously (abandon_run()).
+ */
+int anykvm_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret, cancel;
+
+	if (likely((u32)request == KVM_RUN))
+		return do_ioctl(fd, request, arg);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	ret = do_ioctl(fd, request, arg);
+	pthread_setcancelstate(cancel, NULL);
+	return ret;
+}
+
+static void *do_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	struct kfile *f = NULL;
 	void *map;
@@ -97,6 +115,17 @@ void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 		map = MAP_FAILED;
 	}
 	kfile_put(f);
+	return map;
+}
+
+void *anykvm_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	void *map;
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	map = do_mmap(addr, length, prot, flags, fd, offset);
+	pthread_setcancelstate(cancel, NULL);
 	return map;
 }
 
@@ -120,12 +149,12 @@ bool anykvm_fault(int sig, siginfo_t *info, void *ucontext)
 	return guard_fault(sig, info, ucontext);
 }
 
-void anykvm_signalled(int sig)
+IN_SIGNAL_HANDLER void anykvm_signalled(int sig)
 {
 	run_signalled(sig);
 }
 
-bool anykvm_signal_is_masked(int sig)
+IN_SIGNAL_HANDLER bool anykvm_signal_is_masked(int sig)
 {
 	return run_signal_is_masked(sig);
 }

@@ -3,9 +3,10 @@
  * Dirty logging (api.rst 4.8, 4.117, 7.18).
  *
  * A vCPU sets a page's bit before the first store it makes through a cached
- * translation, and if there are rings it reports the page there.  After bits were cleared, vm_sync_vcpus() makes it forget those
- * translations; stores it made in between are in memory when the ioctl
- * returns, which is before the VMM can copy the page.
+ * translation, and if there are rings it reports the page there.  After bits
+ * were cleared, vm_sync_vcpus() makes it forget those translations; stores it
+ * made in between are in memory when the ioctl returns, which is before the
+ * VMM can copy the page.
  */
 #include <errno.h>
 #include <stdlib.h>

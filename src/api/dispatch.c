@@ -116,15 +116,13 @@ static long unknown_request(enum scope scope)
 }
 
 /*
- * The thread is asynchronously cancelled, which unwinds it out of KVM_RUN: the
- * vCPU must not remain in guest, nor locked, for ever.
+ * The thread is cancelled, which unwinds it out of KVM_RUN (no other ioctl):
+ * the vCPU must not remain in guest, nor locked, for ever.
  */
 static void abandon_run(void *arg)
 {
 	struct kfile *f = arg;
 
-	if (current_vcpu != f->vcpu)
-		return;
 	current_vcpu = NULL;
 	vcpu_leave_guest(f->vcpu);
 	pthread_mutex_unlock(&f->vcpu->mutex);

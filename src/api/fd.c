@@ -243,32 +243,30 @@ static struct kfile *alloc_locked(void)
 	return f;
 }
 
-/* NULL with errno ENFILE or ENOMEM. */
-static struct kfile *create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
-				   int fd, int memfd, ino_t ino, u32 refs)
+/* -ENFILE or -ENOMEM. */
+static int create_locked(enum scope scope, struct vm *vm, struct vcpu *vcpu,
+			 int fd, int memfd, ino_t ino, u32 refs, struct kfile **out)
 {
 	struct kfile *f = alloc_locked();
 
-	errno = ENFILE;
 	if (!f)
-		return NULL;
+		return -ENFILE;
 	f->scope = scope;
 	f->vm = vm;
 	f->vcpu = vcpu;
-	f->private = NULL;
 	f->memfd = memfd;
 	f->ino = ino;
 	f->watch = -1;
 	if (fd_watch_locked(f, fd) < 0) {
 		f->next_ino = free_list;
 		free_list = f;
-		errno = ENOMEM;
-		return NULL;
+		return -ENOMEM;
 	}
 	f->next_ino = by_ino[ino % NR_BUCKETS];
 	__atomic_store_n(&f->refs, refs, __ATOMIC_RELEASE);
 	by_ino[ino % NR_BUCKETS] = f;
-	return f;
+	*out = f;
+	return 0;
 }
 
 /*
@@ -283,19 +281,23 @@ static void drop_adopted(struct kfile *adopted)
 	kfile_put(adopted);	/* the descriptor's */
 }
 
-static struct kfile *create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu,
-				  int fd, ino_t ino)
+static int create_kfile(enum scope scope, struct vm *vm, struct vcpu *vcpu, int fd,
+			struct kfile **out)
 {
-	struct kfile *f, *adopted;
+	struct kfile *adopted;
+	struct stat st;
+	int ret;
 
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	pthread_mutex_lock(&fd_lock);
-	adopted = find_inode_locked(ino);
+	adopted = find_inode_locked(st.st_ino);
 	if (adopted)
 		fd_forget_locked(adopted);
-	f = create_locked(scope, vm, vcpu, fd, -1, ino, 1);
+	ret = create_locked(scope, vm, vcpu, fd, -1, st.st_ino, 1, out);
 	pthread_mutex_unlock(&fd_lock);
 	drop_adopted(adopted);
-	return f;
+	return ret;
 }
 
 /* The open file the VMM gets; see the head of this file. */
@@ -312,60 +314,64 @@ static int reopen(int memfd, int flags)
 }
 
 /* The object of all open files of that inode, with a reference. */
-static struct kfile *shared_kfile(struct vm *vm, int memfd, int fd)
+static int shared_kfile(struct vm *vm, int memfd, int fd, struct kfile **out)
 {
-	struct kfile *f, *adopted = NULL;
+	struct kfile *adopted = NULL;
 	struct stat st;
+	int ret = 0;
 
 	if (fstat(fd, &st) < 0)
-		return NULL;
+		return -errno;
 	pthread_mutex_lock(&fd_lock);
-	f = find_inode_locked(st.st_ino);
-	if (f && f->vm != vm) {
-		adopted = f;
+	*out = find_inode_locked(st.st_ino);
+	if (*out && (*out)->vm != vm) {
+		adopted = *out;
 		fd_forget_locked(adopted);
-		f = NULL;
+		*out = NULL;
 	}
-	if (!f) {
-		f = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2);
-		if (f)
+	if (!*out) {
+		ret = create_locked(SCOPE_STATS, vm, NULL, fd, memfd, st.st_ino, 2, out);
+		if (!ret)
 			vm_get(vm);
 	}
 	pthread_mutex_unlock(&fd_lock);
 	drop_adopted(adopted);
-	return f;
+	return ret;
 }
 
-int kfile_reopen(struct vm *vm, int memfd)
+static int reopen_shared(struct vm *vm, int memfd, int fd)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	int fd = reopen(memfd, O_RDONLY), err;
 	struct kfile *f;
+	int ret;
 
-	if (fd < 0)
-		return fd;
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-		err = errno;
-		close(fd);
-		return -err;
-	}
-	f = shared_kfile(vm, memfd, fd);
-	if (!f) {
-		err = errno;
-		close(fd);
-		return -err;
-	}
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		return -errno;
+	ret = shared_kfile(vm, memfd, fd, &f);
+	if (ret < 0)
+		return ret;
 	table_set(fd, f);
 	kfile_put(f);
 	return fd;
 }
 
+int kfile_reopen(struct vm *vm, int memfd)
+{
+	int fd = reopen(memfd, O_RDONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = reopen_shared(vm, memfd, fd);
+	if (ret < 0)
+		close(fd);
+	return ret;
+}
+
 int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 		  int memfd, int flags)
 {
-	struct kfile *f = NULL;
-	struct stat st;
-	int fd = memfd, err;
+	struct kfile *f;
+	int fd = memfd, ret;
 
 	if (scope == SCOPE_VCPU || (flags & O_ACCMODE) != O_RDWR)
 		fd = reopen(memfd, flags);
@@ -378,19 +384,17 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	/* KVM's descriptors cannot be read: nothing follows the end of ours. */
 	if (scope != SCOPE_STATS)
 		lseek(fd, 0, SEEK_END);
-	if (fstat(fd, &st) == 0)
-		f = create_kfile(scope, vm, vcpu, fd, st.st_ino);
-	if (!f) {
-		err = errno;
+	ret = create_kfile(scope, vm, vcpu, fd, &f);
+	if (ret < 0) {
 		close(fd);
-		return -err;
+		return ret;
 	}
 	if (vm)
 		vm_get(vm);
 	table_set(fd, f);
 	if (trace_on(TRACE_FD))
 		trace_printf("descriptor %d, scope %d, inode %lu", fd, scope,
-			     (unsigned long)st.st_ino);
+			     (unsigned long)f->ino);
 	return fd;
 }
 
@@ -400,7 +404,9 @@ static struct kfile *adopt_as(enum scope scope, struct vm *vm, int fd, ino_t ino
 	struct kfile *f;
 
 	pthread_mutex_lock(&fd_lock);
-	f = find_inode_locked(ino) ?: create_locked(scope, vm, NULL, fd, -1, ino, 2);
+	f = find_inode_locked(ino);
+	if (!f)
+		create_locked(scope, vm, NULL, fd, -1, ino, 2, &f);
 	pthread_mutex_unlock(&fd_lock);
 	return f;
 }
@@ -424,6 +430,8 @@ static struct kfile *adopt(int fd, const struct stat *st)
 		return adopt_as(SCOPE_SYSTEM, NULL, fd, st->st_ino);
 	if (!strncmp(rest, "-vm ", 4))
 		return adopt_as(SCOPE_VM, &foreign_vm, fd, st->st_ino);
+	if (!strncmp(rest, "-vfio ", 6))
+		return adopt_as(SCOPE_DEVICE, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vcpu:", 6))
 		return adopt_as(SCOPE_VCPU, &foreign_vm, fd, st->st_ino);
 	if (!strncmp(rest, "-vm-stats ", 10) || !strncmp(rest, "-vcpu-stats:", 12))

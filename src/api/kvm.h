@@ -23,6 +23,7 @@ struct dirty_rings;
 struct memslots;
 struct vcpu;
 struct vcpu_stats;
+struct vfio;
 struct vm;
 struct vm_stats;
 
@@ -45,7 +46,6 @@ struct kfile {
 	enum scope scope;
 	struct vm *vm;		/* holds a reference */
 	struct vcpu *vcpu;
-	void *private;		/* SCOPE_DEVICE */
 	int memfd;		/* SCOPE_STATS: our own of the same inode */
 	ino_t ino;
 	int watch;		/* inotify watch that reports its end; -1 none */
@@ -81,8 +81,9 @@ struct vm {
 
 	/* Owned by the file named after each. */
 	struct routing *routing;	/* api/routing.c */
-	struct eventfds *eventfds;	/* api/eventfd.c */
+	struct eventfds *eventfds;	/* api/eventfds.c */
 	struct coalesced *coalesced;	/* api/coalesced.c */
+	struct vfio *vfio;		/* api/vfio.c; NULL: no such device */
 
 	struct arch_vm *arch;
 };
@@ -143,6 +144,9 @@ void vcpu_request(struct vcpu *vcpu, u32 bits);
 
 /* The same, but a sleeper sleeps on: it sees them before it does anything. */
 void vcpu_request_quietly(struct vcpu *vcpu, u32 bits);
+
+/* Posts REQ_SIGNAL to the caller's own vCPU.  Async-signal-safe, keeps errno. */
+void vcpu_request_signal(struct vcpu *vcpu);
 
 /*
  * Returns when each other vCPU that is in guest has taken those of @bits that

@@ -60,7 +60,7 @@ static inline bool memslot_wants_dirty(const struct memslot *s, gfn_t gfn)
 int vm_read_guest(struct vm *vm, u16 as_id, gpa_t gpa, void *buf, size_t n);
 int vm_write_guest(struct vm *vm, u16 as_id, gpa_t gpa, const void *buf, size_t n);
 
-/* Pages in all slots; -1 if there has never been a slot. */
+/* 4 KiB pages in all slots; -1 if there has never been one.  Takes slots_lock. */
 s64 memslots_pages(struct vm *vm);
 
 int memslots_create(struct vm *vm);

@@ -49,17 +49,17 @@ static __thread u64 noted __attribute__((tls_model("initial-exec")));
 /* A handler has run in this KVM_RUN. */
 static __thread bool handler_ran __attribute__((tls_model("initial-exec")));
 
-void run_signalled(int sig)
+IN_SIGNAL_HANDLER void run_signalled(int sig)
 {
 	struct vcpu *vcpu = current_vcpu;
 
 	if (!vcpu)
 		return;
 	handler_ran = true;
-	vcpu_request(vcpu, REQ_SIGNAL);
+	vcpu_request_signal(vcpu);
 }
 
-bool run_signal_is_masked(int sig)
+IN_SIGNAL_HANDLER bool run_signal_is_masked(int sig)
 {
 	if (!current_vcpu || sig < 1 || sig > NR_SIGNALS || !(opened & SIGBIT(sig)))
 		return false;

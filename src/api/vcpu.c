@@ -27,13 +27,13 @@
 #define SYNC_YIELDS	100
 #define SYNC_SLEEP_NS	20000
 
+IN_SIGNAL_HANDLER
 static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
 {
 	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, timeout, NULL, 0);
 }
 
-/* Also called in signal handlers: keeps errno. */
-void vcpu_request(struct vcpu *vcpu, u32 bits)
+static inline __attribute__((always_inline)) void post(struct vcpu *vcpu, u32 bits)
 {
 	int err;
 
@@ -45,6 +45,16 @@ void vcpu_request(struct vcpu *vcpu, u32 bits)
 		futex(&vcpu->sleeping, FUTEX_WAKE, 1, NULL);
 		errno = err;
 	}
+}
+
+void vcpu_request(struct vcpu *vcpu, u32 bits)
+{
+	post(vcpu, bits);
+}
+
+IN_SIGNAL_HANDLER void vcpu_request_signal(struct vcpu *vcpu)
+{
+	post(vcpu, REQ_SIGNAL);
 }
 
 void vcpu_request_quietly(struct vcpu *vcpu, u32 bits)

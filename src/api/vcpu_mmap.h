@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What a vCPU's descriptor shows when it is mapped (api.rst 4.5). */
 #ifndef ANYKVM_API_VCPU_MMAP_H
 #define ANYKVM_API_VCPU_MMAP_H
 

@@ -19,6 +19,7 @@
 #include "api/memslot.h"
 #include "api/routing.h"
 #include "api/stats.h"
+#include "api/vfio.h"
 
 static u32 nr_vms;
 
@@ -134,6 +135,7 @@ void vm_put(struct vm *vm)
 	}
 	vm->nr_vcpus = 0;
 	dirty_rings_destroy(vm);
+	vfio_destroy(vm);
 	for (size_t i = ARRAY_SIZE(parts); i-- > 0;)
 		parts[i].destroy(vm);
 	pthread_mutex_destroy(&vm->slots_lock);
@@ -151,12 +153,6 @@ void vm_fd_released(struct vm *vm)
 long vm_check_extension(struct kfile *f, void *arg)
 {
 	return caps_check(f->vm, (long)arg);
-}
-
-/* No kind of device is offered yet. */
-long vm_create_device(struct kfile *f, void *arg)
-{
-	return -ENODEV;
 }
 
 /* -- KVM_ENABLE_CAP (api.rst 4.37) ----------------------------------------- */

@@ -165,6 +165,16 @@ void worker_timer_arm(struct worker_timer *t, u64 deadline_ns)
 	pthread_mutex_unlock(&lock);
 }
 
+/* In KVM_RUN, too, which is no cancellation point: the lock would stay. */
+static void wait_idle_locked(void)
+{
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_cond_wait(&idle, &lock);
+	pthread_setcancelstate(cancel, NULL);
+}
+
 void worker_timer_cancel(struct worker_timer *t)
 {
 	pthread_mutex_lock(&lock);
@@ -173,7 +183,7 @@ void worker_timer_cancel(struct worker_timer *t)
 		t->deadline_ns = 0;
 		if (!t->running || on_worker())
 			break;
-		pthread_cond_wait(&idle, &lock);
+		wait_idle_locked();
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -259,7 +269,7 @@ void worker_watch_remove(struct worker_watch *w)
 		slots[i].gen++;
 	}
 	while (running_watch == w && !on_worker())
-		pthread_cond_wait(&idle, &lock);
+		wait_idle_locked();
 	pthread_mutex_unlock(&lock);
 }
 

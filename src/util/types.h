@@ -56,4 +56,10 @@ typedef u64 hva_t;	/* host virtual address, in the VMM's address space */
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #endif
 
+/*
+ * A signal may come while TSan itself is at work, which must not be entered
+ * again then: it would wait for a lock of its own.
+ */
+#define IN_SIGNAL_HANDLER	__attribute__((no_sanitize("thread")))
+
 #endif

@@ -42,7 +42,7 @@ static void check_own_vm(void)
 
 		close(own);
 		close(v);
-		for (int i = 0; i < 1000 && vm_count() == before; i++)
+		for (int i = 0; i < 20000 && vm_count() == before; i++)
 			usleep(1000);
 		CHECK(vm_count() == before - 1);
 	}

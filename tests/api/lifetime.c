@@ -4,8 +4,6 @@
 #include "kvm_api.h"
 #include "scm.h"
 
-#include <sys/wait.h>
-
 #define assert_all_gone()	assert_soon(vm_count() == 0)
 
 /* Long enough for the worker to have heard of a close. */
@@ -100,27 +98,6 @@ static void in_flight_in_a_socket(void **state)
 	assert_all_gone();
 	close(s[0]);
 	close(s[1]);
-}
-
-static void a_child_keeps_it(void **state)
-{
-	int vm = new_vm(), p[2];
-	char byte;
-	pid_t pid;
-
-	assert_ok(pipe(p));
-	pid = fork();
-	if (!pid) {
-		close(p[1]);
-		_exit(read(p[0], &byte, 1) != 0);
-	}
-	close(p[0]);
-	close(vm);
-	settle();
-	assert_int_equal(vm_count(), 1);
-	close(p[1]);
-	waitpid(pid, NULL, 0);
-	assert_all_gone();
 }
 
 static int closing_fds[2];
@@ -267,7 +244,6 @@ int main(void)
 		cmocka_unit_test(dup_keeps_it),
 		cmocka_unit_test(looking_does_not_end_it),
 		cmocka_unit_test(in_flight_in_a_socket),
-		cmocka_unit_test(a_child_keeps_it),
 		cmocka_unit_test(closed_during_run),
 		cmocka_unit_test(statistics_keep_it),
 		cmocka_unit_test(statistics_alone),

@@ -98,7 +98,7 @@ static void immediate_exit_keeps_exit_reason(void **state)
 
 static volatile int handled;
 
-static void on_signal(int sig)
+IN_SIGNAL_HANDLER static void on_signal(int sig)
 {
 	handled++;
 	anykvm_signalled(sig);
@@ -204,7 +204,8 @@ static void other_ioctls_wait_for_the_run(void **state)
 
 	fake_guest = guest_halts;
 	pthread_create(&runner, NULL, run_thread, NULL);
-	sleep_ms(10);
+	while (!__atomic_load_n(&fake_vm->vcpus[0]->sleeping, __ATOMIC_ACQUIRE))
+		sleep_ms(1);
 	pthread_create(&reader, NULL, get_regs_thread, &done);
 	sleep_ms(10);
 	assert_int_equal(__atomic_load_n(&done, __ATOMIC_ACQUIRE), 0);

@@ -17,6 +17,14 @@ static void on_timer(struct worker_timer *t)
 	__atomic_add_fetch(&fired, 1, __ATOMIC_ACQ_REL);
 }
 
+/* Late enough for all of them to be armed and moved before the first is due. */
+#define FIRST	300000000ull
+
+static u64 due_after(u64 now, u32 i)
+{
+	return now + FIRST + (i * 37 % NR_TIMERS) * 100000;
+}
+
 static void fire_in_order(void **state)
 {
 	u64 now, worst = 0;
@@ -26,15 +34,15 @@ static void fire_in_order(void **state)
 	now = worker_now_ns();
 	for (int i = 0; i < NR_TIMERS; i++) {
 		worker_timer_init(&timers[i], on_timer);
-		worker_timer_arm(&timers[i], now + 2000000 + (i * 37 % NR_TIMERS) * 100000);
+		worker_timer_arm(&timers[i], due_after(now, i));
 	}
 	/* Some are moved, some are taken back. */
-	worker_timer_arm(&timers[0], now + 1000000);
+	worker_timer_arm(&timers[0], now + FIRST / 2);
 	worker_timer_arm(&timers[1], 0);
 	worker_timer_cancel(&timers[2]);
 	assert_soon(__atomic_load_n(&fired, __ATOMIC_ACQUIRE) == NR_TIMERS - 2);
 	for (int i = 3; i < NR_TIMERS; i++) {
-		u64 due = now + 2000000 + (i * 37 % NR_TIMERS) * 100000;
+		u64 due = due_after(now, i);
 
 		assert_true(fired_at[i] >= due);
 		worst = MAX(worst, fired_at[i] - due);

@@ -102,6 +102,7 @@ FAKE u64 lapic_get_cr8(const struct lapic *l)	{ return 0; }
 FAKE void vapic_load(struct cpu *c)		{ }
 FAKE void vapic_store(struct cpu *c)		{ }
 FAKE void pmu_reset(struct cpu *c)		{ }
+FAKE void user_reply_drop(struct cpu *c)	{ }
 FAKE u32 pmu_nr_counters(const struct cpu *c)	{ return 0; }
 FAKE u64 pmu_read(struct cpu *c, u32 i)		{ return 0; }
 FAKE void vcpu_doze(struct vcpu *v, u64 ns)	{ }

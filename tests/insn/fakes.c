@@ -120,7 +120,7 @@ enum step cpu_raise_error(struct cpu *c, u8 vector, u32 error)
 	return STEP_FAULT;
 }
 
-enum step cpu_emulation_failure(struct cpu *c)
+enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2)
 {
 	return STEP_EXIT;
 }

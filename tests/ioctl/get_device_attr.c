@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_GET_DEVICE_ATTR (api.rst 4.80), on /dev/kvm and on a vCPU. */
+/* KVM_GET_DEVICE_ATTR (api.rst 4.80), on /dev/kvm, a vCPU and a device. */
 #include "device_attr.h"
 
 #define REQUEST	KVM_GET_DEVICE_ATTR
@@ -64,6 +64,21 @@ static void tsc_offset(void **state)
 	close(vm);
 }
 
+/* The VFIO device has no attribute to read: EPERM is before EFAULT. */
+static void vfio(void **state)
+{
+	int vm = new_vm(), device;
+
+	needs_vfio();
+	device = new_vfio(vm);
+	assert_errno(EPERM, kvm_ioctl(device, REQUEST, NO_POINTER));
+	assert_errno(EPERM, device_attr(device, REQUEST, 99, 0, NULL));
+	assert_errno(EPERM, device_attr(device, REQUEST, KVM_DEV_VFIO_GROUP,
+					KVM_DEV_VFIO_GROUP_ADD, NULL));
+	close(device);
+	close(vm);
+}
+
 static void not_on_a_vm(void **state)
 {
 	assert_not_on_vm(REQUEST);
@@ -74,4 +89,5 @@ IOCTL_TESTS(get_device_attr,
 	    cmocka_unit_test(bad_pointers),
 	    cmocka_unit_test(extended_state),
 	    cmocka_unit_test(tsc_offset),
+	    cmocka_unit_test(vfio),
 	    cmocka_unit_test(not_on_a_vm))

@@ -2,6 +2,7 @@
 /* KVM_GET_STATS_FD (api.rst 4.133), of a VM and of a vCPU. */
 #include "ioctl_test.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -327,6 +328,31 @@ static void numbers_are_of_now(void **state)
 	munmap(ram, 8 * PG);
 }
 
+static void *cancelled_meanwhile(void *arg)
+{
+	pthread_cancel(pthread_self());
+	open_stats(*(int *)arg);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* ioctl() is no cancellation point (pthreads(7)): what it holds, it gives back. */
+static void thread_is_cancelled_later(void **state)
+{
+	int vm = new_vm(), vcpu = new_vcpu(vm, 0), fds[] = { vm, vcpu };
+	pthread_t thread;
+	void *result;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		pthread_create(&thread, NULL, cancelled_meanwhile, &fds[i]);
+		pthread_join(thread, &result);
+		assert_ptr_equal(result, PTHREAD_CANCELED);
+		close(open_stats(fds[i]));
+	}
+	close(vcpu);
+	close(vm);
+}
+
 IOCTL_TESTS(get_stats_fd,
 	    cmocka_unit_test(capability),
 	    cmocka_unit_test(not_of_the_system),
@@ -336,5 +362,6 @@ IOCTL_TESTS(get_stats_fd,
 	    cmocka_unit_test(each_has_its_own_position),
 	    cmocka_unit_test(outlives_the_others),
 	    cmocka_unit_test(table_is_full),
+	    cmocka_unit_test(thread_is_cancelled_later),
 	    cmocka_unit_test(a_child_may_read),
 	    cmocka_unit_test(numbers_are_of_now))

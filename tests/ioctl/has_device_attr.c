@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_HAS_DEVICE_ATTR (api.rst 4.81), on /dev/kvm and on a vCPU. */
+/* KVM_HAS_DEVICE_ATTR (api.rst 4.81), on /dev/kvm, a vCPU and a device. */
 #include "device_attr.h"
 
 #define REQUEST	KVM_HAS_DEVICE_ATTR
@@ -30,6 +30,21 @@ static void those_there_are(void **state)
 	close(sys);
 }
 
+static void vfio(void **state)
+{
+	int vm = new_vm(), device;
+
+	needs_vfio();
+	device = new_vfio(vm);
+	vfio_attr_errors(device, REQUEST);
+	assert_int_equal(device_attr(device, REQUEST, KVM_DEV_VFIO_GROUP,
+				     KVM_DEV_VFIO_GROUP_ADD, NO_POINTER), 0);
+	assert_int_equal(device_attr(device, REQUEST, KVM_DEV_VFIO_GROUP,
+				     KVM_DEV_VFIO_GROUP_DEL, NO_POINTER), 0);
+	close(device);
+	close(vm);
+}
+
 static void not_on_a_vm(void **state)
 {
 	assert_not_on_vm(REQUEST);
@@ -38,4 +53,5 @@ static void not_on_a_vm(void **state)
 IOCTL_TESTS(has_device_attr,
 	    cmocka_unit_test(errors),
 	    cmocka_unit_test(those_there_are),
+	    cmocka_unit_test(vfio),
 	    cmocka_unit_test(not_on_a_vm))

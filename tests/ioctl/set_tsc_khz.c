@@ -117,19 +117,21 @@ static void the_tsc_follows(void **state)
 		.head.nmsrs = 1, .e.index = 0x10,
 	};
 	int vm = new_vm(), vcpu;
-	uint64_t tsc, ns;
+	uint64_t tsc, ns[4];
 
 	needs_scaling();
 	vcpu = new_vcpu(vm, 0);
 	assert_ok(set(vcpu, 1000000));	/* a tick is a nanosecond */
+	ns[0] = now_ns();
 	assert_int_equal(kvm_ioctl(vcpu, KVM_GET_MSRS, &m), 1);
 	tsc = m.e.data;
-	ns = now_ns();
+	ns[1] = now_ns();
 	usleep(20000);
+	ns[2] = now_ns();
 	assert_int_equal(kvm_ioctl(vcpu, KVM_GET_MSRS, &m), 1);
 	tsc = m.e.data - tsc;
-	ns = now_ns() - ns;
-	assert_in_range(tsc, ns - ns / 10, ns + ns / 10);
+	ns[3] = now_ns();
+	assert_in_range(tsc, (ns[2] - ns[1]) * 9 / 10, (ns[3] - ns[0]) * 11 / 10);
 	close(vcpu);
 	close(vm);
 }

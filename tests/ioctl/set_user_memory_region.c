@@ -161,39 +161,31 @@ static void hva_need_not_be_mapped(void **state)
 	close(vm);
 }
 
-static double fill(int vm, int step)
+static void fill(int vm, uint32_t step)
 {
 	char *ram = guest_ram(NR_SLOTS * PG);
-	uint64_t start = now_ns();
-	double s;
 
 	/* Multiplication by an odd number permutes the 32768 places. */
 	for (uint32_t i = 0; i < NR_SLOTS; i++)
 		assert_ok(set_region(vm, i, 0, (uint64_t)(i * step % 32768) * 2 * PG, PG,
 				     ram + i * PG));
-	s = (now_ns() - start) / 1e9;
 	munmap(ram, NR_SLOTS * PG);
-	return s;
 }
 
 static void all_slots(void **state)
 {
 	int vm;
-	double s;
 
 	if (on_kernel())
 		skip();
 	vm = new_vm();
-	s = fill(vm, 1);
-	print_message("%d slots, ascending: %.3f s\n", NR_SLOTS, s);
-	assert_true(s < 3);
+	fill(vm, 1);
 	assert_errno(EINVAL, set_region(vm, NR_SLOTS, 0, 0, PG, NULL));
 	for (uint32_t i = 0; i < NR_SLOTS; i++)
 		assert_ok(set_region(vm, i, 0, 0, 0, NULL));
 	close(vm);
 	vm = new_vm();
-	s = fill(vm, 12345);
-	print_message("%d slots, scattered: %.3f s\n", NR_SLOTS, s);
+	fill(vm, 12345);
 	close(vm);
 }
 

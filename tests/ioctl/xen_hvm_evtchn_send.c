@@ -1,37 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_XEN_HVM_EVTCHN_SEND (api.rst 4.135); the guest's side: tests/run/xen_events.c. */
-#include "ioctl_test.h"
-#include "lib/xen_api.h"
+#include "xen_test.h"
 
 enum { SHARED = 2, INFO = 0x1000, PENDING = SHARED * PG + 2048 };
-
-static int vm, vcpu;
-static uint8_t *ram;
-
-static int setup(void **state)
-{
-	vm = new_vm();
-	vcpu = new_vcpu(vm, 3);
-	ram = guest_ram(16 * PG);
-	return set_region(vm, 0, 0, 0, 16 * PG, ram);
-}
-
-static int teardown(void **state)
-{
-	close(vcpu);
-	close(vm);
-	munmap(ram, 16 * PG);
-	return 0;
-}
-
-#define with_vcpu(test)	cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-static void needs(void)
-{
-	if (on_kernel() && !kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM))
-		skip();
-	own_faults();		/* cmocka has put its own before each test */
-}
 
 static void prepare(void)
 {

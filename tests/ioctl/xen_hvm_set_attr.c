@@ -2,36 +2,9 @@
 /* KVM_XEN_HVM_SET_ATTR (api.rst 4.126); events themselves: tests/run/xen_events.c. */
 #include <sys/eventfd.h>
 
-#include "ioctl_test.h"
-#include "lib/xen_api.h"
+#include "xen_test.h"
 
 enum { SHARED = 2, WALL64 = 3072, WALL32 = 2304 };
-
-static int vm;
-static uint8_t *ram;
-
-static int setup(void **state)
-{
-	vm = new_vm();
-	ram = guest_ram(16 * PG);
-	return set_region(vm, 0, 0, 0, 16 * PG, ram);
-}
-
-static int teardown(void **state)
-{
-	close(vm);
-	munmap(ram, 16 * PG);
-	return 0;
-}
-
-#define with_vm(test)	cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-static void needs(void)
-{
-	if (on_kernel() && !kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM))
-		skip();
-	own_faults();		/* cmocka has put its own before each test */
-}
 
 static void errors_of_the_call(void **state)
 {
@@ -203,13 +176,13 @@ static void deassign_and_reset(void **state)
 }
 
 IOCTL_TESTS(xen_hvm_set_attr,
-	    with_vm(errors_of_the_call),
-	    with_vm(vectors_below_16_are_not_interrupts),
-	    with_vm(shared_info_must_be_in_writable_memory),
-	    with_vm(shared_info_gets_the_wall_clock),
-	    with_vm(shared_info_is_exempt_from_dirty_logging),
-	    with_vm(ports_are_those_of_the_layout),
-	    with_vm(assigned_are_ipis_and_interdomain_ports),
-	    with_vm(eventfds_are_looked_up),
-	    with_vm(an_update_may_change_the_vcpu),
-	    with_vm(deassign_and_reset))
+	    with_vcpu(errors_of_the_call),
+	    with_vcpu(vectors_below_16_are_not_interrupts),
+	    with_vcpu(shared_info_must_be_in_writable_memory),
+	    with_vcpu(shared_info_gets_the_wall_clock),
+	    with_vcpu(shared_info_is_exempt_from_dirty_logging),
+	    with_vcpu(ports_are_those_of_the_layout),
+	    with_vcpu(assigned_are_ipis_and_interdomain_ports),
+	    with_vcpu(eventfds_are_looked_up),
+	    with_vcpu(an_update_may_change_the_vcpu),
+	    with_vcpu(deassign_and_reset))

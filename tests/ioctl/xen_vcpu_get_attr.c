@@ -1,35 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_XEN_VCPU_GET_ATTR (api.rst 4.129). */
-#include "ioctl_test.h"
-#include "lib/xen_api.h"
-
-static int vm, vcpu;
-static uint8_t *ram;
-
-static int setup(void **state)
-{
-	vm = new_vm();
-	vcpu = new_vcpu(vm, 7);
-	ram = guest_ram(16 * PG);
-	return set_region(vm, 0, 0, 0, 16 * PG, ram);
-}
-
-static int teardown(void **state)
-{
-	close(vcpu);
-	close(vm);
-	munmap(ram, 16 * PG);
-	return 0;
-}
-
-#define with_vcpu(test)	cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-static void needs(void)
-{
-	if (on_kernel() && !kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM))
-		skip();
-	own_faults();		/* cmocka has put its own before each test */
-}
+#include "xen_test.h"
 
 static struct kvm_xen_vcpu_attr get(uint16_t type)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_XEN_VCPU_SET_ATTR (api.rst 4.128). */
-#include "ioctl_test.h"
-#include "lib/xen_api.h"
+#include "xen_test.h"
 
 enum {
 	INFO	= KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
@@ -11,34 +10,6 @@ enum {
 	DATA	= KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA,
 	ADJUST	= KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADJUST,
 };
-
-static int vm, vcpu;
-static uint8_t *ram;
-
-static int setup(void **state)
-{
-	vm = new_vm();
-	vcpu = new_vcpu(vm, 0);
-	ram = guest_ram(16 * PG);
-	return set_region(vm, 0, 0, 0, 16 * PG, ram);
-}
-
-static int teardown(void **state)
-{
-	close(vcpu);
-	close(vm);
-	munmap(ram, 16 * PG);
-	return 0;
-}
-
-#define with_vcpu(test)	cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-static void needs(void)
-{
-	if (on_kernel() && !kvm_ioctl_val(vm, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM))
-		skip();
-	own_faults();		/* cmocka has put its own before each test */
-}
 
 static int set(struct kvm_xen_vcpu_attr a)
 {

@@ -12,15 +12,17 @@ struct call {
 	int fd;
 	unsigned long request;
 	void *arg;
-	volatile bool done;
+	volatile bool begun, done;
 	int result;		/* of the ioctl, or -errno */
 };
 
 static inline void *call_main(void *arg)
 {
 	struct call *c = arg;
-	int r = kvm_ioctl(c->fd, c->request, c->arg);
+	int r;
 
+	c->begun = true;
+	r = kvm_ioctl(c->fd, c->request, c->arg);
 	c->result = r < 0 ? -errno : r;
 	c->done = true;
 	return NULL;
@@ -30,6 +32,8 @@ static inline void call_start(struct call *c, int fd, unsigned long request, voi
 {
 	*c = (struct call){ .fd = fd, .request = request, .arg = arg };
 	assert_int_equal(pthread_create(&c->thread, NULL, call_main, c), 0);
+	while (!c->begun)
+		usleep(50);
 }
 
 static inline int call_join(struct call *c)

@@ -200,9 +200,9 @@ static inline uint64_t now_ns(void)
 	assert_int_equal(errno, err);					\
 } while (0)
 
-/* @cond becomes true within two seconds. */
+/* @cond becomes true; the end is only for what hangs. */
 #define assert_soon(cond) do {						\
-	uint64_t until_ = now_ns() + 2000000000ull;			\
+	uint64_t until_ = now_ns() + 20000000000ull;			\
 	while (!(cond) && now_ns() < until_)				\
 		usleep(200);						\
 	assert_true(cond);						\

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "anykvm.h"
+#include "util/types.h"
 
 static inline void fault_handler(int sig, siginfo_t *info, void *ucontext)
 {
@@ -32,7 +33,8 @@ static inline void own_faults(void)
 
 /*
  * TSan holds an asynchronous signal back until the thread calls libc, which a
- * vCPU in guest does not.  Under TSan the handler is installed behind its back.
+ * vCPU in guest does not.  Under TSan the handler is installed behind its back,
+ * and is IN_SIGNAL_HANDLER.
  */
 #ifdef __SANITIZE_THREAD__
 __asm__(".pushsection .text\n"

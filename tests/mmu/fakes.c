@@ -61,7 +61,7 @@ FAKE enum step cpu_insn_completed(struct cpu *c)
 	return STEP_JUMP;
 }
 
-FAKE enum step cpu_emulation_failure(struct cpu *c)
+FAKE enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2)
 {
 	c->vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	return STEP_EXIT;

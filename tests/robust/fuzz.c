@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * robust_fuzz [--seed N] [--calls M] [--threads T] [--hostile] [--hints]
- *             [--guests] [--verbose]
+ *             [--guests] [--poor] [--verbose]
  *
  * M ioctls by each of T threads; --guests runs guests more often, --hostile
- * changes what is shared with them meanwhile.  A finding prints seed and step;
- * the same arguments repeat it (exactly, but for the time guests get, if T is 1).
+ * changes what is shared with them meanwhile, with --poor the host often fails.
+ * A finding prints seed and step; the same arguments repeat it (exactly, but
+ * for the time guests get, if T is 1).
  */
 #include "fuzz.h"
 
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "api/vm.h"
+#include "lib/signals.h"
 
 #define RUN_LIMIT_NS	400000ull		/* then KVM_RUN is interrupted */
 #define HANG_NS		30000000000ull
@@ -54,10 +56,10 @@ static void report(void)
 	for (u32 i = 0; i < options.threads; i++)
 		fprintf(stderr, "thread %u: step %lu, ioctl %lu, %s\n", i, threads[i].step,
 			threads[i].ioctls, threads[i].row ? threads[i].row->name : "-");
-	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s%s\n",
+	fprintf(stderr, "repeat: robust_fuzz --seed %lu --calls %lu --threads %u%s%s%s%s\n",
 		options.seed, options.calls, options.threads,
 		options.hostile ? " --hostile" : "", options.hints ? " --hints" : "",
-		options.guests ? " --guests" : "");
+		options.guests ? " --guests" : "", options.poor ? " --poor" : "");
 }
 
 void finding(const char *fmt, ...)
@@ -89,7 +91,7 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 	signal(sig, SIG_DFL);
 }
 
-static void on_kick(int sig)
+IN_SIGNAL_HANDLER static void on_kick(int sig)
 {
 	if (!anykvm_signal_is_masked(sig))
 		anykvm_signalled(sig);
@@ -99,12 +101,11 @@ static void signals_prepare(void)
 {
 	struct sigaction crash = { .sa_sigaction = on_crash,
 				   .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct sigaction kick = { .sa_handler = on_kick };
 
 	sigaction(SIGSEGV, &crash, &next_handler[0]);
 	sigaction(SIGBUS, &crash, &next_handler[1]);
-	sigaction(SIGUSR1, &kick, NULL);
-	sigaction(SIGUSR2, &kick, NULL);
+	set_handler(SIGUSR1, on_kick, 0);
+	set_handler(SIGUSR2, on_kick, 0);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(report);
 }
@@ -244,6 +245,7 @@ static void parse(int argc, char **argv)
 		{ "hostile", no_argument, NULL, 'H' },
 		{ "hints", no_argument, NULL, 'h' },
 		{ "guests", no_argument, NULL, 'g' },
+		{ "poor", no_argument, NULL, 'p' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ 0 },
 	};
@@ -257,6 +259,7 @@ static void parse(int argc, char **argv)
 		case 'H': options.hostile = true; break;
 		case 'h': options.hints = true; break;
 		case 'g': options.guests = true; break;
+		case 'p': options.poor = true; break;
 		case 'v': options.verbose = true; break;
 		default: exit(2);
 		}

@@ -87,7 +87,7 @@ struct thread {
 struct options {
 	u64 seed, calls;
 	u32 threads;
-	bool hostile, hints, guests, verbose;
+	bool hostile, hints, guests, poor, verbose;
 };
 
 extern struct world world;

@@ -31,7 +31,7 @@ static bool vms_end(u32 remaining)
 {
 	const struct timespec nap = { .tv_nsec = 200000 };
 
-	for (int i = 0; i < 25000 && vm_count() > remaining; i++)
+	for (int i = 0; i < 100000 && vm_count() > remaining; i++)
 		nanosleep(&nap, NULL);
 	return vm_count() <= remaining;
 }

@@ -22,6 +22,9 @@ static const char *failed_name;
 static int failed_errno;
 static long blocks, mapped;
 
+static __thread u32 one_in;
+static __thread u64 random_state;
+
 void inject_arm(u32 nth)
 {
 	failed_name = NULL;
@@ -37,8 +40,25 @@ const char *inject_disarm(int *err)
 	return failed_name;
 }
 
+void inject_random(u32 n, u64 rng)
+{
+	one_in = n;
+	random_state = rng;
+}
+
+static bool fails_by_chance(const char *name, int err)
+{
+	random_state = random_state * 6364136223846793005 + 1442695040888963407;
+	if ((random_state >> 33) % one_in || !strncmp(name, "inotify_", 8))
+		return false;
+	errno = err;
+	return true;
+}
+
 static bool fails(const char *name, int err)
 {
+	if (one_in)
+		return fails_by_chance(name, err);
 	if (!__atomic_load_n(&armed, __ATOMIC_SEQ_CST) ||
 	    __atomic_sub_fetch(&countdown, 1, __ATOMIC_SEQ_CST))
 		return false;

@@ -10,6 +10,12 @@ void inject_arm(u32 nth);
 /* Of the call that failed: its name and errno; NULL if none has. */
 const char *inject_disarm(int *err);
 
+/*
+ * One in @n calls of this thread fails, as the state @rng says, except those
+ * without which VMs do not end; 0: none does.
+ */
+void inject_random(u32 n, u64 rng);
+
 /* What is held now. */
 struct held {
 	long blocks;		/* of malloc */

@@ -11,6 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "inject.h"
+
+#define POOR_ONE_IN	20	/* calls to the host that fail */
+
 #define NONE		ARG_NONE, 0
 #define ZERO		ARG_ZERO, 0
 #define VALUE		ARG_VALUE, 0
@@ -118,6 +122,9 @@ static bool is_kvm_errno(int err)
 		EAGAIN, E2BIG, EPERM, EIO, ENODEV, EBADF, ENOSPC, EOPNOTSUPP,
 	};
 
+	if (options.poor && err == EMFILE)
+		return true;
+
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		if (known[i] == err)
 			return true;
@@ -143,7 +150,9 @@ int call(struct thread *t, int fd, enum scope scope, u32 cmd, void *arg)
 	__atomic_store_n(&t->since_ns, now(), __ATOMIC_RELAXED);
 	__atomic_store_n(&t->running, cmd == (u32)KVM_RUN, __ATOMIC_RELAXED);
 	errno = 0;
+	inject_random(options.poor ? POOR_ONE_IN : 0, t->rng);
 	ret = anykvm_ioctl(fd, cmd, arg);
+	inject_random(0, 0);
 	__atomic_store_n(&t->running, false, __ATOMIC_RELAXED);
 	/* That result is a number of 32 bits. */
 	if (ret < 0 && cmd != (u32)KVM_GET_NR_MMU_PAGES && (ret != -1 || !is_kvm_errno(errno)))

@@ -16,8 +16,7 @@ static bool is_documented(const struct kvm_run *run)
 	case KVM_EXIT_X86_BUS_LOCK: case KVM_EXIT_TPR_ACCESS:
 		return true;
 	case KVM_EXIT_INTERNAL_ERROR:
-		return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ||
-		       run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV;
+		return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
 	}
 	return false;
 }

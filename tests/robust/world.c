@@ -354,8 +354,8 @@ void world_create(void)
 	world.cpuid->nent = 256;
 	world.msrs = calloc(1, sizeof(*world.msrs) + 1024 * sizeof(world.msrs->indices[0]));
 	world.msrs->nmsrs = 1024;
-	if (call(&t, world.sys, SCOPE_SYSTEM, KVM_GET_SUPPORTED_CPUID, world.cpuid) ||
-	    call(&t, world.sys, SCOPE_SYSTEM, KVM_GET_MSR_INDEX_LIST, world.msrs))
+	if (anykvm_ioctl(world.sys, KVM_GET_SUPPORTED_CPUID, world.cpuid) ||
+	    anykvm_ioctl(world.sys, KVM_GET_MSR_INDEX_LIST, world.msrs))
 		finding("no CPUID or MSR list");
 	for (u32 i = 0; i < NR_STRAYS; i++)
 		world.stray[i] = -1;

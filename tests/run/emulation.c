@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Code that cannot be executed, and KVM_CAP_EXIT_ON_EMULATION_FAILURE (api.rst 7.29). */
+/* Code that cannot be executed, and KVM_CAP_EXIT_ON_EMULATION_FAILURE (api.rst 7.27). */
 #include "guest.h"
 
-enum { HANDLER = 0x20000, UD = 6 };
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
+
+enum { HANDLER = 0x20000, UD = 6, SVM_EXIT_NPF = 0x400 };
+enum { NPF_WRITE = 2, NPF_USER = 4, NPF_FETCH = 16 };
+#define NPF_FINAL	(1ull << 32)
 
 /* In kernel or user mode where no memory is; the handler of #UD tells. */
 static void start(struct guest *g, u8 cpl)
@@ -31,13 +35,24 @@ static void enable(struct guest *g, u64 on)
 	assert_ok(kvm_ioctl(g->vm, KVM_ENABLE_CAP, &cap));
 }
 
+/* As an SVM host says it: a nested page fault that struck nothing under way. */
+static void assert_debug_words(struct guest *g, u32 first, u64 error, u64 gpa)
+{
+	const u64 words[] = { SVM_EXIT_NPF, error, gpa, 0, 0 };
+
+	if (on_kernel())
+		return;		/* "the format is unspecified" */
+	assert_int_equal(g->run[0]->internal.ndata, first + ARRAY_LEN(words));
+	assert_memory_equal((void *)&g->run[0]->internal.data[first], words, sizeof(words));
+}
+
 static void assert_failure(struct guest *g)
 {
 	assert_int_equal(guest_run(g, 0), KVM_EXIT_INTERNAL_ERROR);
 	assert_int_equal(g->run[0]->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
-	assert_true(g->run[0]->internal.ndata >= 1);
 	assert_int_equal(g->run[0]->emulation_failure.flags, 0);
 	assert_int_equal(guest_rip(g, 0), GUEST_MMIO);
+	assert_debug_words(g, 1, NPF_FINAL | NPF_USER | NPF_FETCH, GUEST_MMIO);
 }
 
 static void assert_ud(struct guest *g)
@@ -97,6 +112,41 @@ static void always_an_exit_if_asked_for(void **state)
 	}
 }
 
+/* FXSAVE to a device is too much for the engine: the bytes of it are there. */
+static void instruction_bytes(void **state)
+{
+	static const u8 fxsave[] = { 0x0f, 0xae, 0x00 };	/* (%rax) */
+	struct kvm_run *run;
+	struct kvm_regs r;
+	struct guest g;
+	int reason;
+
+	needs_guest();
+	if (on_kernel())
+		skip();
+	guest_create(&g, GUEST_PLAIN, 1);
+	run = g.run[0];
+	memset(g.mem + GUEST_CODE, 0xcc, 32);
+	memcpy(g.mem + GUEST_CODE, fxsave, sizeof(fxsave));
+	guest_long(&g, 0, GUEST_CODE);
+	guest_regs(&g, 0, &r);
+	r.rax = GUEST_MMIO;
+	guest_set_regs(&g, 0, &r);
+	do
+		reason = guest_run(&g, 0);
+	while (reason == KVM_EXIT_MMIO);
+	assert_int_equal(reason, KVM_EXIT_INTERNAL_ERROR);
+	assert_int_equal(run->emulation_failure.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	assert_int_equal(run->emulation_failure.flags,
+			 KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);
+	assert_int_equal(run->emulation_failure.insn_size, 15);
+	assert_memory_equal((void *)run->emulation_failure.insn_bytes, g.mem + GUEST_CODE, 15);
+	assert_debug_words(&g, 3, NPF_FINAL | NPF_USER | NPF_WRITE,
+			   run->internal.data[5]);
+	assert_in_range(run->internal.data[5], GUEST_MMIO, GUEST_MMIO + 511);
+	guest_destroy(&g);
+}
+
 static void argument_is_a_boolean(void **state)
 {
 	struct kvm_enable_cap cap = {
@@ -119,6 +169,7 @@ int main(void)
 		cmocka_unit_test(kernel_code_exits_with_ud_pending),
 		cmocka_unit_test(user_code_gets_ud),
 		cmocka_unit_test(always_an_exit_if_asked_for),
+		cmocka_unit_test(instruction_bytes),
 		cmocka_unit_test(argument_is_a_boolean),
 	};
 

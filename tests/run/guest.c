@@ -262,7 +262,7 @@ void assert_mmio_write(struct guest *g, u64 addr, u32 len, const void *data)
 
 /* -- Threads ------------------------------------------------------------------------- */
 
-static void on_kick(int sig)
+IN_SIGNAL_HANDLER static void on_kick(int sig)
 {
 	if (!anykvm_signal_is_masked(sig))
 		anykvm_signalled(sig);
@@ -277,6 +277,7 @@ static void *runner_main(void *arg)
 {
 	struct runner *r = arg;
 
+	r->begun = true;
 	do {
 		r->result = guest_run(r->g, r->i);
 	} while (!r->stop && (r->result == -EINTR || r->result == -EAGAIN));
@@ -289,6 +290,8 @@ void runner_start(struct runner *r, struct guest *g, u32 i)
 	kick_prepare();
 	*r = (struct runner){ .g = g, .i = i };
 	assert_int_equal(pthread_create(&r->thread, NULL, runner_main, r), 0);
+	while (!r->begun)
+		usleep(50);
 }
 
 int runner_join(struct runner *r)
@@ -305,4 +308,19 @@ int runner_stop(struct runner *r)
 		usleep(500);
 	}
 	return runner_join(r);
+}
+
+/* How far it is only its state tells, and that KVM_RUN must have ended. */
+void runner_stop_halted(struct runner *r)
+{
+	struct guest *g = r->g;
+	u32 i = r->i;
+
+	for (;;) {
+		assert_int_equal(runner_stop(r), -EINTR);
+		if (guest_mp_state(g, i) == KVM_MP_STATE_HALTED)
+			return;
+		runner_start(r, g, i);
+		usleep(500);
+	}
 }

@@ -88,6 +88,7 @@ struct runner {
 	pthread_t thread;
 	struct guest *g;
 	u32 i;
+	volatile bool begun;	/* about to enter KVM_RUN */
 	volatile bool stop;	/* with a kick: the thread ends */
 	volatile bool done;
 	volatile int result;	/* exit reason or -errno of the last run */
@@ -97,5 +98,7 @@ void runner_start(struct runner *r, struct guest *g, u32 i);
 /* Waits until it ended by itself, or makes it end. */
 int runner_join(struct runner *r);
 int runner_stop(struct runner *r);
+/* Waits until the guest is in a HLT, and makes KVM_RUN end there. */
+void runner_stop_halted(struct runner *r);
 
 #endif

@@ -172,7 +172,7 @@ static void set_clock(struct guest *g, u64 ns)
 static void time_counts_100_ns(void **state)
 {
 	struct guest g = hv_guest(~0u);
-	u64 t0 = got(&g, TIME), n0 = now_ns(), t1, n1;
+	u64 n0 = now_ns(), t0 = got(&g, TIME), t1, n1;
 
 	usleep(20000);
 	t1 = got(&g, TIME);

@@ -193,6 +193,20 @@ static void direct_timer_interrupts(void **state)
 	guest_destroy(&g);
 }
 
+/* A period that is longer than time itself. */
+static void far_period_never_ends(void **state)
+{
+	struct guest g = timer_guest(guest_hv_ended, guest_hv_ended_end);
+	struct kvm_lapic_state l;
+
+	RUN(&g, 0, { WRMSR, STIMER0, DIRECT | PERIODIC | AUTO_ENABLE },
+	    { WRMSR, STIMER0_COUNT, ~0ull }, { RDMSR, STIMER0 }, { RDMSR, STIMER0 });
+	assert_int_equal(result(&g, 3), DIRECT | PERIODIC | AUTO_ENABLE | ENABLE);
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_GET_LAPIC, &l));
+	assert_false(l.regs[0x200 + VECTOR / 32 * 16 + VECTOR % 32 / 8] & 1 << VECTOR % 8);
+	guest_destroy(&g);
+}
+
 /* A slot that is taken holds the message back until the guest frees it. */
 static void message_waits_for_its_slot(void **state)
 {
@@ -350,6 +364,7 @@ int main(void)
 		cmocka_unit_test(auto_eoi_needs_no_eoi),
 		cmocka_unit_test(timer_sends_messages),
 		cmocka_unit_test(direct_timer_interrupts),
+		cmocka_unit_test(far_period_never_ends),
 		cmocka_unit_test(message_waits_for_its_slot),
 		cmocka_unit_test(timer_is_restored),
 		cmocka_unit_test(debugger_in_userspace),

@@ -47,12 +47,7 @@ BEGIN irq_sleep
 	mov	$0xfee000f0, %eax
 	movl	$0x1ff, (%rax)
 	incq	0x40010
-1:	cli
-	cmp	%rdi, 0x40000
-	jae	2f
-	sti
-	hlt
-	jmp	1b
+1:	SLEEP_UNTIL_RDI
 2:	out	%al, $0x10
 	jmp	1b
 END irq_sleep
@@ -72,12 +67,7 @@ BEGIN irq_timer
 	movl	$0xb, 0x3e0(%rbx)
 	mov	%esi, 0x320(%rbx)
 	mov	%edx, 0x380(%rbx)
-1:	cli
-	cmp	%rdi, 0x40000
-	jae	2f
-	sti
-	hlt
-	jmp	1b
+1:	SLEEP_UNTIL_RDI
 2:	mov	0x390(%rbx), %eax
 	out	%al, $0x10
 END irq_timer
@@ -109,16 +99,7 @@ END irq_deadline
 
 /* PIT channel 0 in mode 2 with count 1193 (1 ms), to vector 0x30. */
 BEGIN irq_pit
-	mov	$0x11, %al
-	out	%al, $0x20
-	mov	$0x30, %al
-	out	%al, $0x21
-	mov	$4, %al
-	out	%al, $0x21
-	mov	$1, %al
-	out	%al, $0x21
-	mov	$0xfe, %al
-	out	%al, $0x21
+	PIC_INIT 0xfe
 	mov	$0x34, %al
 	out	%al, $0x43
 	mov	$0xa9, %al
@@ -126,12 +107,7 @@ BEGIN irq_pit
 	mov	$0x04, %al
 	out	%al, $0x40
 	jmp	1f
-1:	cli
-	cmp	%rdi, 0x40000
-	jae	2f
-	sti
-	hlt
-	jmp	1b
+1:	SLEEP_UNTIL_RDI
 2:	out	%al, $0x10
 END irq_pit
 

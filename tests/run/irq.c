@@ -100,18 +100,10 @@ static void nmi_wakes_hlt(void **state)
 	struct runner r;
 
 	runner_start(&r, &g, 0);
-	usleep(1000);
 	for (u32 i = 1; i <= 20; i++) {
-		int other = g.vcpu[0];
-
 		/* KVM_NMI is a vCPU ioctl: it waits until the run returns. */
-		r.stop = true;
-		while (!r.done) {
-			pthread_kill(r.thread, SIGUSR1);
-			usleep(100);
-		}
-		runner_join(&r);
-		assert_ok(kvm_ioctl_val(other, KVM_NMI, 0));
+		runner_stop_halted(&r);
+		assert_ok(kvm_ioctl_val(g.vcpu[0], KVM_NMI, 0));
 		runner_start(&r, &g, 0);
 		assert_soon(*guest_word(&g, 0x40008) == i);
 		assert_soon(*guest_word(&g, 0x40010) == i);
@@ -153,13 +145,11 @@ static void lapic_timer_periodic(void **state)
 static void tsc_deadline(void **state)
 {
 	START(GUEST_IRQCHIP, irq_deadline);
-	u64 t = now_ns();
 
 	set_args(&g, 0, 1, 0, 20000000);
 	assert_done(&g, guest_run(&g, 0));
 	assert_int_equal(count(&g), 1);
 	assert_true((int64_t)guest_rax(&g, 0) >= 0);	/* never early */
-	assert_true(now_ns() - t < 2000000000);
 	guest_destroy(&g);
 }
 

@@ -327,6 +327,24 @@ static void denied_later(void **state)
 	guest_destroy(&g);
 }
 
+/* KVM_RUN that only waits for INIT leaves it to the one that runs the guest. */
+static void denied_while_it_waits(void **state)
+{
+	struct kvm_regs r;
+	struct runner run;
+	START(pmu_count, EN | OS | BRANCHES);
+
+	run_to(&g, 0x10, &r);
+	guest_set_mp_state(&g, 0, KVM_MP_STATE_UNINITIALIZED);
+	set_filter(&g, KVM_PMU_EVENT_DENY, BRANCHES);
+	runner_start(&run, &g, 0);
+	assert_int_equal(runner_stop(&run), -EINTR);
+	guest_set_mp_state(&g, 0, KVM_MP_STATE_RUNNABLE);
+	run_to(&g, 0x11, &r);
+	assert_int_equal(r.r10, r.r9);
+	guest_destroy(&g);
+}
+
 /* -- KVM_CAP_PMU_CAPABILITY --------------------------------------------------------------- */
 
 static void disabled(void **state)
@@ -369,6 +387,7 @@ int main(void)
 		cmocka_unit_test(allowed),
 		cmocka_unit_test(not_allowed),
 		cmocka_unit_test(denied_later),
+		cmocka_unit_test(denied_while_it_waits),
 		cmocka_unit_test(disabled),
 	};
 

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Xen event channels: upcalls, routes, the guest's own (api.rst 4.126, 4.128, 4.135). */
+#include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include "xen_guest.h"
+
+enum { FAR = 0x10000000 };
+
+static void *far_page;		/* a slot of its own, there */
 
 static void upcalls_come_while_the_flag_is_set(void **state)
 {
@@ -162,14 +169,14 @@ static void an_event_waits_for_its_vcpu_info(void **state)
 	void *page = guest_ram(PG);
 
 	needs_xen_guest();
-	assert_ok(set_region(g.vm, 1, 0, 0x10000000, PG, page));
-	assert_ok(xen_set_address(g.vcpu[0], KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, 0x10000000));
-	assert_ok(set_region(g.vm, 1, 0, 0x10000000, 0, page));
+	assert_ok(set_region(g.vm, 1, 0, FAR, PG, page));
+	assert_ok(xen_set_address(g.vcpu[0], KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, FAR));
+	assert_ok(set_region(g.vm, 1, 0, FAR, 0, page));
 	assert_ok(xen_send(g.vm, 70, 0, XEN_2LEVEL));
 	START(xen_open);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 
-	assert_ok(set_region(g.vm, 1, 0, 0x10000000, PG, page));
+	assert_ok(set_region(g.vm, 1, 0, FAR, PG, page));
 	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_MP_STATE, &mp));
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_int_equal(*(u8 *)page, 1);
@@ -238,10 +245,83 @@ static void a_cancelled_thread_finishes_its_send(void **state)
 	close(fd);
 }
 
+/* -- A vCPU that waits for INIT ---------------------------------------------------------- */
+
+/* Of what is missing in @page; -1 if the host does not let us. */
+static int watch_faults(void *page)
+{
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register r = {
+		.range = { (u64)page, PG }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	if (fd < 0)
+		return -1;
+	assert_ok(ioctl(fd, UFFDIO_API, &api));
+	assert_ok(ioctl(fd, UFFDIO_REGISTER, &r));
+	return fd;
+}
+
+struct removal { int vm, ret; volatile bool done; };
+
+static void *remove_slot(void *arg)
+{
+	struct removal *r = arg;
+
+	r->ret = set_region(r->vm, 1, 0, FAR, 0, NULL);
+	r->done = true;
+	return NULL;
+}
+
+/* KVM_SET_USER_MEMORY_REGION (api.rst 4.35): a slot that has gone is not read. */
+static void a_waiting_vcpu_holds_its_slot(void **state)
+{
+	struct uffdio_zeropage fill = { .range.len = PG };
+	struct kvm_regs regs;
+	struct uffd_msg fault;
+	struct removal removal;
+	struct guest ap;
+	struct runner r;
+	pthread_t thread;
+	bool early;
+	int fd;
+
+	needs_xen_guest();
+	guest_create(&ap, GUEST_IRQCHIP, 2);
+	removal = (struct removal){ .vm = ap.vm };
+	far_page = guest_ram(PG);
+	assert_ok(set_region(ap.vm, 1, 0, FAR, PG, far_page));
+	assert_ok(xen_config(ap.vm, INTERCEPT | SENDS, MSR));
+	assert_ok(xen_set_vector(ap.vm, VECTOR));
+	assert_ok(xen_set_address(ap.vcpu[1], KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, FAR));
+	guest_regs(&ap, 1, &regs);
+	regs.rflags |= 0x200;
+	guest_set_regs(&ap, 1, &regs);
+	assert_ok(madvise(far_page, PG, MADV_DONTNEED));
+	fd = watch_faults(far_page);
+	if (fd < 0)
+		skip();
+
+	runner_start(&r, &ap, 1);
+	assert_int_equal(read(fd, &fault, sizeof(fault)), sizeof(fault));
+	assert_int_equal(pthread_create(&thread, NULL, remove_slot, &removal), 0);
+	usleep(20000);
+	early = removal.done;
+	fill.range.start = (u64)far_page;
+	assert_ok(ioctl(fd, UFFDIO_ZEROPAGE, &fill));
+	pthread_join(thread, NULL);
+	assert_false(early);
+	assert_ok(removal.ret);
+	runner_stop(&r);
+	close(fd);
+	guest_destroy(&ap);
+	munmap(far_page, PG);
+}
+
 /* -- All at once ---------------------------------------------------------------------- */
 
 static volatile bool stop;
-static void *far_page;
 
 static void *change_addresses(void *unused)
 {
@@ -258,10 +338,10 @@ static void *change_addresses(void *unused)
 static void *change_memory(void *unused)
 {
 	while (!stop) {
-		set_region(g.vm, 1, 0, 0x10000000, PG, far_page);
+		set_region(g.vm, 1, 0, FAR, PG, far_page);
 		mprotect(far_page, PG, PROT_NONE);
 		mprotect(far_page, PG, PROT_READ | PROT_WRITE);
-		set_region(g.vm, 1, 0, 0x10000000, 0, far_page);
+		set_region(g.vm, 1, 0, FAR, 0, far_page);
 	}
 	return NULL;
 }
@@ -329,6 +409,7 @@ int main(void)
 		with_guest(the_guest_sends_to_its_own_ports),
 		with_guest(the_guest_sends_to_an_eventfd),
 		with_guest(a_cancelled_thread_finishes_its_send),
+		with_guest(a_waiting_vcpu_holds_its_slot),
 		with_guest(everything_changes_while_events_are_sent),
 	};
 

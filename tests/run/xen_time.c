@@ -146,7 +146,7 @@ static void poll_is_over_when_kvm_run_is_interrupted(void **state)
 	struct runner r;
 
 	needs_xen_guest();
-	poll_args(1, 9, 200 * MS);
+	poll_args(1, 9, 60000ull * MS);
 	begin_call(SCHED_OP, POLL, ARG, 0);
 	run_to_sleep(&r);
 	usleep(1000);

@@ -47,6 +47,8 @@ static void logged_pages_are_exact(void)
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_ok(set_region(g.vm, 1, 0, GUEST_MMIO, 70 * PG, ram));
 	assert_errno(ENOENT, get_log(&g, 1, log));
+	/* What the translation of this store leaves behind has no log. */
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_ok(set_region(g.vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GUEST_MMIO, 70 * PG, ram));
 	assert_ok(get_log(&g, 1, log));
 	assert_int_equal(log[0] | log[1], 0);
@@ -137,14 +139,43 @@ static void no_store_escapes_the_bitmap(void)
 	munmap(copy, PAGES * PG);
 }
 
+/* A copy takes nothing; a clear takes the bits that it names and no others. */
+static void manual_clear_takes_what_it_names(void)
+{
+	u64 bits, log;
+	struct kvm_clear_dirty_log clear = { .slot = 1, .num_pages = 64, .dirty_bitmap = &bits };
+	u8 *ram = guest_ram(64 * PG);
+	START(mem_step, 1, GUEST_MMIO, 0);
+
+	assert_ok(enable(g.vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+			 KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	assert_ok(set_region(g.vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GUEST_MMIO, 64 * PG, ram));
+	for (u64 p = 0; p < 3; p++) {
+		assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+		set_args(&g, 0, GUEST_MMIO + (p + 1) * PG, 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_ok(get_log(&g, 1, &log));
+		assert_int_equal(log, 7);
+	}
+	bits = 2 | 1 << 20;
+	assert_ok(kvm_ioctl(g.vm, KVM_CLEAR_DIRTY_LOG, &clear));
+	assert_ok(get_log(&g, 1, &log));
+	assert_int_equal(log, 5);
+	/* A store there is logged again. */
+	set_args(&g, 0, GUEST_MMIO + PG, 0);
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	assert_ok(get_log(&g, 1, &log));
+	assert_int_equal(log, 7);
+	guest_destroy(&g);
+	munmap(ram, 64 * PG);
+}
+
 static void no_store_escapes_manual_clear(void)
 {
 	enum { PAGES = 64 };
 	u8 *ram = guest_ram(PAGES * PG), *copy = guest_ram(PAGES * PG);
-	struct kvm_enable_cap cap = {
-		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
-		.args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
-	};
 	struct runner r[2];
 	u64 log, end = now_ns() + 300000000;
 	struct kvm_clear_dirty_log clear = {
@@ -152,7 +183,8 @@ static void no_store_escapes_manual_clear(void)
 	};
 	START(mem_touch, 2, GUEST_MMIO, PAGES);
 
-	assert_ok(kvm_ioctl(g.vm, KVM_ENABLE_CAP, &cap));
+	assert_ok(enable(g.vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+			 KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
 	assert_ok(set_region(g.vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GUEST_MMIO, PAGES * PG, ram));
 	runner_start(&r[0], &g, 0);
 	runner_start(&r[1], &g, 1);
@@ -178,6 +210,7 @@ static void no_store_escapes_manual_clear(void)
 static void no_store_escapes_the_log(void **state)
 {
 	needs_guest();
+	manual_clear_takes_what_it_names();
 	no_store_escapes_the_bitmap();
 	no_store_escapes_manual_clear();
 }
@@ -340,6 +373,7 @@ static void rules_of_enabling(void)
 	u64 bits;
 	u8 *ram = guest_ram(PG);
 	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = &bits };
+	struct kvm_clear_dirty_log clear = { .slot = 1, .num_pages = 1, .dirty_bitmap = &bits };
 
 	assert_errno(EINVAL, enable(vm, KVM_CAP_DIRTY_LOG_RING, PG / 2));
 	assert_errno(EINVAL, enable(vm, KVM_CAP_DIRTY_LOG_RING, 3 * PG));
@@ -347,6 +381,7 @@ static void rules_of_enabling(void)
 	assert_ok(enable(vm, KVM_CAP_DIRTY_LOG_RING, PG));
 	assert_ok(set_region(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, 0, PG, ram));
 	assert_errno(ENXIO, kvm_ioctl(vm, KVM_GET_DIRTY_LOG, &log));
+	assert_errno(ENXIO, kvm_ioctl(vm, KVM_CLEAR_DIRTY_LOG, &clear));
 	close(vm);
 	vm = new_vm();
 	vcpu = new_vcpu(vm, 0);
@@ -354,6 +389,44 @@ static void rules_of_enabling(void)
 	close(vcpu);
 	close(vm);
 	munmap(ram, PG);
+}
+
+static int open_in_the_run(int vcpu, int sig)
+{
+	const uint64_t mask = ~(1ull << (sig - 1));
+	struct {
+		struct kvm_signal_mask head;
+		u8 mask[8];
+	} m = { .head.len = 8 };
+
+	memcpy(m.mask, &mask, sizeof(mask));
+	return kvm_ioctl(vcpu, KVM_SET_SIGNAL_MASK, &m);
+}
+
+/* As @full says: the ring is looked at before signals are, but after immediate_exit. */
+static void run_with_signal(struct guest *g, bool full)
+{
+	sigset_t usr1, pending;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	assert_ok(open_in_the_run(g->vcpu[0], SIGUSR1));
+	raise(SIGUSR1);
+	if (full) {
+		assert_int_equal(guest_run(g, 0), KVM_EXIT_DIRTY_RING_FULL);
+		assert_int_equal(guest_run(g, 0), KVM_EXIT_DIRTY_RING_FULL);
+		g->run[0]->immediate_exit = 1;
+		assert_int_equal(guest_run(g, 0), -EINTR);
+		g->run[0]->immediate_exit = 0;
+	} else {
+		assert_int_equal(guest_run(g, 0), -EINTR);
+	}
+	assert_ok(sigpending(&pending));
+	assert_true(sigismember(&pending, SIGUSR1));
+	assert_ok(kvm_ioctl(g->vcpu[0], KVM_SET_SIGNAL_MASK, NULL));
+	assert_int_equal(sigwaitinfo(&usr1, NULL), SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
 }
 
 /* One page is dirtied between two exits; the ring has room for RING_ENTRIES. */
@@ -380,12 +453,14 @@ static void full(void)
 	}
 	assert_true(entries >= RING_ENTRIES / 4);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_DIRTY_RING_FULL);
+	run_with_signal(&g, true);
 	entries = harvest(ring, 0);
 	/* Harvested, but not reset. */
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_DIRTY_RING_FULL);
 	assert_int_equal(kvm_ioctl_val(g.vm, KVM_RESET_DIRTY_RINGS, 0), entries);
 	assert_int_equal(kvm_ioctl_val(g.vm, KVM_RESET_DIRTY_RINGS, 0), 0);
 	set_args(&g, 0, GUEST_MMIO + entries % RING_ENTRIES * PG, 0);
+	run_with_signal(&g, false);
 	/* It may have been stopped before its OUT. */
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);

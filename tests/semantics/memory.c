@@ -2,6 +2,8 @@
 #define SEMANTICS "memory.def"
 #include "semantics.h"
 
+#include <sys/wait.h>
+
 #include "memory.h"
 
 /* -- 37 --------------------------------------------------------------------------- */
@@ -256,6 +258,26 @@ static void truncated_file(void)
 	close(fd);
 }
 
+/* Unmapped, and mapped again. */
+static void unmapped_memory(void)
+{
+	u8 *ram = guest_ram(PG);
+	struct runner r;
+	START(mem_touch, 1, GUEST_MMIO, 1);
+
+	assert_ok(set_region(g.vm, 1, 0, GUEST_MMIO, PG, ram));
+	for (int i = 0; i < 5; i++) {
+		runner_start(&r, &g, 0);
+		assert_soon(*(volatile u64 *)ram > 10);
+		munmap(ram, PG);
+		assert_int_equal(runner_join(&r), -EFAULT);
+		assert_ptr_equal(mmap(ram, PG, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE |
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ram);
+	}
+	guest_destroy(&g);
+	munmap(ram, PG);
+}
+
 /* Another mapping in the same place: the guest sees it at once. */
 static void remapped_memory(void)
 {
@@ -266,6 +288,8 @@ static void remapped_memory(void)
 	assert_ok(set_region(g.vm, 1, 0, GUEST_MMIO, PG, ram));
 	runner_start(&r, &g, 0);
 	for (int i = 0; i < 20; i++) {
+		madvise(ram, PG, MADV_DONTNEED);	/* zeroes, too */
+		assert_soon(*(volatile u64 *)ram > 10);
 		assert_ptr_equal(mmap(ram, PG, PROT_READ | PROT_WRITE, MAP_FIXED |
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ram);
 		assert_soon(*(volatile u64 *)ram > 10);
@@ -298,6 +322,7 @@ static void host_mappings_are_followed(void **state)
 {
 	needs_guest();
 	vanishing_memory();
+	unmapped_memory();
 	truncated_file();
 	remapped_memory();
 	everything_vanishes();
@@ -305,18 +330,48 @@ static void host_mappings_are_followed(void **state)
 
 /* -- 42 --------------------------------------------------------------------------- */
 
+static void *shared_ram(void)
+{
+	void *p = mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+static void store_in_a_child(volatile u32 *p, u32 value)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		*p = value;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 /* mem_constant stores the operand of its MOV for ever. */
 static void code_may_change_from_outside(void **state)
 {
+	volatile u32 *operand;
 	struct runner r;
+	u8 *code;
 
 	needs_guest();
 	START(mem_constant, 1, GUEST_MMIO, 0);
+	code = shared_ram();
+	memcpy(code, guest_mem_constant, guest_mem_constant_end - guest_mem_constant);
+	operand = (void *)(code + 1);
+	assert_ok(set_region(g.vm, 1, 0, GUEST_MMIO, PG, code));
+	guest_long(&g, 0, GUEST_MMIO);
 	runner_start(&r, &g, 0);
 	for (u32 i = 1; i < 200; i++) {
-		*(volatile u32 *)(g.mem + GUEST_CODE + 1) = i;
+		if (i % 16 == 0)
+			store_in_a_child(operand, i);
+		else
+			*operand = i;
 		assert_soon(*guest_word(&g, GUEST_DATA) == i);
 	}
 	assert_int_equal(runner_stop(&r), -EINTR);
 	guest_destroy(&g);
+	munmap(code, PG);
 }

@@ -216,29 +216,42 @@ static void the_cpu_names_the_hosts_vendor(void **state)
 	assert_int_equal(supported(1, 0).eax >> 4, host(1, 0).eax >> 4);
 }
 
-static void xsave_images_have_the_hosts_layout(void **state)
+enum { XSTATE_BV = 512 };
+
+static void component_is_where_the_host_has_it(int vcpu, u32 component)
 {
-	enum { XSTATE_BV = 512, YMM = 2 };
-	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
-	u32 offset = host(0xd, YMM).ebx, size = host(0xd, YMM).eax;
+	const u32 offset = host(0xd, component).ebx, size = host(0xd, component).eax;
 	struct kvm_xsave *x = calloc(2, sizeof(*x));
 	u8 *image = (u8 *)x;
 
-	if (host_has_xsave() && host_xcr0() >> YMM & 1) {
-		/* Newer kernels hide what the guest has not got. */
-		assert_ok(kvm_ioctl(vcpu, KVM_SET_CPUID2, (void *)supported_list()));
-		assert_ok(kvm_ioctl(vcpu, KVM_GET_XSAVE, x));
-		image[XSTATE_BV] |= 7;
-		for (u32 i = 0; i < size; i++)
-			image[offset + i] = i + 1;
-		assert_ok(kvm_ioctl(vcpu, KVM_SET_XSAVE, x));
-		memset(x, 0, sizeof(*x));
-		assert_ok(kvm_ioctl(vcpu, KVM_GET_XSAVE, x));
-		assert_true((image[XSTATE_BV] & 4) == 4);
-		for (u32 i = 0; i < size; i++)
-			assert_int_equal(image[offset + i], (u8)(i + 1));
-	}
+	assert_int_equal(supported(0xd, component).eax, size);
+	assert_int_equal(supported(0xd, component).ebx, offset);
+	assert_true(offset + size <= sizeof(*x));
+	assert_ok(kvm_ioctl(vcpu, KVM_GET_XSAVE, x));
+	image[XSTATE_BV] |= 1 << component;
+	for (u32 i = 0; i < size; i++)
+		image[offset + i] = i + component;
+	assert_ok(kvm_ioctl(vcpu, KVM_SET_XSAVE, x));
+	memset(x, 0, sizeof(*x));
+	assert_ok(kvm_ioctl(vcpu, KVM_GET_XSAVE, x));
+	assert_int_equal(image[XSTATE_BV] >> component & 1, 1);
+	for (u32 i = 0; i < size; i++)
+		assert_int_equal(image[offset + i], (u8)(i + component));
 	free(x);
+}
+
+static void xsave_images_have_the_hosts_layout(void **state)
+{
+	enum { YMM = 2, OPMASK = 5, ZMM_16 = 7 };
+	int vm = new_vm(), vcpu = new_vcpu(vm, 0);
+	u64 offered = host_has_xsave() ? supported(0xd, 0).eax : 0;
+
+	/* Newer kernels hide what the guest has not got. */
+	assert_ok(kvm_ioctl(vcpu, KVM_SET_CPUID2, (void *)supported_list()));
+	for (u32 i = YMM; i <= ZMM_16; i++) {
+		if (offered >> i & 1 && (i == YMM || i >= OPMASK))
+			component_is_where_the_host_has_it(vcpu, i);
+	}
 	close(vcpu);
 	close(vm);
 }
@@ -310,7 +323,7 @@ static void nothing_is_left_of_a_killed_vmm(void **state)
 		close(ready[0]);
 		close(ready[1]);
 	}
-	assert_int_equal(files_in("/dev/shm"), shm);
+	assert_soon(files_in("/dev/shm") <= shm);	/* others may have some, too */
 	assert_ok(prctl(PR_SET_CHILD_SUBREAPER, 0));
 }
 

@@ -67,6 +67,25 @@ static void end_by_signal(struct call *c, struct kvm_run *run)
 	assert_int_equal(run->exit_reason, KVM_EXIT_INTR);
 }
 
+/* In SMM an INIT is latched: nobody is woken by it. */
+static void init_waits_for_rsm(void)
+{
+	struct kvm_vcpu_events smm = { .flags = KVM_VCPUEVENT_VALID_SMM, .smi.smm = 1 };
+	struct guest g;
+	struct call c;
+
+	guest_create(&g, GUEST_IRQCHIP, 2);
+	if (kvm_ioctl_val(g.vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM) > 0) {
+		set_lapic(&g, 1, 0xf0, 0xff);
+		assert_ok(kvm_ioctl(g.vcpu[1], KVM_SET_VCPU_EVENTS, &smm));
+		send_msi(&g, 1, MSI_INIT);
+		assert_sleeps(&c, &g, 1);
+		end_by_signal(&c, g.run[1]);
+		assert_int_equal(guest_mp_state(&g, 1), KVM_MP_STATE_UNINITIALIZED);
+	}
+	guest_destroy(&g);
+}
+
 static void a_woken_ap_returns_eagain(void **state)
 {
 	struct guest g;
@@ -96,6 +115,7 @@ static void a_woken_ap_returns_eagain(void **state)
 		end_by_signal(&c, g.run[1]);
 	}
 	guest_destroy(&g);
+	init_waits_for_rsm();
 	needs_guest();
 }
 
@@ -130,13 +150,11 @@ static void halted_guest(struct guest *g, struct runner *r)
 	guest_long(g, 0, GUEST_CODE);
 	set_lapic(g, 0, 0xf0, 0x1ff);
 	runner_start(r, g, 0);
-	usleep(5000);
 }
 
 static void stop_and_start(struct guest *g, struct runner *r, void (*between)(struct guest *))
 {
-	assert_int_equal(runner_stop(r), -EINTR);
-	assert_int_equal(guest_mp_state(g, 0), KVM_MP_STATE_HALTED);
+	runner_stop_halted(r);
 	between(g);
 	runner_start(r, g, 0);
 }
@@ -162,16 +180,18 @@ static void wakes_by(struct guest *g)
 	struct runner r;
 
 	halted_guest(g, &r);
-	assert_int_equal(awakenings(g), 0);
 	stop_and_start(g, &r, nothing);
 	usleep(5000);
 	assert_int_equal(awakenings(g), 0);
 	send_msi(g, 0, 0x30);
 	assert_soon(awakenings(g) == 1);
+	stop_and_start(g, &r, nothing);
 	send_msi(g, 0, MSI_NMI);
 	assert_soon(awakenings(g) == 2);
+	stop_and_start(g, &r, nothing);
 	send_msi(g, 0, MSI_SMI);
 	assert_soon(awakenings(g) == 3);
+	stop_and_start(g, &r, nothing);
 	kick_by_hypercall(g);
 	assert_soon(awakenings(g) == 4);
 	stop_and_start(g, &r, make_runnable);
@@ -356,11 +376,37 @@ static void window_opens(u32 flags)
 	guest_destroy(&g);
 }
 
+/* The boundary where it opens may be behind a HLT, which sleeps here. */
+static void window_opens_behind_hlt(void)
+{
+	struct kvm_interrupt irq = { 0x30 };
+	struct runner r;
+	struct guest g;
+
+	guest_create(&g, GUEST_SPLIT, 1);
+	guest_load(&g, HANDLER, irq_handler);
+	guest_gate(&g, 0x30, HANDLER);
+	memcpy(g.mem + GUEST_CODE, "\xfb\xf4\xe6\x11", 4);	/* STI, HLT, OUT */
+	guest_long(&g, 0, GUEST_CODE);
+	g.run[0]->request_interrupt_window = 1;
+	runner_start(&r, &g, 0);
+	assert_soon(r.done);
+	assert_int_equal(runner_join(&r), KVM_EXIT_IRQ_WINDOW_OPEN);
+	assert_true(g.run[0]->ready_for_interrupt_injection);
+	g.run[0]->request_interrupt_window = 0;
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_INTERRUPT, &irq));
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	assert_int_equal(g.run[0]->io.port, 0x11);
+	assert_int_equal(*guest_word(&g, 0x40000), 1);
+	guest_destroy(&g);
+}
+
 static void the_interrupt_window_opens_as_soon_as_it_can(void **state)
 {
 	struct guest g;
 
 	needs_guest();
+	window_opens_behind_hlt();
 	window_opens(GUEST_PLAIN);
 	window_opens(GUEST_SPLIT);
 	start_window(&g, GUEST_IRQCHIP);

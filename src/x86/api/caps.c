@@ -2,7 +2,6 @@
 /* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP of a VM (api.rst 4.4, 4.37, section 7). */
 #include <errno.h>
 #include <linux/kvm_para.h>
-#include <unistd.h>
 
 #include "api/arch.h"
 #include "x86/api/api.h"
@@ -24,13 +23,6 @@
 			  KVM_MSR_EXIT_REASON_FILTER)
 
 /* -- KVM_CHECK_EXTENSION -------------------------------------------------------------------- */
-
-static int nr_vcpus(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : MIN(n, KVM_MAX_VCPUS);
-}
 
 /* Counters are AMD's: on other hosts there are none to disable. */
 static int pmu_capability(void)

@@ -119,7 +119,6 @@ static long put_list(void *arg, const struct kvm_cpuid_entry2 *e, u32 n, u32 roo
 }
 
 /* Linux 6.1 does not tell how many there are: docs/kernel-versions.md. */
-
 long vcpu_get_cpuid2(struct kfile *f, void *arg)
 {
 	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];

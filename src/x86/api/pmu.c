@@ -12,51 +12,34 @@
 
 /* -- MSRs ---------------------------------------------------------------------------- */
 
-/* K7: selects, then counters; each of the first four of F15H's. */
-static enum msr_result k7_counter(struct cpu *c, const struct msr_access *a, u32 *i)
+static enum msr_result counter_read(struct cpu *c, struct msr_access *a, u32 i, bool select)
 {
-	*i = a->index - a->desc->first;
-	return pmu_nr_counters(c) ? MSR_DONE : MSR_REFUSED;
-}
-
-MSR_READ(k7_evntsel)
-{
-	u32 i;
-
-	if (k7_counter(c, a, &i))
+	if (!pmu_nr_counters(c))
 		return MSR_REFUSED;
-	a->data = pmu_read_select(c, i);
+	a->data = select ? pmu_read_select(c, i) : pmu_read(c, i);
 	return MSR_DONE;
 }
 
-MSR_WRITE(k7_evntsel)
+static enum msr_result counter_write(struct cpu *c, struct msr_access *a, u32 i, bool select)
 {
-	u32 i;
-
-	if (k7_counter(c, a, &i))
+	if (!pmu_nr_counters(c))
 		return MSR_REFUSED;
-	pmu_write_select(c, i, a->data);
+	if (select)
+		pmu_write_select(c, i, a->data);
+	else
+		pmu_write(c, i, a->data);
 	return MSR_DONE;
 }
 
-MSR_READ(k7_perfctr)
+/* K7: four selects, then four counters; each of the first four of F15H's. */
+MSR_READ(k7_pmu)
 {
-	u32 i;
-
-	if (k7_counter(c, a, &i))
-		return MSR_REFUSED;
-	a->data = pmu_read(c, i);
-	return MSR_DONE;
+	return counter_read(c, a, a->index & 3, !(a->index & 4));
 }
 
-MSR_WRITE(k7_perfctr)
+MSR_WRITE(k7_pmu)
 {
-	u32 i;
-
-	if (k7_counter(c, a, &i))
-		return MSR_REFUSED;
-	pmu_write(c, i, a->data);
-	return MSR_DONE;
+	return counter_write(c, a, a->index & 3, !(a->index & 4));
 }
 
 /* KVM: what is in the index list can be read and written with 0 at least. */
@@ -74,10 +57,7 @@ MSR_READ(perfctr_core)
 		a->data = 0;
 		return is_saved(a) ? MSR_DONE : MSR_UNKNOWN;
 	}
-	if (!pmu_nr_counters(c))
-		return MSR_REFUSED;
-	a->data = n % 2 ? pmu_read(c, n / 2) : pmu_read_select(c, n / 2);
-	return MSR_DONE;
+	return counter_read(c, a, n / 2, n % 2 == 0);
 }
 
 MSR_WRITE(perfctr_core)
@@ -86,13 +66,7 @@ MSR_WRITE(perfctr_core)
 
 	if (!cpu_has(c, FEATURE_PERFCTR_CORE))
 		return is_saved(a) && !a->data ? MSR_DONE : MSR_UNKNOWN;
-	if (!pmu_nr_counters(c))
-		return MSR_REFUSED;
-	if (n % 2)
-		pmu_write(c, n / 2, a->data);
-	else
-		pmu_write_select(c, n / 2, a->data);
-	return MSR_DONE;
+	return counter_write(c, a, n / 2, n % 2 == 0);
 }
 
 /* -- The filter ------------------------------------------------------------------------ */

@@ -15,32 +15,36 @@
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-/* An AP that has had no INIT waits, and is woken with EAGAIN. */
-static int wait_for_init(struct cpu *c)
+/* Waits for INIT; @left collects the requests that concern a guest that runs. */
+static int block_until_init(struct cpu *c, u32 *left)
 {
 	for (;;) {
 		u32 req = vcpu_take_requests(c->vcpu, ~0u);
 
+		*left |= req & ~(REQ_SIGNAL | REQ_UNHALT);
 		if (req & REQ_SIGNAL) {
 			c->vcpu->run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
 		}
 		if (req & REQ_UNHALT)
 			c->ev.pv_unhalted = true;
-		/* The rest concerns a guest that runs: KVM_RUN looks at all of it then. */
-		if (req & ~REQ_EVENT)
-			mmu_flush_all(c);
+		/* In SMM they stay latched (event_accept_init()). */
 		if ((READ_ONCE(c->ev.latched) && !c->smm) || event_wakes(c))
-			break;
+			return -EAGAIN;
 		vcpu_block(c->vcpu);
 	}
-	event_accept_init(c);
-	/* The guest's clock and timers are among what was taken. */
-	if (c->mp_state != KVM_MP_STATE_UNINITIALIZED) {
-		clock_request(c);
-		vcpu_events_changed(c);
-	}
-	return -EAGAIN;
+}
+
+/* An AP that has had no INIT waits, and is woken with EAGAIN. */
+static int wait_for_init(struct cpu *c)
+{
+	u32 left = 0;
+	int r = block_until_init(c, &left);
+
+	if (r == -EAGAIN)
+		event_accept_init(c);
+	__atomic_fetch_or(&c->requests, left, __ATOMIC_RELEASE);
+	return r;
 }
 
 /*
@@ -81,6 +85,8 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 		r = 0;
 	else if (immediate_exit)
 		r = -EINTR;
+	else if (c->mp_state == KVM_MP_STATE_RUNNABLE && event_ring_full_exit(c))
+		r = 0;		/* KVM: a signal is not looked at before the guest has run */
 	else
 		r = cpu_loop(c);
 	if (vapic_active(c))

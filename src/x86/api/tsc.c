@@ -255,7 +255,7 @@ int tsc_set_khz(struct cpu *c, u32 khz)
 /* A new vCPU's TSC starts at 0, or where its elder's is. */
 void tsc_create(struct cpu *c)
 {
-	set_rate(c, cpu_arch_vm(c)->default_tsc_khz);
+	set_rate(c, READ_ONCE(cpu_arch_vm(c)->default_tsc_khz));
 	tsc_write_host(c, 0);
 }
 

@@ -249,7 +249,6 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 	} else {
 		c->mp_state = s;
 	}
-	clock_request(c);
 	vcpu_events_changed(c);
 	return 0;
 }

@@ -105,10 +105,17 @@ long vm_set_identity_map_addr(struct kfile *f, void *arg)
 
 long vm_set_boot_cpu_id(struct kfile *f, void *arg)
 {
-	if (vm_has_vcpus(f->vm))
-		return -EBUSY;
-	WRITE_ONCE(f->vm->arch->boot_cpu_id, (u32)(uintptr_t)arg);
-	return 0;
+	struct vm *vm = f->vm;
+	long ret = -EBUSY;
+
+	/* Not while a vCPU is being created, that is: it looks twice. */
+	pthread_mutex_lock(&vm->lock);
+	if (!vm_has_vcpus(vm)) {
+		vm->arch->boot_cpu_id = (u32)(uintptr_t)arg;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
 }
 
 /* There are no shadow pages to limit; the number is kept for GET. */

@@ -156,8 +156,11 @@ enum step cpu_insn_completed(struct cpu *c);
 /* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);
 
-/* INTERNAL_ERROR/EMULATION exit with the bytes at RIP. */
-enum step cpu_emulation_failure(struct cpu *c);
+/*
+ * INTERNAL_ERROR/EMULATION exit with the bytes at RIP and what a processor with
+ * SVM would have said of the exit.  A nested page fault is at @info2.
+ */
+enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2);
 
 /* -- Requests of x86, posted with vcpu_request() ------------------------------ */
 enum {
@@ -165,9 +168,8 @@ enum {
 	REQ_TLB_FLUSH	= BIT(REQ_ARCH_SHIFT + 1),	/* the guest's own TLB, from another vCPU */
 	REQ_CLOCK	= BIT(REQ_ARCH_SHIFT + 2),	/* rewrite the pvclock page */
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
-	REQ_MODE	= BIT(REQ_ARCH_SHIFT + 4),	/* state was set by an ioctl */
-	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 5),	/* Hyper-V's timers are due */
-	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 6),	/* the filter of events has changed */
+	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 4),	/* Hyper-V's timers are due */
+	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 5),	/* the filter of events has changed */
 };
 
 #endif

@@ -302,8 +302,7 @@ static bool sleep_if_idle(struct cpu *c)
 	return true;
 }
 
-/* No instruction is executed while the ring is over its limit (api.rst 8.29). */
-static bool ring_full_exit(struct cpu *c)
+bool event_ring_full_exit(struct cpu *c)
 {
 	if (likely(!dirty_ring_full(c->vcpu)))
 		return false;
@@ -313,6 +312,7 @@ static bool ring_full_exit(struct cpu *c)
 
 /* -- Requests -------------------------------------------------------------------------- */
 
+/* What writes guest memory comes last: it may unwind. */
 static void requests_process(struct cpu *c, u32 req)
 {
 	stat_inc(c->vcpu, exits);
@@ -324,8 +324,8 @@ static void requests_process(struct cpu *c, u32 req)
 	}
 	if (req & REQ_TLB_FLUSH)
 		mmu_flush_all(c);
-	if (req & REQ_MODE)
-		cpu_mode_changed(c);
+	if (req & REQ_UNHALT)
+		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)
 		pmu_reprogram(c);
 	if (req & REQ_CLOCK) {
@@ -336,8 +336,6 @@ static void requests_process(struct cpu *c, u32 req)
 		hv_stimers_process(c);
 	xen_process(c);
 	steal_time_update(c);
-	if (req & REQ_UNHALT)
-		c->ev.pv_unhalted = true;
 	if (unlikely(READ_ONCE(c->ev.latched)))
 		event_accept_init(c);
 }
@@ -370,11 +368,14 @@ static enum event_result process(struct cpu *c)
 		}
 		if (held)
 			return EVENT_RUN_ONE;
+		if (unlikely(c->mp_state == KVM_MP_STATE_HALTED) && !event_wakes(c) &&
+		    window_exit(c))
+			return EVENT_EXIT;
 		if (sleep_if_idle(c)) {
 			again = true;
 			continue;
 		}
-		if (ring_full_exit(c))
+		if (event_ring_full_exit(c))
 			return EVENT_EXIT;
 		r = deliver_due(c, opened && !req, &again);
 		opened = false;

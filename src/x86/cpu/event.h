@@ -18,6 +18,12 @@ enum event_result {
 /* Acts on posted requests and on everything that is due. */
 enum event_result event_process(struct cpu *c);
 
+/*
+ * No instruction is executed while the dirty ring is over its limit (api.rst
+ * 8.29): true, and kvm_run says so.
+ */
+bool event_ring_full_exit(struct cpu *c);
+
 /* Latched INIT and SIPI take effect (KVM_GET_MP_STATE does this, too). */
 void event_accept_init(struct cpu *c);
 

@@ -19,6 +19,12 @@
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
 
+#define INSN_BYTES	15
+
+_Static_assert(sizeof(((struct kvm_run *)0)->emulation_failure.insn_bytes) == INSN_BYTES &&
+	       offsetof(struct kvm_run, emulation_failure.flags) ==
+	       offsetof(struct kvm_run, internal.data), "layout of the ABI");
+
 /* Runs up to @max instructions of a block; what the last one returned. */
 static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 {
@@ -263,36 +269,48 @@ enum step cpu_halt(struct cpu *c)
 	return STEP_END;
 }
 
-/* INTERNAL_ERROR/EMULATION with the bytes at RIP. */
-static void emulation_failure_exit(struct cpu *c)
+/* The bytes at RIP, as far as they are in memory and in its page; their number. */
+static u32 insn_bytes(struct cpu *c, u8 bytes[INSN_BYTES])
 {
-	struct kvm_run *run = c->vcpu->run;
 	u64 lin = cpu_linear_rip(c);
-	u32 n = MIN(15, PAGE_SIZE - (lin & ~PAGE_MASK));
-	u8 bytes[15];
+	u32 n = MIN(INSN_BYTES, PAGE_SIZE - (lin & ~PAGE_MASK));
 	gpa_t gpa;
 
+	/* Nothing may fault here. */
+	return mmu_translate(c, lin, &gpa) && gpa_read(c, gpa, bytes, n) ? n : 0;
+}
+
+/*
+ * What is ABI are the flags, and size and bytes if there are any; KVM adds five
+ * words: exit code, EXITINFO1, EXITINFO2, EXITINTINFO and its error code.
+ */
+static void emulation_failure_exit(struct cpu *c, u64 exit_code, u64 info1, u64 info2)
+{
+	const u64 debug[] = { exit_code, info1, info2, 0, 0 };
+	struct kvm_run *run = c->vcpu->run;
+	u8 bytes[INSN_BYTES];
+	u32 n = insn_bytes(c, bytes), words = 1;
+
 	stat_inc(c->vcpu, insn_emulation_fail);
-	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	/* KVM: flags, then size and bytes, are 64-bit words of data. */
-	run->emulation_failure.ndata = 1;
-	/* No bytes for a fetch from where no memory is: nothing may fault here. */
-	if (!mmu_translate(c, lin, &gpa) || !gpa_read(c, gpa, bytes, n))
-		return;
-	run->emulation_failure.ndata = 3;
-	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-	run->emulation_failure.insn_size = n;
-	memset(run->emulation_failure.insn_bytes, 0x90, sizeof(bytes));
-	memcpy(run->emulation_failure.insn_bytes, bytes, n);
+	run->emulation_failure.flags = 0;
+	if (n) {
+		words = 3;
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = n;
+		memset(run->emulation_failure.insn_bytes, 0x90, INSN_BYTES);
+		memcpy(run->emulation_failure.insn_bytes, bytes, n);
+	}
+	memcpy(&run->internal.data[words], debug, sizeof(debug));
+	run->emulation_failure.ndata = words + ARRAY_SIZE(debug);
 }
 
 /*
  * KVM: a program of the guest gets #UD; in its kernel, userspace is told, and
  * if it goes on nevertheless #UD is what happens.
  */
-enum step cpu_emulation_failure(struct cpu *c)
+enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2)
 {
 	bool exit_only = c->vcpu->vm->arch->exit_on_emulation_failure;
 
@@ -302,6 +320,6 @@ enum step cpu_emulation_failure(struct cpu *c)
 		cpu_raise_ud(c);
 		cpu_queue_exception(c);
 	}
-	emulation_failure_exit(c);
+	emulation_failure_exit(c, exit_code, info1, info2);
 	return STEP_EXIT;
 }

@@ -2,6 +2,7 @@
 /* Power-on, INIT and SIPI (SDM vol. 3A 9.1, table 9-1; 8.4). */
 #include <string.h>
 
+#include "x86/api/run_state.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/pmu.h"
 #include "x86/irqchip/irqchip.h"
@@ -54,9 +55,10 @@ static void reset_events(struct cpu *c)
 	ev->triple_fault = false;
 	ev->shadow = 0;
 	ev->exc = c->exc = (struct exception){ 0 };
-	c->smm = false;
+	c->smm = c->halted = false;
 	c->pending_db = 0;
 	mmio_retire(c);
+	user_reply_drop(c);
 	c->pio.waiting = false;
 }
 

@@ -79,6 +79,10 @@ enum {
 	EXC_GP = 13, EXC_PF = 14, EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
 };
 
+/* Exit codes of SVM, and what a nested page fault adds (AMD64 APM vol. 2 appendix C, 15.25.6). */
+enum { SVM_EXIT_EXCP_BASE = 0x40, SVM_EXIT_NPF = 0x400 };
+#define NPF_FINAL	BIT_ULL(32)	/* of the address itself, not of a page table */
+
 /* Page-fault error code (SDM vol. 3A 4.7). */
 enum { PF_P = BIT(0), PF_W = BIT(1), PF_U = BIT(2), PF_RSVD = BIT(3), PF_I = BIT(4), PF_PK = BIT(5) };
 

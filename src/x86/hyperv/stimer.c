@@ -54,14 +54,17 @@ static struct vm *timer_vm(const struct hv_stimer *t)
 	return t->hv->cpu->vcpu->vm;
 }
 
-/* Periods that were missed altogether are left out. */
+/* Periods that were missed altogether are left out; one may be longer than time. */
 static u64 next_period(const struct hv_stimer *t, u64 now)
 {
-	if (!t->expiration)
-		return now + t->count;
-	if (now < t->expiration)
+	u64 next;
+
+	if (t->expiration && now < t->expiration)
 		return t->expiration;
-	return now + t->count - (now - t->expiration) % t->count;
+	next = now + t->count;
+	if (next < now)
+		return UINT64_MAX;
+	return t->expiration ? next - (now - t->expiration) % t->count : next;
 }
 
 static void start(struct hv_stimer *t)

@@ -5,7 +5,7 @@
 
 enum step op_unimplemented(struct cpu *c, const struct insn *in)
 {
-	return cpu_emulation_failure(c);
+	return cpu_emulation_failure(c, SVM_EXIT_EXCP_BASE + EXC_UD, 0, 0);
 }
 
 enum step op_ud(struct cpu *c, const struct insn *in)

@@ -208,8 +208,7 @@ void lapic_timer_write_lvt(struct lapic *l, u32 v);
 void lapic_timer_write_tmict(struct lapic *l, u32 v);
 void lapic_timer_write_tdcr(struct lapic *l, u32 v);
 u32 lapic_timer_tmcct(struct lapic *l);
-/* KVM_SET_LAPIC: the registers are in place, TMCCT holds what was left. */
-/* KVM_SET_LAPIC: before and after the registers are replaced. */
+/* KVM_SET_LAPIC: before and after the registers are replaced; TMCCT holds what was left. */
 void lapic_timer_suspend(struct lapic *l);
 void lapic_timer_restore(struct lapic *l);
 

@@ -293,7 +293,7 @@ enum step mmu_fetch(struct cpu *c, u64 lin, const u8 **host)
 		return cpu_raise_gp0(c);
 	TRY(mmu_page(c, lin, ACCESS_EXEC, mmu_class(c), &p));
 	if (unlikely(!p.host))
-		return cpu_emulation_failure(c);
+		return cpu_emulation_failure(c, SVM_EXIT_NPF, NPF_FINAL | PF_U | PF_I, p.gpa);
 	*host = p.host;
 	return STEP_NEXT;
 }

@@ -86,7 +86,7 @@ enum step mmio_read(struct cpu *c, gpa_t gpa, void *data, u32 len)
 	}
 	f = log_next(c, gpa, len, false);
 	if (!f)
-		return cpu_emulation_failure(c);
+		return cpu_emulation_failure(c, SVM_EXIT_NPF, NPF_FINAL | PF_U, gpa);
 	if (!irqchip_mmio_read(c, gpa, len, f->data))
 		return mmio_exit(c, f);
 	memcpy(data, f->data, len);
@@ -113,7 +113,7 @@ enum step mmio_write(struct cpu *c, gpa_t gpa, const void *data, u32 len)
 		return STEP_NEXT;
 	f = log_next(c, gpa, len, true);
 	if (!f)
-		return cpu_emulation_failure(c);
+		return cpu_emulation_failure(c, SVM_EXIT_NPF, NPF_FINAL | PF_U | PF_W, gpa);
 	memcpy(f->data, data, len);
 	if (!write_in_kernel(c, gpa, data, len))
 		return mmio_exit(c, f);

@@ -8,6 +8,8 @@
 #include "x86/irqchip/irqchip.h"
 #include "x86/xen/internal.h"
 
+#define FIRST_VECTOR	0x10	/* those below are not interrupts' */
+
 static bool test_and_set(u8 *map, u32 bit)
 {
 	return __atomic_fetch_or(&map[bit / 8], BIT(bit % 8), __ATOMIC_SEQ_CST) & BIT(bit % 8);
@@ -70,6 +72,14 @@ static int raise_locked(struct vm *vm, struct xen_vcpu *v, struct raise *r)
 	if (r->result == 1 && !xen_access(vm, v->info, raise_selector, r))
 		defer_selector(v, r);
 	return r->result;
+}
+
+long xen_set_upcall_vector(u8 *where, u8 vector)
+{
+	if (vector && vector < FIRST_VECTOR)
+		return -EINVAL;
+	WRITE_ONCE(*where, vector);
+	return 0;
 }
 
 static void notify(struct cpu *c)
@@ -150,12 +160,16 @@ static void read_upcall(u8 *info, void *ctx)
 /* Level-triggered: the guest's handler clears the flag. */
 int xen_upcall(struct cpu *c)
 {
-	u8 vector = READ_ONCE(vm_xen(c->vcpu->vm)->upcall_vector);
+	struct vm *vm = c->vcpu->vm;
+	u8 vector = READ_ONCE(vm_xen(vm)->upcall_vector);
 	bool pending = false;
+	struct xen_memory m;
 
 	if (likely(!vector) || !c->lapic || c->xen->info == XEN_NO_GPA)
 		return -1;
-	xen_access(c->vcpu->vm, c->xen->info, read_upcall, &pending);
+	xen_memory_begin(&m, vm, c->vcpu);
+	xen_access(vm, c->xen->info, read_upcall, &pending);
+	xen_memory_end(&m);
 	return pending ? vector : -1;
 }
 

@@ -106,6 +106,8 @@ bool xen_read_linear(struct cpu *c, u64 lin, void *buf, u32 n);
  * port or shared_info, -EFAULT no memory.
  */
 int xen_evtchn_raise(struct vm *vm, struct vcpu *self, u32 vcpu_id, u32 port);
+/* Sets the vector of a VM or vCPU; 0 is none.  -EINVAL. */
+long xen_set_upcall_vector(u8 *where, u8 vector);
 /* Is one of the ports pending?  Also if that cannot be known.  In guest. */
 bool xen_evtchn_any_pending(struct cpu *c, const u32 *ports, u32 n);
 

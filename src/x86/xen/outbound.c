@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "api/eventfds.h"
+#include "api/eventfd.h"
 #include "x86/xen/internal.h"
 
 struct xen_outbound {

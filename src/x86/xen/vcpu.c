@@ -6,8 +6,6 @@
 #include "api/dispatch.h"
 #include "x86/xen/internal.h"
 
-#define FIRST_VECTOR	0x10
-
 /* -- Life ---------------------------------------------------------------------------- */
 
 int xen_vcpu_create(struct cpu *c)
@@ -138,14 +136,6 @@ static long set_vcpu_id(struct cpu *c, u32 id)
 	return 0;
 }
 
-static long set_upcall_vector(struct cpu *c, u8 vector)
-{
-	if (vector && vector < FIRST_VECTOR)
-		return -EINVAL;
-	WRITE_ONCE(c->xen->upcall_vector, vector);
-	return 0;
-}
-
 long vcpu_xen_vcpu_set_attr(struct kfile *f, void *arg)
 {
 	const struct kvm_xen_vcpu_attr *a = arg;
@@ -168,7 +158,7 @@ long vcpu_xen_vcpu_set_attr(struct kfile *f, void *arg)
 	case KVM_XEN_VCPU_ATTR_TYPE_TIMER:
 		return set_timer(c, a->u.timer.port, a->u.timer.priority, a->u.timer.expires_ns);
 	case KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR:
-		return set_upcall_vector(c, a->u.vector);
+		return xen_set_upcall_vector(&c->xen->upcall_vector, a->u.vector);
 	default:
 		return -ENOENT;
 	}

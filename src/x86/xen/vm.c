@@ -8,7 +8,6 @@
 #include "x86/xen/internal.h"
 
 #define NSEC_PER_SEC	1000000000ull
-#define FIRST_VECTOR	0x10	/* those below are not interrupts' */
 #define PERMITTED_FLAGS	(KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND)
 
 /* -- Life ---------------------------------------------------------------------------- */
@@ -56,6 +55,17 @@ static bool has_blob(const struct kvm_xen_hvm_config *c)
 	return c->blob_addr_32 || c->blob_addr_64 || c->blob_size_32 || c->blob_size_64;
 }
 
+/* vCPUs in guest look at the MSR's number and the flags without the lock. */
+static void set_config(struct kvm_xen_hvm_config *to, const struct kvm_xen_hvm_config *from)
+{
+	WRITE_ONCE(to->flags, from->flags);
+	WRITE_ONCE(to->msr, from->msr);
+	to->blob_addr_32 = from->blob_addr_32;
+	to->blob_addr_64 = from->blob_addr_64;
+	to->blob_size_32 = from->blob_size_32;
+	to->blob_size_64 = from->blob_size_64;
+}
+
 long vm_xen_hvm_config(struct kfile *f, void *arg)
 {
 	const struct kvm_xen_hvm_config *config = arg;
@@ -66,7 +76,7 @@ long vm_xen_hvm_config(struct kfile *f, void *arg)
 	if ((config->flags & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) && has_blob(config))
 		return -EINVAL;
 	pthread_rwlock_wrlock(&x->lock);
-	x->config = *config;
+	set_config(&x->config, config);
 	pthread_rwlock_unlock(&x->lock);
 	return 0;
 }
@@ -116,14 +126,6 @@ static long set_shared_info(struct vm *vm, u64 gfn)
 
 /* -- Attributes (api.rst 4.126, 4.127) --------------------------------------------------------- */
 
-static long set_upcall_vector(struct xen_vm *x, u8 vector)
-{
-	if (vector && vector < FIRST_VECTOR)
-		return -EINVAL;
-	WRITE_ONCE(x->upcall_vector, vector);
-	return 0;
-}
-
 static void set_long_mode(struct xen_vm *x, bool on)
 {
 	pthread_rwlock_wrlock(&x->lock);
@@ -143,7 +145,7 @@ long vm_xen_hvm_set_attr(struct kfile *f, void *arg)
 	case KVM_XEN_ATTR_TYPE_SHARED_INFO:
 		return set_shared_info(f->vm, a->u.shared_info.gfn);
 	case KVM_XEN_ATTR_TYPE_UPCALL_VECTOR:
-		return set_upcall_vector(x, a->u.vector);
+		return xen_set_upcall_vector(&x->upcall_vector, a->u.vector);
 	case KVM_XEN_ATTR_TYPE_EVTCHN:
 		return xen_outbound_set(f->vm, a);
 	case KVM_XEN_ATTR_TYPE_XEN_VERSION:

@@ -45,7 +45,7 @@ enum step xen_hypercall(struct cpu *c);
 int xen_set_irq(struct vm *vm, const struct kvm_irq_routing_entry *e, int level);
 int xen_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e);
 
-/* The vector of an upcall that is pending for this vCPU, or -1.  In guest. */
+/* The vector of an upcall that is pending for this vCPU, or -1.  On its thread. */
 int xen_upcall(struct cpu *c);
 
 /* In guest, at any request: what other threads left for this vCPU to do. */
