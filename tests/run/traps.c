@@ -73,6 +73,12 @@ static void watch(u64 at, u32 kind, bool gd)
 	assert_ok(kvm_ioctl(g.vcpu[0], KVM_SET_SREGS, &s));
 }
 
+static void use_ist(u8 vector)
+{
+	*guest_word(&g, GUEST_TSS + 0x24) = GUEST_STACK;
+	((u64 *)(g.mem + GUEST_IDT))[vector * 2] |= 1ull << 32;
+}
+
 static void set_string(u64 from, u64 to, u64 count)
 {
 	struct kvm_regs r;
@@ -260,8 +266,7 @@ static void fault_forgets_data_breakpoints(void **state)
 	guest_regs(&g, 0, &r);
 	r.rsp = 0x140000000;	/* nothing there */
 	guest_set_regs(&g, 0, &r);
-	*guest_word(&g, GUEST_TSS + 0x24) = GUEST_STACK;
-	((u64 *)(g.mem + GUEST_IDT))[14 * 2] |= 1ull << 32;
+	use_ist(14);
 	run();
 	assert_records(1);
 	assert_record(0, 14, GUEST_CODE);
@@ -392,6 +397,62 @@ static void trap_comes_before_interrupt(void **state)
 	assert_record(2, 1, rbx() + 1);
 }
 
+/* One #DB tells of both. */
+static void step_and_data_breakpoint(void **state)
+{
+	START(trap_rep);
+	watch(GUEST_DATA + 16, BREAK_WRITE, false);
+	set_flags(TF);
+	set_string(GUEST_DATA, GUEST_DATA + 16, 1);
+	run();
+	assert_records(2);
+	assert_db(0, 2, BS | 1, false);
+	assert_db(1, 3, BS, false);
+}
+
+/* -- Events whose delivery fails -------------------------------------------------------- */
+
+/* The processor has taken the vector: it does not come once more. */
+static void interrupt_without_a_gate(void **state)
+{
+	start(GUEST_IRQCHIP, guest_trap_sti, guest_trap_sti_end);
+	((u64 *)(g.mem + GUEST_IDT))[0x31 * 2] &= ~(1ull << 47);
+	memcpy(g.mem + STUBS + 11 * 16, "\x58\xe6\x99", 3);	/* pop %rax; out */
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_IO);
+	assert_int_equal(guest_rax(&g, 0), 0x31 << 3 | 3);
+	assert_int_equal(*guest_word(&g, GUEST_STACK - 40), rbx());
+}
+
+static void nmi_without_a_gate(void **state)
+{
+	START(trap_nops);
+	((u64 *)(g.mem + GUEST_IDT))[2 * 2] &= ~(1ull << 47);
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_NMI, NULL));
+	run();
+	assert_records(1);
+	assert_record(0, 11, GUEST_CODE);
+	assert_int_equal(record(0)->error, 2 << 3 | 3);
+}
+
+/* #UD finds no stack, nor does the page fault it meets: #DF has its own. */
+static void double_fault_without_a_stack(void **state)
+{
+	struct kvm_regs r;
+
+	START(trap_nops);
+	memcpy(g.mem + GUEST_CODE, "\x0f\x0b", 2);
+	guest_regs(&g, 0, &r);
+	r.rsp = 0x140000000;
+	guest_set_regs(&g, 0, &r);
+	use_ist(8);
+	run();
+	assert_records(1);
+	assert_record(0, 8, GUEST_CODE);
+	assert_int_equal(record(0)->error, 0);
+	assert_int_equal(record(0)->rsp, 0x140000000);
+	assert_int_equal(record(0)->rflags & RF, 0);
+}
+
 static void sti_shadow(void **state)
 {
 	run_with_apic(guest_trap_sti, guest_trap_sti_end);
@@ -423,6 +484,10 @@ int main(void)
 		TEST(resume_flag),
 		TEST(trap_comes_before_interrupt),
 		TEST(sti_shadow),
+		TEST(step_and_data_breakpoint),
+		TEST(interrupt_without_a_gate),
+		TEST(nmi_without_a_gate),
+		TEST(double_fault_without_a_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

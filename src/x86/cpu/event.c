@@ -97,14 +97,21 @@ static enum event_result deliver_exception(struct cpu *c)
 	return delivered(c, st);
 }
 
+/*
+ * Its frame waits for MMIO.  A fault instead is all that comes of an interrupt
+ * or NMI (SDM vol. 3A 6.15, interrupt 8): who sent it has been told it was taken.
+ */
+static bool is_under_way(enum step st)
+{
+	return st == STEP_EXIT || st == STEP_EXIT_DONE;
+}
+
 static enum event_result deliver_irq(struct cpu *c)
 {
 	enum step st = cpu_deliver_interrupt(c, c->ev.irq_vector);
 
 	stat_inc(c->vcpu, irq_injections);
-	/* A fault while delivering leaves the interrupt to be delivered again. */
-	if (st == STEP_JUMP || st == STEP_NEXT)
-		c->ev.irq_injected = false;
+	c->ev.irq_injected = is_under_way(st);
 	return delivered(c, st);
 }
 
@@ -115,8 +122,7 @@ static enum event_result deliver_nmi(struct cpu *c)
 	c->ev.nmi_masked = true;
 	stat_inc(c->vcpu, nmi_injections);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
-	if (st == STEP_JUMP || st == STEP_NEXT)
-		c->ev.nmi_injected = false;
+	c->ev.nmi_injected = is_under_way(st);
 	return delivered(c, st);
 }
 
