@@ -255,6 +255,19 @@ static void mov_ss_is_not_stepped(void **state)
 	assert_db(2, 6, BS, false);
 }
 
+/* If it faults instead, nothing is left of it. */
+static void mov_ss_then_fault(void **state)
+{
+	START(trap_mov_ss_int);
+	*guest_word(&g, GUEST_DATA) = SEL_DATA;
+	memcpy(g.mem + GUEST_CODE + 7, "\x0f\x0b", 2);	/* UD2 */
+	watch(GUEST_DATA, BREAK_ANY, false);
+	run();
+	assert_records(1);
+	assert_record(0, 6, GUEST_CODE + 7);
+	assert_int_equal(record(0)->dr6, 0xffff0ff0);
+}
+
 /* An instruction that faults has not done what a breakpoint could have seen. */
 static void fault_forgets_data_breakpoints(void **state)
 {
@@ -472,6 +485,7 @@ int main(void)
 		TEST(rep_breaks_once),
 		TEST(interrupt_amid_rep),
 		TEST(mov_ss_then_int),
+		TEST(mov_ss_then_fault),
 		TEST(mov_ss_is_not_stepped),
 		TEST(fault_forgets_data_breakpoints),
 		TEST(iret_that_loads_tf),

@@ -174,7 +174,7 @@ static enum one_result step_one(struct cpu *c)
 	u64 rf = c->rflags & X86_EFLAGS_RF;
 	bool tf = c->rflags & X86_EFLAGS_TF;
 	u8 shadow = c->ev.shadow;
-	const u64 from = c->rip, pending = c->pending_db;
+	const u64 from = c->rip;
 	const struct block *b;
 	bool branched;
 	enum step st;
@@ -197,7 +197,8 @@ static enum one_result step_one(struct cpu *c)
 	c->ev.shadow &= ~shadow;
 	if (st == STEP_FAULT) {
 		settle(c);
-		c->pending_db = pending;	/* nothing has been accessed */
+		/* Not accessed after all; MOV SS's are lost (SDM vol. 3C 26.7.3). */
+		c->pending_db = 0;
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 	}
 	settle(c);
