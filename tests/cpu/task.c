@@ -74,6 +74,27 @@ static void exception_through_task_gate(void **state)
 	assert_int_equal(get32(TSS + T_EIP), CODE);
 }
 
+/* The old task resumes at a fault, error code or not, but not at an abort. */
+static void resume_flag_of_the_old_task(void **state)
+{
+	struct exception ud = { .vector = EXC_UD };
+
+	exception_through_task_gate(state);
+	assert_false(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+
+	setup(NULL);
+	prepare(0);
+	set_gate(EXC_UD, DESC_TASK_GATE, 0, SEL_TSS2, 0);
+	assert_jumped(cpu_deliver(&cpu, &ud), CODE0, HANDLER);
+	assert_true(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+
+	setup(NULL);
+	prepare(0);
+	set_gate(0x20, DESC_TASK_GATE, 0, SEL_TSS2, 0);
+	assert_jumped(cpu_deliver_interrupt(&cpu, 0x20), CODE0, HANDLER);
+	assert_false(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+}
+
 static void to_outer_and_vm86_tasks(void **state)
 {
 	prepare(0);
@@ -248,7 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
 		T(call_nests_and_iret_returns), T(jump_frees_the_old),
-		T(exception_through_task_gate), T(to_outer_and_vm86_tasks), T(task16),
+		T(exception_through_task_gate), T(resume_flag_of_the_old_task),
+		T(to_outer_and_vm86_tasks), T(task16),
 		T(refused_before_the_switch), T(bad_segments_of_the_new_task), T(trap_bit),
 		T(no_tasks_in_long_mode), T(smi_and_rsm),
 		T(smi_and_rsm_without_long_mode), T(rsm_shuts_down_on_nonsense),

@@ -214,6 +214,7 @@ static enum step deliver_task(struct cpu *c, const struct delivery *d, u16 tss)
 	const struct task_switch ts = {
 		.selector = tss, .why = TASK_GATE, .has_error = d->has_error,
 		.error = d->error, .ext = d->ext, .rip_next = d->rip,
+		.eflags = (u32)d->rflags,
 	};
 
 	return task_switch(c, &ts);
