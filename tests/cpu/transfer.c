@@ -186,9 +186,15 @@ static void call_gate_copies_parameters(void **state)
 static void call_gate_16_bit(void **state)
 {
 	enter_32(3);
-	set_call_gate(DESC_CALL16, 3, CODE0, 0x1234, 0);
+	set_call_gate(DESC_CALL16, 3, CODE0, 0x1234, 2);
+	push32s(1, 0xbbbbaaaa);
 	assert_jumped(cpu_far_call(&cpu, CALL_GATE | 3, 0, 4, NEXT), CODE0, 0x1234);
-	assert_int_equal(cpu.gpr[RSP], STACK0 - 8);
+	assert_int_equal(cpu.gpr[RSP], STACK0 - 12);
+	assert_int_equal(get16(STACK0 - 2), DATA3);
+	assert_int_equal(get16(STACK0 - 4), STACK3 - 4);
+	assert_int_equal(get32(STACK0 - 8), 0xbbbbaaaa);
+	assert_int_equal(get16(STACK0 - 10), CODE3);
+	assert_int_equal(get16(STACK0 - 12), NEXT & 0xffff);
 }
 
 static void call_gate_refused(void **state)
