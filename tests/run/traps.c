@@ -349,7 +349,7 @@ static void general_detect(void **state)
 	watch(0, BREAK_EXEC, true);
 	run();
 	assert_records(1);
-	assert_db(0, 0, BD, false);
+	assert_db(0, 0, BD, true);	/* it is no instruction breakpoint */
 	assert_int_equal(record(0)->dr7 & 0x2000, 0);
 }
 
