@@ -210,7 +210,7 @@ static void data_breakpoints_are_recorded(void **state)
 
 static void guest_debug_replaces_the_guests_breakpoints(void **state)
 {
-	m->cpu.guest_debug = KVM_GUESTDBG_USE_HW_BP;
+	m->cpu.guest_debug = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
 	m->cpu.debug_dr[1] = 0x6000;
 	m->cpu.debug_dr7 = 1 << 2 | 1 << 20;
 	breakpoint(0, 0x5010, 1, 0);

@@ -68,35 +68,16 @@ enum step cpu_check_io(struct cpu *c, u16 port, u8 size)
 
 /* -- Breakpoints ------------------------------------------------------------------- */
 
-/* I/O breakpoints exist if CR4.DE is set (SDM vol. 3B 17.2.4). */
-static u64 io_breakpoints(const struct cpu *c, u16 port, u8 size)
-{
-	static const u8 len_bytes[] = { 1, 2, 8, 4 };
-	u64 hits = 0;
-
-	if (likely(!(c->dr7 & 0xff)) || !(c->cr4 & X86_CR4_DE))
-		return 0;
-	for (int i = 0; i < 4; i++) {
-		u32 len = len_bytes[c->dr7 >> (18 + i * 4) & 3];
-		u64 start = c->dr[i] & ~(u64)(len - 1);
-
-		if ((c->dr7 >> (i * 2) & 3) && (c->dr7 >> (16 + i * 4) & 3) == 2 &&
-		    (port - start < len || start - port < size))
-			hits |= BIT_ULL(i);
-	}
-	return hits;
-}
-
 static void note_io_breakpoints(struct cpu *c, u16 port, u8 size)
 {
-	c->pending_db |= io_breakpoints(c, port, size);
+	c->pending_db |= cpu_io_breakpoints(c, port, size);
 }
 
 /* REP INS: is there something to be told after each element? */
 static bool traps_each(const struct cpu *c, u16 port, u8 size)
 {
 	return (c->rflags & X86_EFLAGS_TF) || (c->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
-	       io_breakpoints(c, port, size);
+	       cpu_io_breakpoints(c, port, size);
 }
 
 /* -- Exits -------------------------------------------------------------------------- */

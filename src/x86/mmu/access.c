@@ -123,34 +123,10 @@ static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 	return STEP_NEXT;
 }
 
-enum { DR_LEN_MASK = 3, DR_RW_WRITE = 1, DR_RW_IO = 2, DR_RW_ANY = 3 };
-
-/* Data breakpoints that [lin, lin + n) meets (SDM vol. 3B 17.2.5). */
-static void note_breakpoints(struct cpu *c, u64 lin, u32 n, bool write)
-{
-	static const u8 len_bytes[] = { 1, 2, 8, 4 };
-	bool host = c->guest_debug & KVM_GUESTDBG_USE_HW_BP;
-	u64 dr7 = host ? c->debug_dr7 : c->dr7;
-	const u64 *dr = host ? c->debug_dr : c->dr;
-
-	for (int i = 0; i < 4; i++) {
-		u32 rw = dr7 >> (16 + i * 4) & 3;
-		u32 len = len_bytes[dr7 >> (18 + i * 4) & DR_LEN_MASK];
-		u64 start = dr[i] & ~(u64)(len - 1);
-
-		if (!(dr7 >> (i * 2) & 3))
-			continue;
-		if (rw != DR_RW_ANY && !(rw == DR_RW_WRITE && write))
-			continue;
-		if (lin - start < len || start - lin < n)
-			c->pending_db |= BIT_ULL(i);
-	}
-}
-
 static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	TRY(check_alignment(c, lin, n));
-	note_breakpoints(c, lin, n, write);
+	c->pending_db |= cpu_data_breakpoints(c, lin, n, write);
 	return STEP_NEXT;
 }
 
