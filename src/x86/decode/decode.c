@@ -104,6 +104,8 @@ enum decode_result decode_insn(struct native *native, const u8 *bytes,
 {
 	const ZydisDecoder *decoder = &decoders[code_size >> 2];
 	u8 other[INSN_MAX_BYTES];
+	const u8 *used = bytes;
+	enum decode_result result = DECODE_OK;
 	ZydisDecoderContext ctx;
 	struct decoding d;
 	ZyanStatus status;
@@ -113,16 +115,18 @@ enum decode_result decode_insn(struct native *native, const u8 *bytes,
 	status = parse(decoder, &ctx, bytes, avail, &d);
 	if (ZYAN_FAILED(status) && result_of(status, avail) == DECODE_INVALID) {
 		memcpy(other, bytes, avail);
-		bytes = other;
+		used = other;
 		status = parse_alias(decoder, &ctx, other, avail, &d);
 	}
 	if (ZYAN_FAILED(status))
-		return result_of(status, avail);
+		return decode_failure(bytes, avail, code_size, result_of(status, avail));
 	if (decode_is_undefined(&d))
-		return DECODE_INVALID;
+		return decode_failure(bytes, avail, code_size, DECODE_INVALID);
 	memset(in, 0, sizeof(*in));
 	decode_operands(&d, in);
 	if (!decode_handler(&d, in))
-		decode_native(native, decoder, &ctx, &d, bytes, in);
-	return DECODE_OK;
+		decode_native(native, decoder, &ctx, &d, used, in);
+	if (in->op == op_ud)
+		result = decode_failure(bytes, avail, code_size, DECODE_INVALID);
+	return result == DECODE_INVALID ? DECODE_OK : result;
 }

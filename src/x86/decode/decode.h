@@ -53,6 +53,17 @@ bool decode_is_undefined(const struct decoding *d);
 /* Invalid to Zydis, but not to the processor: @bytes become what it does take. */
 enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size);
 
+bool decode_is_prefix(u8 byte, u8 code_size);
+/* Why @bytes are not an instruction; @otherwise where only Zydis knows. */
+enum decode_result decode_failure(const u8 *bytes, unsigned int avail, u8 code_size,
+				  enum decode_result otherwise);
+
+/*
+ * decode_length.c: how many bytes an AMD processor fetches for @bytes, given
+ * what is available of them: more than @avail if that does not suffice.
+ */
+u32 decode_length(const u8 *bytes, u32 avail, u8 code_size);
+
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);
 /* Is it a vector instruction under the name of a string instruction? */

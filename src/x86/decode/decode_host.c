@@ -58,7 +58,7 @@ bool decode_is_undefined(const struct decoding *d)
 
 /* -- And the other way round --------------------------------------------------------- */
 
-static bool is_prefix(u8 byte, u8 code_size)
+bool decode_is_prefix(u8 byte, u8 code_size)
 {
 	switch (byte) {
 	case 0x26: case 0x2e: case 0x36: case PREFIX_DS: case 0x64: case 0x65:
@@ -104,10 +104,24 @@ enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size)
 	enum decode_alias alias;
 	u32 i = 0;
 
-	while (i < avail && is_prefix(bytes[i], code_size))
+	while (i < avail && decode_is_prefix(bytes[i], code_size))
 		i++;
 	if (!amd || i + 3 > avail)
 		return ALIAS_NONE;
 	alias = alias_cr8(bytes, bytes + i, code_size);
 	return alias == ALIAS_NONE && i + 4 <= avail ? alias_vperm(bytes + i) : alias;
+}
+
+/* An Intel processor may raise #UD as soon as it knows. */
+enum decode_result decode_failure(const u8 *bytes, unsigned int avail, u8 code_size,
+				  enum decode_result otherwise)
+{
+	u32 length;
+
+	if (!amd)
+		return otherwise;
+	length = decode_length(bytes, avail, code_size);
+	if (length <= avail)
+		return DECODE_INVALID;
+	return avail < INSN_MAX_BYTES ? DECODE_SHORT : DECODE_TOO_LONG;
 }
