@@ -48,15 +48,21 @@ static bool is_unadvertised(const ZydisDecodedInstruction *zi)
 	}
 }
 
-/* LOCK VERW of memory: recent microcode of AMD's takes it for VERW. */
-static bool is_locked_verw(const u8 *bytes, u8 code_size)
+/*
+ * LOCK VERW of memory, which recent microcode of AMD's takes for VERW, and
+ * VMCALL with a prefix, which is for the host's hypervisor to deal with.
+ */
+static bool is_oddity(const u8 *bytes, u8 code_size)
 {
 	bool locked = false;
 	u32 i;
 
 	for (i = 0; i < 12 && decode_is_prefix(bytes[i], code_size); i++)
 		locked |= bytes[i] == 0xf0;
-	return locked && bytes[i] == 0x0f && !bytes[i + 1] && (bytes[i + 2] & 0x38) == 0x28;
+	if (bytes[i] != 0x0f)
+		return false;
+	return bytes[i + 1] ? bytes[i + 1] == 1 && bytes[i + 2] == 0xc1 :
+			      locked && (bytes[i + 2] & 0x38) == 0x28;
 }
 
 bool explained_difference(const u8 *bytes, u8 code_size, bool host_ud)
@@ -64,7 +70,7 @@ bool explained_difference(const u8 *bytes, u8 code_size, bool host_ud)
 	ZydisDecodedInstruction zi;
 
 	if (!decode(bytes, code_size, &zi))
-		return is_locked_verw(bytes, code_size);
+		return is_oddity(bytes, code_size);
 	if ((!host_ud && !decode_is_offered(&zi)) || is_unadvertised(&zi))
 		return true;
 	return host_ud && is_ud_of_user_mode(zi.mnemonic);
