@@ -73,3 +73,16 @@ BEGIN mmio_movs
 	rep movsl
 	hlt
 END mmio_movs
+
+BEGIN mmio_interrupted
+	sti
+	nop
+	movl	%eax, (%rbx)
+	movl	4(%rbx), %ecx
+	hlt
+END mmio_interrupted
+
+BEGIN mmio_handler
+	out	%al, $0x10
+	iretq
+END mmio_handler

@@ -8,6 +8,8 @@ GUEST_BLOB(mmio_push);
 GUEST_BLOB(mmio_movs);
 GUEST_BLOB(mmio_fxsave);
 GUEST_BLOB(mmio_xsave);
+GUEST_BLOB(mmio_interrupted);
+GUEST_BLOB(mmio_handler);
 
 static void set_rbx(struct guest *g, u64 rbx)
 {
@@ -145,6 +147,34 @@ static void xsave_and_xrstor(void **state)
 	guest_destroy(&g);
 }
 
+static void interrupt_now(struct guest *g)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+
+	assert_true(g->run[0]->ready_for_interrupt_injection);
+	assert_ok(kvm_ioctl(g->vcpu[0], KVM_INTERRUPT, &irq));
+}
+
+/* Userspace's interrupt comes after the instruction whose MMIO it has done. */
+static void interrupt_waits_for_the_instruction(void **state)
+{
+	START(mmio_interrupted, GUEST_MMIO);
+	struct kvm_regs r;
+
+	guest_load(&g, 0x20000, mmio_handler);
+	guest_gate(&g, 0x30, 0x20000);
+	assert_mmio_write(&g, GUEST_MMIO, 4, "\0\0\0\0");
+	interrupt_now(&g);
+	assert_io(&g, KVM_EXIT_IO_OUT, 1, 0x10, 1);
+	assert_mmio_read(&g, GUEST_MMIO + 4, 4, "abcd");
+	interrupt_now(&g);
+	assert_io(&g, KVM_EXIT_IO_OUT, 1, 0x10, 1);
+	guest_regs(&g, 0, &r);
+	assert_int_equal(r.rcx, 0x64636261);
+	assert_hlt(&g, &r);
+	guest_destroy(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +185,7 @@ int main(void)
 		cmocka_unit_test(string_into_mmio),
 		cmocka_unit_test(fxsave_and_fxrstor),
 		cmocka_unit_test(xsave_and_xrstor),
+		cmocka_unit_test(interrupt_waits_for_the_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static enum event_result shutdown_exit(struct cpu *c)
 /* What became of a delivery: on a fault, the fault is queued in its place. */
 static enum event_result delivered(struct cpu *c, enum step st)
 {
+	c->mmio.delivery = st == STEP_EXIT;
 	if (st == STEP_EXIT || st == STEP_EXIT_DONE)
 		return EVENT_EXIT;
 	if (c->mmio.count)
@@ -374,8 +375,7 @@ static enum event_result process(struct cpu *c)
 
 	do {
 		/* An instruction waits for its MMIO: nothing may come between. */
-		bool held = c->mmio.count && !c->ev.exc_injected &&
-			    !c->ev.irq_injected && !c->ev.nmi_injected;
+		bool held = c->mmio.count && !c->mmio.delivery;
 		u32 req = vcpu_take_requests(c->vcpu, ~0u);
 
 		if (req)

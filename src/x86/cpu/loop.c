@@ -217,7 +217,7 @@ static enum one_result step_one(struct cpu *c)
 
 bool cpu_finish_insn(struct cpu *c)
 {
-	if (c->ev.exc_injected || c->ev.irq_injected || c->ev.nmi_injected)
+	if (c->mmio.delivery)
 		return false;
 	do {
 		if (step_one(c) == ONE_EXIT)

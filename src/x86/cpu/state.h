@@ -96,6 +96,7 @@ struct mmio_log {
 	u8 count;		/* fragments done */
 	u8 cursor;		/* next to replay */
 	bool waiting;		/* the last one is at userspace: KVM_EXIT_MMIO */
+	bool delivery;		/* not of an instruction, but of an event's delivery */
 	struct mmio_fragment frag[MMIO_LOG_MAX];
 };
 
