@@ -50,7 +50,7 @@ static struct {
 	volatile bool running;
 	u64 trap, error, address, rip;
 } outcome;
-static u64 host_fs, count;
+static u64 host_fs;
 static bool has_16bit;
 
 /* -- The host's faults ------------------------------------------------------------- */
@@ -182,11 +182,5 @@ enum probe_result probe_run(const u8 *bytes, u32 avail, u8 code_size)
 	probe_entry.ss = USER_DS;
 	outcome.running = true;
 	probe_enter();
-	count++;
 	return result(start);
-}
-
-u64 probe_count(void)
-{
-	return count;
 }

@@ -27,7 +27,5 @@ void probe_take_signals(void);
 bool probe_has_mode(u8 code_size);
 /* Executes @bytes with just the first @avail of them there. */
 enum probe_result probe_run(const u8 *bytes, u32 avail, u8 code_size);
-/* How many times that was done. */
-u64 probe_count(void);
 
 #endif
