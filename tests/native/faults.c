@@ -282,6 +282,10 @@ static void unmasked_x87_exception_keeps_store_back(void **state)
 	memcpy(memory + 64, big, 10);
 	STEP(0xdb, 0x2b);				/* fld m80 */
 	memset(memory + 64, 0xaa, 16);
+	fake.fault_start = (u64)memory;
+	fake.fault_end = (u64)memory + MEM_BYTES;
+	RAISES(EXC_PF, 0xd9, 0x1b);
+	fake.fault_end = 0;
 	assert_int_equal(STEP(0xd9, 0x1b), STEP_NEXT);	/* fstp m32: overflow */
 	assert_true(fsw() & FSW_ES);
 	assert_int_equal(*(u32 *)(memory + 64), 0xaaaaaaaa);

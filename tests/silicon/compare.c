@@ -8,6 +8,7 @@
 bool compare_undefined;
 
 enum { EXC_DB = 1, EXC_BP = 3, EXC_PF = 14, PF_PRESENT = 1, PF_USER = 4 };
+#define TASK_SIZE_MAX	0x7ffffffff000ull
 
 /* Components in their initial state may be left out of the image. */
 static void complete(struct fpu *f)
@@ -47,7 +48,7 @@ static const char *fault_differs(const struct sequence *s, const struct outcome 
 		if (!s->user)
 			error &= ~PF_USER;
 		/* Linux says so of all addresses that are not the user's. */
-		if (host->cr2 >> 47)
+		if (host->cr2 >= TASK_SIZE_MAX)
 			ours |= PF_PRESENT;
 	}
 	return error != ours ? "error code" : NULL;
