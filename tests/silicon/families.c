@@ -153,10 +153,24 @@ static bool mnemonic_is_allowed(ZydisMnemonic m)
 	}
 }
 
+/*
+ * Repeat prefixes are reserved here (SDM vol. 2A 2.1.1); AMD's processors take
+ * the condition from them.
+ */
+static bool is_repeated_loop(const ZydisDecodedInstruction *zi)
+{
+	if (zi->mnemonic != ZYDIS_MNEMONIC_LOOPE && zi->mnemonic != ZYDIS_MNEMONIC_LOOPNE)
+		return false;
+	for (u32 i = 0; i < zi->raw.prefix_count; i++)
+		if (zi->raw.prefixes[i].value == 0xf2 || zi->raw.prefixes[i].value == 0xf3)
+			return true;
+	return false;
+}
+
 /* Only forward, over instructions of the sequence. */
 static bool branch_is_allowed(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	return zi->meta.branch_type != ZYDIS_BRANCH_TYPE_FAR &&
+	return zi->meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && !is_repeated_loop(zi) &&
 	       ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && zi->raw.imm[0].is_relative;
 }
 
@@ -289,6 +303,8 @@ void forms_collect(void)
 {
 	ZydisDecoderInit(&decoders[0], ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
 	ZydisDecoderInit(&decoders[1], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	ZydisDecoderEnableMode(&decoders[1], ZYDIS_DECODER_MODE_AMD_BRANCHES,
+			       __builtin_cpu_is("amd") != 0);
 	for (u32 i = 0; i < 2 * 2 * 2 * 4 * 4 * 256; i++) {
 		struct form f = {
 			.opcode = i, .prefix = i >> 8 & 3, .map = i >> 10 & 3,
