@@ -267,6 +267,9 @@ static void unmasked_x87_exception_waits(void **state)
 	RAISES(EXC_MF, 0x9b);
 	RAISES(EXC_MF, 0x0f, 0x77);			/* emms */
 	assert_int_equal(STEP(FNSTCW), STEP_NEXT);
+	assert_int_equal(STEP(0xdb, 0xe0), STEP_NEXT);	/* fneni */
+	assert_int_equal(STEP(0xdb, 0xe1), STEP_NEXT);	/* fndisi */
+	assert_int_equal(STEP(0xdb, 0xe4), STEP_NEXT);	/* fnsetpm */
 	assert_int_equal(STEP(0xdb, 0xe2), STEP_NEXT);	/* fnclex */
 	assert_false(fsw() & FSW_ES);
 	assert_int_equal(STEP(FADD), STEP_NEXT);
