@@ -264,6 +264,9 @@ static void unmasked_x87_exception_waits(void **state)
 	assert_int_equal(*(u64 *)(c->fpu.fxsave + FXSAVE_FIP), c->rip);
 	RAISES(EXC_MF, FADD);
 	RAISES(EXC_MF, PADDD_MMX);
+	RAISES(EXC_MF, 0x0f, 0x2a, 0xc1);		/* cvtpi2ps xmm0, mm1 */
+	if (__builtin_cpu_is("amd"))			/* of memory */
+		assert_int_equal(STEP(0x0f, 0x2a, 0x03), STEP_NEXT);
 	RAISES(EXC_MF, 0x9b);
 	RAISES(EXC_MF, 0x0f, 0x77);			/* emms */
 	assert_int_equal(STEP(FNSTCW), STEP_NEXT);
