@@ -117,6 +117,25 @@ static void evex_raises_ud(void **state)
 	RAISES(EXC_UD, 0xc5, 0xf8, 0x92, 0xc8);
 }
 
+static void vex_w_in_32_bit_code(void **state)
+{
+	c->code_size = 4;
+	/* vcvtsi2ss xmm0, xmm0, [ebx]; vpcmpestri xmm0, xmm1, 0 */
+	assert_int_equal(STEP(0xc4, 0xe1, 0xfa, 0x2a, 0x03), STEP_NEXT);
+	assert_int_equal(STEP(0xc4, 0xe3, 0xf9, 0x61, 0xc1, 0), STEP_NEXT);
+	if (__builtin_cpu_is("amd")) {
+		RAISES(EXC_UD, 0xc4, 0xe3, 0xf9, 0x22, 0xc1, 0);	/* vpinsrq */
+		RAISES(EXC_UD, 0xc4, 0xe3, 0xf9, 0x16, 0xc1, 0);	/* vpextrq */
+	}
+	/* The lengths are those of EAX and EDX: 1, not saturated to 16. */
+	c->gpr[RAX] = c->gpr[RDX] = 0x100000001;
+	memset(c->fpu.vec[0], 'a', 16);
+	memset(c->fpu.vec[1], 'b', 16);
+	/* vpcmpestrm, equal each: so is what is beyond both ends. */
+	assert_int_equal(STEP(0xc4, 0xe3, 0xf9, 0x60, 0xc1, 0x08), STEP_NEXT);
+	assert_int_equal(*(u32 *)c->fpu.vec[0], 0xfffe);
+}
+
 static void misaligned_raises_gp(void **state)
 {
 	RAISES(EXC_GP, MOVAPS_LOAD);
@@ -322,6 +341,7 @@ int main(void)
 		TEST(disabled_sse_raises_ud),
 		TEST(disabled_avx_raises_ud),
 		TEST(evex_raises_ud),
+		TEST(vex_w_in_32_bit_code),
 		TEST(misaligned_raises_gp),
 		TEST(page_faults_change_nothing),
 		TEST(masked_exception_sets_its_flag),

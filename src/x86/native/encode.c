@@ -111,13 +111,28 @@ static bool put_legacy(const struct native_form *f, struct emit *e)
 	return true;
 }
 
+/* W of these is that of an operand that the decoder shows no register for. */
+static bool has_wide_source(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_VCVTSI2SS:		/* of memory */
+	case ZYDIS_MNEMONIC_VCVTSI2SD:
+	case ZYDIS_MNEMONIC_VPCMPESTRI:		/* lengths in rAX and rDX */
+	case ZYDIS_MNEMONIC_VPCMPESTRM:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Outside 64-bit code W does not widen a general register (SDM vol. 2A 2.3.5.2). */
 static u8 vex_w(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
 	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 &&
-	    (is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv)))
+	    (is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv) ||
+	     has_wide_source(zi->mnemonic)))
 		return 0;
 	return zi->raw.vex.W;
 }
