@@ -341,6 +341,8 @@ static void sizes_follow_the_mode(void **state)
 	assert_int_equal(DECODE(8, 0x0f, 0x94, 0xc0).osz, 1);
 	assert_int_equal(DECODE(8, 0x0f, 0xb6, 0xc0).src_size, 1);
 	assert_int_equal(DECODE(8, 0x48, 0x0f, 0xb7, 0xc0).src_size, 2);
+	/* A prefetch of a register. */
+	assert_int_equal(DECODE(8, 0x0f, 0x0d, 0xc8).op == op_ud, __builtin_cpu_is("amd") != 0);
 	/* Without CET, MPX and CLDEMOTE these are NOPs. */
 	assert_ptr_equal(DECODE(8, 0xf3, 0x0f, 0x1e, 0xfa).op, op_nop);
 	assert_ptr_equal(DECODE(8, 0xf3, 0x48, 0x0f, 0x1e, 0xc8).op, op_nop);

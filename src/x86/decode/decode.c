@@ -53,6 +53,11 @@ static void decoders_init(void)
 	}
 }
 
+bool decode_for_amd(void)
+{
+	return amd;
+}
+
 /* A short branch, of which the decoder does not know what AMD makes of 66. */
 static bool cuts_rip(const struct decoding *d)
 {

@@ -37,6 +37,9 @@ op_fn decode_family(const struct decoding *d, const struct op_family *family,
 /* decode_isa.c: can any guest have the extension that the instruction is of? */
 bool decode_is_offered(const ZydisDecodedInstruction *zi);
 
+/* decode.c: the host's vendor is AMD, or Hygon. */
+bool decode_for_amd(void);
+
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);
 /* Is it a vector instruction under the name of a string instruction? */
