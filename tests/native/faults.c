@@ -173,6 +173,25 @@ static void page_faults_change_nothing(void **state)
 	RAISES(EXC_PF, 0x0f, 0xae, 0x6b, 0x00);		/* xrstor */
 }
 
+/* The elements before it are loaded, and their bits of the mask gone. */
+static void a_gather_faults_in_the_middle(void **state)
+{
+	static const u32 index[4] = { 1, 2, 300, 3 }, mask[4] = { ~0u, 0, ~0u, ~0u };
+	static const u32 loaded[4] = { 0x01010101, 0, 0, 0 }, left[4] = { 0, 0, ~0u, ~0u };
+
+	memset(memory + 64 + 4, 1, 4);
+	memset(c->fpu.vec[0], 0, 64);
+	memcpy(c->fpu.vec[1], index, 16);
+	memcpy(c->fpu.vec[2], mask, 16);
+	fake.fault_start = (u64)memory + 64 + 4 * 300;
+	fake.fault_end = fake.fault_start + 4;
+	/* vpgatherdd xmm0, [rbx + xmm1 * 4], xmm2 */
+	assert_int_equal(STEP(0xc4, 0xe2, 0x69, 0x90, 0x04, 0x8b), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_PF);
+	assert_memory_equal(c->fpu.vec[0], loaded, 16);
+	assert_memory_equal(c->fpu.vec[2], left, 16);
+}
+
 /* -- SIMD floating-point exceptions ------------------------------------------------ */
 
 static void set_float(u32 reg, u32 bits)
@@ -344,6 +363,7 @@ int main(void)
 		TEST(vex_w_in_32_bit_code),
 		TEST(misaligned_raises_gp),
 		TEST(page_faults_change_nothing),
+		TEST(a_gather_faults_in_the_middle),
 		TEST(masked_exception_sets_its_flag),
 		TEST(unmasked_exception_raises_xm),
 		TEST(unmasked_but_not_raised_commits),
