@@ -158,6 +158,9 @@ static void page_faults_change_nothing(void **state)
 {
 	fake.fault_start = (u64)memory;
 	fake.fault_end = (u64)memory + MEM_BYTES;
+	c->gpr[RDI] = (u64)memory + 64;
+	RAISES(EXC_PF, 0x66, 0x0f, 0xf7, 0xc1);		/* maskmovdqu: its mask is 0 */
+	RAISES(EXC_PF, 0xc5, 0xf9, 0xf7, 0xc1);
 	STEP(FLD1);
 	c->cr2 = 0;
 	RAISES(EXC_PF, MOVUPS_LOAD);

@@ -142,12 +142,25 @@ static enum step op_maskmov_store(struct cpu *c, const struct insn *in)
 			      SUB_ELEM(in));
 }
 
+/*
+ * The page faults of all bytes, selected or not: implementation-specific
+ * (SDM vol. 2B, MASKMOVDQU), and what AMD's processors do.
+ */
+static enum step probe_all(struct cpu *c, const struct insn *in)
+{
+	u64 lin;
+
+	TRY(linear_at(c, in, 0, in->src_size, true, &lin));
+	return mem_probe(c, lin, in->src_size, true);
+}
+
 /* MASKMOVDQU xmm, mask and MASKMOVQ mm, mask: bytes at DS:rDI. */
 static enum step op_maskmovdqu(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
 
 	TRY(native_check(c, CHECK_SSE));
+	TRY(probe_all(c, in));
 	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
@@ -156,22 +169,19 @@ static enum step op_vmaskmovdqu(struct cpu *c, const struct insn *in)
 	const struct native_operands *o = native_operands(in);
 
 	TRY(native_check(c, CHECK_AVX));
+	TRY(probe_all(c, in));
 	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
 static enum step op_maskmovq(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
-	struct fpu before;
-	enum step s;
 
 	TRY(native_check(c, CHECK_MMX));
-	before = c->fpu;
+	/* Even if the store faults. */
 	mmx_enter(&c->fpu);
-	s = store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
-	if (s != STEP_NEXT)
-		c->fpu = before;
-	return s;
+	TRY(probe_all(c, in));
+	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
 /* -- Which one ------------------------------------------------------------------------- */
