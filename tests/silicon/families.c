@@ -138,6 +138,8 @@ static bool mnemonic_is_allowed(ZydisMnemonic m)
 {
 	switch (m) {
 	case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDTSC:
+	/* Whether they have a ModRM byte to fetch depends on the processor (SDM vol. 2B, UD). */
+	case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1:
 	/* They tell of the mode, or of where the last x87 instruction was. */
 	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
 	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
