@@ -339,6 +339,9 @@ static bool try_insn(struct generator *g, const struct form *f)
 	*in = (struct insn){ .len = zi.length, .mnemonic = zi.mnemonic };
 	memcpy(in->bytes, b, zi.length);
 	note_relative(in, &zi, ops, g);
+	for (u32 i = 0; i < zi.operand_count; i++)
+		in->vector_operand |= ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+				      ops[i].size == 128;
 	follow(g, &zi, ops);
 	in->undefined = g->undefined;
 	g->s->nr++;

@@ -71,6 +71,7 @@ struct insn {
 	u8 rel_at, rel_size;	/* an offset from the next instruction; 0: none */
 	u8 skip;		/* of a branch: how many it jumps over */
 	u64 rel_target;		/* of an address */
+	bool vector_operand;	/* of 16 bytes, in memory */
 	u32 undefined;		/* flags the sequence so far leaves undefined */
 	ZydisMnemonic mnemonic;
 };

@@ -130,7 +130,7 @@ static enum step cmps_one(struct cpu *c, const struct insn *in)
 {
 	u64 a, b;
 
-	/* If both fault, AMD's processors report this one. */
+	/* If both fault, AMD's processors report this one, but for REPE CMPSB. */
 	TRY(dest_read(c, in, &b));
 	TRY(source_read(c, in, &a));
 	set_cmp_flags(c, in->osz, a, b);
