@@ -190,6 +190,8 @@ int main(int argc, char **argv)
 	end = options.first + options.cases;
 	for (u64 nr = options.first; nr < end; nr++) {
 		one_case(nr);
+		if (!(nr & 0xfff))
+			fflush(stdout);
 		if (progress && !(nr & 0xfff))
 			fprintf(stderr, "\r%llu of %llu, %llu differ ", (long long)(nr - options.first),
 				(long long)options.cases, (long long)differences);
