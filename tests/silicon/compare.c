@@ -72,6 +72,9 @@ static bool is_either_fault(const struct sequence *s, const struct outcome *host
 {
 	const struct insn *in = insn_at(s, host->end.rip);
 
+	if (!cr2_mask(in))	/* one operand each */
+		return host->vector >= EXC_SS && host->vector <= EXC_PF &&
+		       guest->vector >= EXC_SS && guest->vector <= EXC_PF;
 	return !s->wide && in && in->vector_operand &&
 	       host->vector == EXC_GP && guest->vector == EXC_SS;
 }
@@ -97,6 +100,8 @@ static const char *fault_differs(const struct sequence *s, const struct outcome 
 {
 	if (host->vector != guest->vector && !is_either_fault(s, host, guest))
 		return "exception";
+	if (host->vector != guest->vector)
+		return NULL;
 	if (host->vector == EXC_PF)
 		return page_fault_differs(s, host, guest);
 	return host->error != guest->error ? "error code" : NULL;
@@ -125,8 +130,10 @@ static void forgive_range(const struct sequence *s, const struct outcome *host,
 
 	memcpy(&theirs, a->fx + FPU_MXCSR, 4);
 	memcpy(&ours, b->fx + FPU_MXCSR, 4);
-	if (host->vector == EXC_XM && theirs & ~(theirs >> 7) & (MXCSR_OE | MXCSR_UE))
-		forgiven = has_steps(insn_at(s, host->end.rip)) ? MXCSR_FLAGS : MXCSR_PE;
+	if (host->vector == EXC_XM && has_steps(insn_at(s, host->end.rip)))
+		forgiven = MXCSR_FLAGS;
+	else if (host->vector == EXC_XM && theirs & ~(theirs >> 7) & (MXCSR_OE | MXCSR_UE))
+		forgiven = MXCSR_PE;
 	ours = (ours & ~forgiven) | (theirs & forgiven);
 	memcpy(b->fx + FPU_MXCSR, &ours, 4);
 }
