@@ -69,6 +69,8 @@ struct vm {
 	pthread_mutex_t slots_lock;
 	struct memslots *slots[KVM_ADDRESS_SPACES];	/* published snapshots */
 	u64 sync_gen;			/* see vm_sync_vcpus() */
+	u32 turn_next, turn_now;	/* of vCPUs that want to be alone */
+	bool alone;			/* see vcpu_alone_begin() */
 	u64 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
 	struct dirty_rings *dirty_rings;	/* api/dirty_ring.c; NULL: bitmaps */
 
@@ -103,6 +105,7 @@ enum {
 	REQ_SYNC	= BIT(1),	/* flush what came from memslots, then ack */
 	REQ_UNHALT	= BIT(2),	/* wake from HLT without an event */
 	REQ_DIRTY_RING	= BIT(3),	/* look at dirty_ring_full() */
+	REQ_PAUSE	= BIT(4),	/* another is alone: leave, enter when it is done */
 	REQ_ARCH_SHIFT	= 8,
 };
 
@@ -205,6 +208,15 @@ void vcpu_ack_sync(struct vcpu *vcpu);
  * holds vm->slots_lock; a vCPU in guest must never wait for that lock.
  */
 void vm_sync_vcpus(struct vm *vm);
+
+/*
+ * From begin to end no other vCPU of the VM is in guest: @self, which is, may do
+ * to guest memory in several steps what must look like one.  Nothing between may
+ * unwind or wait.  It leaves the guest on the way: false if slots have changed,
+ * so that what it derived from them must be flushed, and be no longer used.
+ */
+bool vcpu_alone_begin(struct vcpu *self);
+void vcpu_alone_end(struct vcpu *self);
 
 struct vcpu *vm_vcpu_by_id(struct vm *vm, u32 id);
 

@@ -33,7 +33,7 @@
 #define KERNEL_SIGSET_SIZE	8
 #define NR_SIGNALS		64
 #define POLL_NS			1000000
-#define STALE			(REQ_SIGNAL | REQ_SYNC)
+#define STALE			(REQ_SIGNAL | REQ_SYNC | REQ_PAUSE)
 #define SIGBIT(sig)		(1ull << ((sig) - 1))
 
 /* A guarded access raises these; they are never blocked here. */

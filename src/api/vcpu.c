@@ -3,12 +3,14 @@
  * How threads talk to a running vCPU: requests, sleep, and the agreement on
  * when it may use what it knows about memory slots.
  *
- * Two pairs of store-then-load keep wake-ups from being lost; all four
+ * Three pairs of store-then-load keep wake-ups from being lost; all four
  * accesses of each are sequentially consistent:
  *   vcpu_request:  requests |= bits;  reads sleeping
  *   vcpu_block:    sleeping = 1;      reads requests
  *   vm_sync_vcpus: sync_gen += 1;     reads in_guest
  *   enter_guest:   in_guest = 1;      reads sync_gen
+ *   alone_begin:   alone = true;      reads in_guest
+ *   enter_guest:   in_guest = 1;      reads alone
  * Whoever comes second in a pair sees what the other has stored.
  */
 #include <errno.h>
@@ -83,11 +85,95 @@ static void sleep_once(struct vcpu *vcpu, const struct timespec *timeout)
 	errno = err;
 }
 
+/* One poll later: the longer it has taken, the more the CPU is given away. */
+static void back_off(u32 polls)
+{
+	const struct timespec nap = { .tv_nsec = SYNC_SLEEP_NS };
+
+	if (polls < SYNC_SPINS)
+		__builtin_ia32_pause();
+	else if (polls < SYNC_SPINS + SYNC_YIELDS)
+		sched_yield();
+	else
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+}
+
+/* -- Being alone in guest ------------------------------------------------------- */
+
+/* In the order of asking: who is often alone must not keep others out for ever. */
+static void turn_begin(struct vm *vm)
+{
+	u32 turn = __atomic_fetch_add(&vm->turn_next, 1, __ATOMIC_SEQ_CST);
+
+	for (u32 i = 0; __atomic_load_n(&vm->turn_now, __ATOMIC_ACQUIRE) != turn; i++)
+		back_off(i);
+}
+
+static void turn_end(struct vm *vm)
+{
+	__atomic_fetch_add(&vm->turn_now, 1, __ATOMIC_RELEASE);
+}
+
+/* One that had to wait enters in a turn of its own. */
+static void set_in_guest(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&vm->alone, __ATOMIC_SEQ_CST)))
+		return;
+	vcpu_leave_guest(vcpu);
+	turn_begin(vm);
+	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	turn_end(vm);
+}
+
+static bool slots_unchanged(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) == vcpu->acked_gen;
+}
+
+static void pause_others(struct vcpu *self)
+{
+	struct vcpu *v;
+	u32 i;
+
+	vm_for_each_vcpu(self->vm, i, v) {
+		if (v != self && __atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST))
+			vcpu_request(v, REQ_PAUSE);
+	}
+	vm_for_each_vcpu(self->vm, i, v) {
+		for (u32 polls = 0; v != self &&
+		     __atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST); polls++)
+			back_off(polls);
+	}
+}
+
+bool vcpu_alone_begin(struct vcpu *self)
+{
+	struct vm *vm = self->vm;
+
+	vcpu_leave_guest(self);
+	turn_begin(vm);
+	__atomic_store_n(&vm->alone, true, __ATOMIC_SEQ_CST);
+	pause_others(self);
+	__atomic_store_n(&self->in_guest, 1, __ATOMIC_SEQ_CST);
+	return slots_unchanged(self);
+}
+
+void vcpu_alone_end(struct vcpu *self)
+{
+	__atomic_store_n(&self->vm->alone, false, __ATOMIC_SEQ_CST);
+	turn_end(self->vm);
+}
+
+/* -- Entering and leaving --------------------------------------------------------- */
+
 /* Not acknowledged here: the loop does that when it has flushed. */
 static void reenter_guest(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST) != vcpu->acked_gen)
+	set_in_guest(vcpu);
+	if (!slots_unchanged(vcpu))
 		__atomic_fetch_or(vcpu->requests, REQ_SYNC, __ATOMIC_SEQ_CST);
 }
 
@@ -118,7 +204,7 @@ bool vcpu_enter_guest(struct vcpu *vcpu)
 {
 	u64 gen;
 
-	__atomic_store_n(&vcpu->in_guest, 1, __ATOMIC_SEQ_CST);
+	set_in_guest(vcpu);
 	gen = __atomic_load_n(&vcpu->vm->sync_gen, __ATOMIC_SEQ_CST);
 	if (likely(gen == vcpu->acked_gen))
 		return false;
@@ -146,19 +232,6 @@ static bool is_synced(const struct vcpu *vcpu, u64 gen)
 {
 	return !__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&vcpu->acked_gen, __ATOMIC_ACQUIRE) >= gen;
-}
-
-/* One poll later: the longer it has taken, the more the CPU is given away. */
-static void back_off(u32 polls)
-{
-	const struct timespec nap = { .tv_nsec = SYNC_SLEEP_NS };
-
-	if (polls < SYNC_SPINS)
-		__builtin_ia32_pause();
-	else if (polls < SYNC_SPINS + SYNC_YIELDS)
-		sched_yield();
-	else
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 }
 
 static void wait_synced(const struct vcpu *vcpu, u64 gen)

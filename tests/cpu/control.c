@@ -145,7 +145,8 @@ static void breakpoints_match(void **state)
 	cpu.dr[0] = CODE;
 	cpu.dr[1] = 0x2002;	/* 4 bytes: aligned down to 0x2000 */
 	cpu.dr[2] = 0x3000;
-	cpu.dr7 = DR7_RESET | 0x2b | 0xdull << 20 | 0x3ull << 24;
+	cpu.dr[3] = 0x70;
+	cpu.dr7 = DR7_RESET | 0x6b | 0xdull << 20 | 0x3ull << 24 | 0x2ull << 28;
 	assert_true(cpu_debug_active(&cpu));
 	assert_true(cpu_insn_breakpoint(&cpu, CODE, &dr6));
 	assert_int_equal(dr6, 1);
@@ -154,6 +155,12 @@ static void breakpoints_match(void **state)
 	assert_int_equal(cpu_data_breakpoints(&cpu, 0x1ffc, 4, true), 0);
 	assert_int_equal(cpu_data_breakpoints(&cpu, 0x2003, 1, false), 0);
 	assert_int_equal(cpu_data_breakpoints(&cpu, 0x3000, 1, false), 4);
+	cpu.cr4 |= X86_CR4_DE;
+	assert_int_equal(cpu_io_breakpoints(&cpu, 0x70, 1), 8);
+	assert_int_equal(cpu_io_breakpoints(&cpu, 0x6f, 2), 8);
+	assert_int_equal(cpu_io_breakpoints(&cpu, 0x71, 1), 0);
+	cpu.cr4 &= ~X86_CR4_DE;
+	assert_int_equal(cpu_io_breakpoints(&cpu, 0x70, 1), 0);
 	/* The debugger's hide the guest's. */
 	cpu.guest_debug = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
 	assert_false(cpu_insn_breakpoint(&cpu, CODE, &dr6));

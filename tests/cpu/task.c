@@ -74,6 +74,27 @@ static void exception_through_task_gate(void **state)
 	assert_int_equal(get32(TSS + T_EIP), CODE);
 }
 
+/* The old task resumes at a fault, error code or not, but not at an abort. */
+static void resume_flag_of_the_old_task(void **state)
+{
+	struct exception ud = { .vector = EXC_UD };
+
+	exception_through_task_gate(state);
+	assert_false(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+
+	setup(NULL);
+	prepare(0);
+	set_gate(EXC_UD, DESC_TASK_GATE, 0, SEL_TSS2, 0);
+	assert_jumped(cpu_deliver(&cpu, &ud), CODE0, HANDLER);
+	assert_true(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+
+	setup(NULL);
+	prepare(0);
+	set_gate(0x20, DESC_TASK_GATE, 0, SEL_TSS2, 0);
+	assert_jumped(cpu_deliver_interrupt(&cpu, 0x20), CODE0, HANDLER);
+	assert_false(get32(TSS + T_EFLAGS) & X86_EFLAGS_RF);
+}
+
 static void to_outer_and_vm86_tasks(void **state)
 {
 	prepare(0);
@@ -198,6 +219,41 @@ static void smi_and_rsm(void **state)
 	assert_false(cpu.ev.nmi_masked);
 }
 
+/* Without long mode the area is that of 32 bits, and EFER stays (KVM). */
+static void smi_and_rsm_without_long_mode(void **state)
+{
+	struct cpu before;
+
+	enter_32(3);
+	features[FEATURE_LM] = false;
+	cpu.gpr[RDI] = 0xfeed;
+	cpu.cr3 = 0x5000;
+	cpu.efer = EFER_SCE;
+	before = cpu;
+	assert_jumped(cpu_enter_smm(&cpu), 0x3000, 0x8000);
+	assert_int_equal(cpu.efer, EFER_SCE);
+	assert_int_equal(get32(0x3fefc), 0x20000);
+	assert_int_equal(get32(0x3fef8), 0x30000);
+	assert_int_equal(get32(0x3fff0), CODE);
+	assert_int_equal(get32(0x3ffec), 0xfeed);
+	assert_int_equal(get32(0x3ffac), CODE3);
+	assert_int_equal(get32(0x3ff70), before.gdtr.limit);
+	assert_int_equal(get32(0x3ff60), before.seg[TR].limit);
+	/* Of SS: D, P, DPL 3, writable data. */
+	assert_int_equal(get32(0x3ff9c) & ~0x100, 0xc0f200);
+	put32(0x3fef8, 0xa0000);
+
+	cpu.gpr[RDI] = 0;
+	assert_jumped(cpu_rsm(&cpu), CODE3, CODE);
+	assert_false(cpu.smm);
+	assert_int_equal(cpu.smbase, 0xa0000);
+	assert_memory_equal(cpu.gpr, before.gpr, sizeof(cpu.gpr));
+	assert_memory_equal(cpu.seg, before.seg, sizeof(cpu.seg));
+	assert_int_equal(cpu.cr0, before.cr0);
+	assert_int_equal(cpu.efer, EFER_SCE);
+	assert_int_equal(cpu.cpl, 3);
+}
+
 static void rsm_shuts_down_on_nonsense(void **state)
 {
 	enter_32(0);
@@ -213,9 +269,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
 		T(call_nests_and_iret_returns), T(jump_frees_the_old),
-		T(exception_through_task_gate), T(to_outer_and_vm86_tasks), T(task16),
+		T(exception_through_task_gate), T(resume_flag_of_the_old_task),
+		T(to_outer_and_vm86_tasks), T(task16),
 		T(refused_before_the_switch), T(bad_segments_of_the_new_task), T(trap_bit),
-		T(no_tasks_in_long_mode), T(smi_and_rsm), T(rsm_shuts_down_on_nonsense),
+		T(no_tasks_in_long_mode), T(smi_and_rsm),
+		T(smi_and_rsm_without_long_mode), T(rsm_shuts_down_on_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,21 @@ static void real_mode_iret_keeps_vm(void **state)
 }
 
 /* Of the NMIs that come while one is handled, one is latched (SDM vol. 3A 6.7.1). */
+/* Intel: also if it faults (SDM vol. 3A 6.7.1).  AMD: at its completion. */
+static void iret_that_faults(void **state)
+{
+	static struct cpu_features amd = { .amd_like = true };
+
+	enter_vm86(0);
+	cpu.ev.nmi_masked = true;
+	cpu.features = &amd;
+	assert_exception(cpu_iret(&cpu, 2, 0), EXC_GP, 0);
+	assert_true(cpu.ev.nmi_masked);
+	cpu.features = NULL;
+	assert_exception(cpu_iret(&cpu, 2, 0), EXC_GP, 0);
+	assert_false(cpu.ev.nmi_masked);
+}
+
 static void iret_leaves_one_nmi(void **state)
 {
 	enter_real();
@@ -186,9 +201,15 @@ static void call_gate_copies_parameters(void **state)
 static void call_gate_16_bit(void **state)
 {
 	enter_32(3);
-	set_call_gate(DESC_CALL16, 3, CODE0, 0x1234, 0);
+	set_call_gate(DESC_CALL16, 3, CODE0, 0x1234, 2);
+	push32s(1, 0xbbbbaaaa);
 	assert_jumped(cpu_far_call(&cpu, CALL_GATE | 3, 0, 4, NEXT), CODE0, 0x1234);
-	assert_int_equal(cpu.gpr[RSP], STACK0 - 8);
+	assert_int_equal(cpu.gpr[RSP], STACK0 - 12);
+	assert_int_equal(get16(STACK0 - 2), DATA3);
+	assert_int_equal(get16(STACK0 - 4), STACK3 - 4);
+	assert_int_equal(get32(STACK0 - 8), 0xbbbbaaaa);
+	assert_int_equal(get16(STACK0 - 10), CODE3);
+	assert_int_equal(get16(STACK0 - 12), NEXT & 0xffff);
 }
 
 static void call_gate_refused(void **state)
@@ -491,7 +512,8 @@ int main(void)
 		T(entering_protected_mode_keeps_stale_cs), T(bad_jumps_and_calls),
 		T(conforming_keeps_cpl), T(loading_sets_accessed), T(call_and_return_same_level),
 		T(sixteen_bit_code), T(call_gate_copies_parameters), T(call_gate_16_bit),
-		T(call_gate_refused), T(call_gate_64), T(iret_leaves_one_nmi), T(outer_return_drops_segments),
+		T(call_gate_refused), T(call_gate_64), T(iret_leaves_one_nmi),
+		T(iret_that_faults), T(outer_return_drops_segments),
 		T(outer_return_keeps_bases),
 		T(bad_returns), T(return_inward_is_refused), T(user_iret_keeps_if_and_iopl),
 		T(sixteen_bit_stack_keeps_upper_esp), T(iret_to_vm86_and_int_back),

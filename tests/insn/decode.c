@@ -341,8 +341,6 @@ static void sizes_follow_the_mode(void **state)
 	assert_int_equal(DECODE(8, 0x0f, 0x94, 0xc0).osz, 1);
 	assert_int_equal(DECODE(8, 0x0f, 0xb6, 0xc0).src_size, 1);
 	assert_int_equal(DECODE(8, 0x48, 0x0f, 0xb7, 0xc0).src_size, 2);
-	/* A prefetch of a register. */
-	assert_int_equal(DECODE(8, 0x0f, 0x0d, 0xc8).op == op_ud, __builtin_cpu_is("amd") != 0);
 	/* Without CET, MPX and CLDEMOTE these are NOPs. */
 	assert_ptr_equal(DECODE(8, 0xf3, 0x0f, 0x1e, 0xfa).op, op_nop);
 	assert_ptr_equal(DECODE(8, 0xf3, 0x48, 0x0f, 0x1e, 0xc8).op, op_nop);
@@ -350,6 +348,25 @@ static void sizes_follow_the_mode(void **state)
 	assert_ptr_equal(DECODE(8, 0x0f, 0x1c, 0x00).op, op_nop);
 	assert_ptr_equal(DECODE(8, 0x0f, 0x0b).op, op_ud);
 	assert_ptr_equal(DECODE(8, 0x0f, 0xb9, 0xc0).op, op_ud);
+}
+
+/* APM vol. 2 3.1.5: the way to CR8 from other modes than 64-bit. */
+static void lock_makes_cr0_cr8(void **state)
+{
+	struct insn in;
+
+	if (!decode_host_init())
+		skip();
+	in = DECODE(4, 0xf0, 0x0f, 0x22, 0xc3);			/* LOCK MOV CR0, EBX */
+	assert_ptr_equal(in.op, op_mov_to_cr);
+	assert_int_equal(in.sub, 8);
+	assert_int_equal(in.rm, GPR_OFF(RBX));
+	assert_int_equal(in.len, 4);
+	in = DECODE(8, 0x66, 0xf0, 0x41, 0x0f, 0x20, 0xc1);	/* LOCK MOV R9, CR0 */
+	assert_ptr_equal(in.op, op_mov_from_cr);
+	assert_int_equal(in.sub, 8);
+	assert_int_equal(in.rm, GPR_OFF(R9));
+	assert_false(in.flags & INSN_LOCK);
 }
 
 int main(void)
@@ -363,6 +380,7 @@ int main(void)
 		cmocka_unit_test(knows_special_forms),
 		cmocka_unit_test(describes_strings_and_ports),
 		cmocka_unit_test(sizes_follow_the_mode),
+		cmocka_unit_test(lock_makes_cr0_cr8),
 	};
 	u32 id[4];
 

@@ -212,7 +212,7 @@ static void data_breakpoints_are_recorded(void **state)
 
 static void guest_debug_replaces_the_guests_breakpoints(void **state)
 {
-	m->cpu.guest_debug = KVM_GUESTDBG_USE_HW_BP;
+	m->cpu.guest_debug = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
 	m->cpu.debug_dr[1] = 0x6000;
 	m->cpu.debug_dr7 = 1 << 2 | 1 << 20;
 	breakpoint(0, 0x5010, 1, 0);
@@ -276,6 +276,44 @@ static void rmw_across_pages(void **state)
 	assert_int_equal(rmw_commit(&m->cpu, &w, w.old + 1, true), STEP_NEXT);
 	assert_int_equal(m->ram[0x8fff], 0);
 	assert_int_equal(m->ram[0x5000], 1);
+}
+
+/* Nobody else may run, the value must be the old one still, the slots current. */
+static void locked_commit_across_pages(void **state)
+{
+	struct rmw w;
+
+	window_map(0, 0x8000 | RW);
+	window_map(1, 0x5000 | RW);
+	assert_int_equal(rmw_begin(&m->cpu, WINDOW(1) - 1, 4, &w), STEP_NEXT);
+	m->ram[0x5001] = 1;
+	assert_int_equal(rmw_commit(&m->cpu, &w, 9, true), STEP_AGAIN);
+	assert_int_equal(m->ram[0x8fff], 0);
+	assert_int_equal(rmw_begin(&m->cpu, WINDOW(1) - 1, 4, &w), STEP_NEXT);
+	m->slots_change = 2;
+	assert_int_equal(rmw_commit(&m->cpu, &w, 9, true), STEP_AGAIN);
+	assert_int_equal(m->ram[0x8fff], 0);
+	assert_true(m->cpu.stop_block);
+	assert_int_equal(rmw_commit(&m->cpu, &w, 9, true), STEP_NEXT);
+	assert_int_equal(m->ram[0x8fff], 9);
+	assert_int_equal(m->ram[0x5001], 0);
+	assert_int_equal(m->alone, 3);
+	assert_int_equal(rmw_commit(&m->cpu, &w, 8, false), STEP_NEXT);
+	assert_int_equal(m->alone, 3);
+}
+
+/* Neighbours in the host are the host's to lock. */
+static void rmw_across_neighbours(void **state)
+{
+	struct rmw w;
+
+	window_map(0, 0x5000 | RW);
+	window_map(1, 0x6000 | RW);
+	assert_int_equal(rmw_begin(&m->cpu, WINDOW(1) - 1, 4, &w), STEP_NEXT);
+	assert_ptr_equal(w.host, m->ram + 0x5fff);
+	assert_int_equal(rmw_commit(&m->cpu, &w, 0x201, true), STEP_NEXT);
+	assert_int_equal(m->alone, 0);
+	assert_int_equal(m->ram[0x6000], 2);
 }
 
 /* A slot that is read-only is read as memory and written as MMIO. */
@@ -355,6 +393,8 @@ int main(void)
 		TEST(locked_commit_loses_a_race),
 		TEST(rmw_needs_write_permission_first),
 		TEST(rmw_across_pages),
+		TEST(locked_commit_across_pages),
+		TEST(rmw_across_neighbours),
 		TEST(rmw_of_rom),
 		TEST(stack_pointer_follows_its_width),
 		TEST(failed_push_leaves_the_stack_pointer),

@@ -13,6 +13,28 @@
 FAKE void guard_push(struct guard *g) { }
 FAKE void guard_leave(struct guard *g) { }
 
+FAKE int guard_copy_in(void *dst, const void *user_src, size_t n)
+{
+	memcpy(dst, user_src, n);
+	return 0;
+}
+
+FAKE int guard_copy_out(void *user_dst, const void *src, size_t n)
+{
+	memcpy(user_dst, src, n);
+	return 0;
+}
+
+/* The slots change once, if the test says so. */
+FAKE bool vcpu_alone_begin(struct vcpu *self)
+{
+	m->alone++;
+	return m->alone != m->slots_change;
+}
+
+FAKE void vcpu_alone_end(struct vcpu *self) { }
+FAKE void vcpu_ack_sync(struct vcpu *vcpu) { }
+
 FAKE const struct memslot *memslot_find(const struct memslots *slots, gfn_t gfn)
 {
 	for (u32 i = 0; i < slots->count; i++)
@@ -59,6 +81,11 @@ FAKE enum step cpu_raise_pf(struct cpu *c, u64 cr2, u32 error)
 FAKE enum step cpu_insn_completed(struct cpu *c)
 {
 	return STEP_JUMP;
+}
+
+FAKE enum step cpu_iteration_completed(struct cpu *c)
+{
+	return STEP_AGAIN;
 }
 
 FAKE enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2)

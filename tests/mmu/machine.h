@@ -60,6 +60,8 @@ struct machine {
 	/* Doorbell: an ioeventfd at this address takes writes. */
 	u64 doorbell, doorbell_value;
 	bool no_gbpages;
+	/* How often the vCPU was alone; slots changed before it was that often. */
+	u32 alone, slots_change;
 };
 
 extern struct machine *m;

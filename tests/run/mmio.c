@@ -6,6 +6,10 @@ GUEST_BLOB(mmio_reads);
 GUEST_BLOB(mmio_writes);
 GUEST_BLOB(mmio_push);
 GUEST_BLOB(mmio_movs);
+GUEST_BLOB(mmio_fxsave);
+GUEST_BLOB(mmio_xsave);
+GUEST_BLOB(mmio_interrupted);
+GUEST_BLOB(mmio_handler);
 
 static void set_rbx(struct guest *g, u64 rbx)
 {
@@ -97,6 +101,80 @@ static void string_into_mmio(void **state)
 	guest_destroy(&g);
 }
 
+/* A KiB of memory that the VMM plays; returns how many exits it took. */
+static u32 play_memory(struct guest *g)
+{
+	struct kvm_run *run = g->run[0];
+	u32 exits = 0;
+	u8 mem[1024] = { 0 };
+
+	while (guest_run(g, 0) == KVM_EXIT_MMIO) {
+		u64 at = run->mmio.phys_addr - GUEST_MMIO;
+
+		assert_true(run->mmio.len <= 8 && at + run->mmio.len <= sizeof(mem));
+		if (run->mmio.is_write)
+			memcpy(mem + at, run->mmio.data, run->mmio.len);
+		else
+			memcpy(run->mmio.data, mem + at, run->mmio.len);
+		exits++;
+	}
+	assert_int_equal(run->exit_reason, KVM_EXIT_HLT);
+	return exits;
+}
+
+static void fxsave_and_fxrstor(void **state)
+{
+	START(mmio_fxsave, GUEST_MMIO);
+
+	assert_in_range(play_memory(&g), 416 / 8 * 2, 512 / 8 * 2);
+	assert_int_equal(*guest_word(&g, GUEST_DATA + 400), 0x0123456789abcdef);
+	assert_memory_equal(g.mem + GUEST_DATA, g.mem + GUEST_DATA + 0x1000, 512);
+	guest_destroy(&g);
+}
+
+/* The widest of all: legacy region, header and the upper halves of YMM. */
+static void xsave_and_xrstor(void **state)
+{
+	START(mmio_xsave, GUEST_MMIO);
+
+	if (!__builtin_cpu_supports("avx")) {
+		guest_destroy(&g);
+		skip();
+	}
+	assert_in_range(play_memory(&g), 832 / 8, 832 / 8 * 2 + 2);
+	assert_int_equal(*guest_word(&g, GUEST_DATA + 576 + 248), ~0ull);
+	assert_memory_equal(g.mem + GUEST_DATA, g.mem + GUEST_DATA + 0x1000, 832);
+	guest_destroy(&g);
+}
+
+static void interrupt_now(struct guest *g)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+
+	assert_true(g->run[0]->ready_for_interrupt_injection);
+	assert_ok(kvm_ioctl(g->vcpu[0], KVM_INTERRUPT, &irq));
+}
+
+/* Userspace's interrupt comes after the instruction whose MMIO it has done. */
+static void interrupt_waits_for_the_instruction(void **state)
+{
+	START(mmio_interrupted, GUEST_MMIO);
+	struct kvm_regs r;
+
+	guest_load(&g, 0x20000, mmio_handler);
+	guest_gate(&g, 0x30, 0x20000);
+	assert_mmio_write(&g, GUEST_MMIO, 4, "\0\0\0\0");
+	interrupt_now(&g);
+	assert_io(&g, KVM_EXIT_IO_OUT, 1, 0x10, 1);
+	assert_mmio_read(&g, GUEST_MMIO + 4, 4, "abcd");
+	interrupt_now(&g);
+	assert_io(&g, KVM_EXIT_IO_OUT, 1, 0x10, 1);
+	guest_regs(&g, 0, &r);
+	assert_int_equal(r.rcx, 0x64636261);
+	assert_hlt(&g, &r);
+	guest_destroy(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +183,9 @@ int main(void)
 		cmocka_unit_test(immediate_exit_completes_read),
 		cmocka_unit_test(stack_in_mmio),
 		cmocka_unit_test(string_into_mmio),
+		cmocka_unit_test(fxsave_and_fxrstor),
+		cmocka_unit_test(xsave_and_xrstor),
+		cmocka_unit_test(interrupt_waits_for_the_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,21 @@ BEGIN smp_locked
 	hlt
 END smp_locked
 
+/* 8 bytes at RBX are a counter; its last one is another of its own, too. */
+BEGIN smp_split
+1:	lock incq (%rbx)
+	mov	$1, %eax
+	lock xadd %rax, (%rbx)
+	mov	(%rbx), %rax
+2:	lea	1(%rax), %rdx
+	lock cmpxchg %rdx, (%rbx)
+	jnz	2b
+	lock incb 7(%rbx)
+	dec	%rdi
+	jnz	1b
+	hlt
+END smp_split
+
 BEGIN smp_cmpxchg16b
 1:	mov	0x40000, %rax
 	mov	0x40008, %rdx

@@ -3,6 +3,7 @@
 #include "guest.h"
 
 GUEST_BLOB(smp_locked);
+GUEST_BLOB(smp_split);
 GUEST_BLOB(smp_cmpxchg16b);
 GUEST_BLOB(smp_spin);
 GUEST_BLOB(smp_call);
@@ -47,6 +48,56 @@ static void locked_counters_are_exact(void **state)
 	assert_int_equal(*guest_word(&g, 0x40000), CPUS * N);
 	assert_int_equal(*guest_word(&g, 0x40008), CPUS * N);
 	assert_int_equal(*guest_word(&g, 0x40010), (u16)(CPUS * N));
+	guest_destroy(&g);
+}
+
+/* Three times a round the counter at @lin is incremented, and once its last byte. */
+static void count_split(struct guest *g, u64 lin, u8 *first, u32 n, const u8 *rest, u64 rounds)
+{
+	struct runner r[2];
+	u64 counter = 0;
+
+	guest_load(g, GUEST_CODE, smp_split);
+	for (u32 i = 0; i < 2; i++) {
+		guest_long(g, i, GUEST_CODE);
+		set_args(g, i, rounds, lin);
+	}
+	for (u32 i = 0; i < 2; i++)
+		runner_start(&r[i], g, i);
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(runner_join(&r[i]), KVM_EXIT_HLT);
+	memcpy(&counter, first, n);
+	memcpy((u8 *)&counter + n, rest, 8 - n);
+	assert_int_equal(counter, 6 * rounds + (rounds * 2 << 56));
+}
+
+/* LOCK holds across a page, carries and all (SDM vol. 3A 8.1.2.2). */
+static void locked_across_pages(void **state)
+{
+	enum { AT = GUEST_DATA + PG - 1 };
+	struct guest g;
+
+	guest_create(&g, 0, 2);
+	count_split(&g, AT, g.mem + AT, 1, g.mem + AT + 1, 100000 / 3);
+	guest_destroy(&g);
+}
+
+static void locked_across_pages_that_are_apart(void **state)
+{
+	enum { LIN = 2 << 20, TABLE = 0x60000, FIRST = 0x50000, SECOND = 0x48000 };
+	u64 *pd, *table;
+	struct guest g;
+
+	guest_create(&g, 0, 2);
+	pd = (u64 *)(g.mem + GUEST_PML4 + 0x2000);
+	table = (u64 *)(g.mem + TABLE);
+	pd[1] = TABLE | 7;
+	table[0] = FIRST | 7;
+	table[1] = SECOND | 7;
+	count_split(&g, LIN + PG - 1, g.mem + FIRST + PG - 1, 1, g.mem + SECOND, 3000);
+	memset(g.mem + FIRST, 0, PG);
+	memset(g.mem + SECOND, 0, PG);
+	count_split(&g, LIN + PG - 3, g.mem + FIRST + PG - 3, 3, g.mem + SECOND, 3000);
 	guest_destroy(&g);
 }
 
@@ -147,6 +198,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(locked_counters_are_exact),
+		cmocka_unit_test(locked_across_pages),
+		cmocka_unit_test(locked_across_pages_that_are_apart),
 		cmocka_unit_test(cmpxchg16b_is_atomic),
 		cmocka_unit_test(spin_lock_excludes),
 		cmocka_unit_test(cross_modified_code),

@@ -104,6 +104,8 @@ bool cpu_debug_active(const struct cpu *c);
 bool cpu_insn_breakpoint(struct cpu *c, u64 linear, u64 *dr6);
 /* DR6 bits of the data breakpoints that an access of @n bytes matches. */
 u64 cpu_data_breakpoints(struct cpu *c, u64 lin, u32 n, bool write);
+/* The same of ports.  They exist if CR4.DE is set (SDM vol. 3B 17.2.4). */
+u64 cpu_io_breakpoints(const struct cpu *c, u16 port, u8 size);
 
 /* -- msr.c (x86/api): RDMSR and WRMSR of the guest --------------------------- */
 
@@ -152,6 +154,8 @@ bool cpu_finish_insn(struct cpu *c);
  * #DB is due.  STEP_EXIT: userspace is stepping.  Otherwise STEP_JUMP.
  */
 enum step cpu_insn_completed(struct cpu *c);
+/* The same for an iteration of REP that is not the last; STEP_AGAIN. */
+enum step cpu_iteration_completed(struct cpu *c);
 
 /* HLT, after its CPL check: sleeps or exits. */
 enum step cpu_halt(struct cpu *c);

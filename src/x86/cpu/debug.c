@@ -60,21 +60,43 @@ bool cpu_insn_breakpoint(struct cpu *c, u64 linear, u64 *dr6)
 	return *dr6;
 }
 
+/* Does [at, at + n) meet breakpoint @i?  Either may end with the address space. */
+static bool bp_meets(const struct breakpoints *bp, u32 i, u64 at, u32 n)
+{
+	u32 len = bp_len(bp->dr7, i);
+	u64 start = bp->dr[i] & ~(u64)(len - 1);
+
+	return at - start < len || start - at < n;
+}
+
 u64 cpu_data_breakpoints(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	struct breakpoints bp = breakpoints(c);
 	u64 hits = 0;
 
 	for (u32 i = 0; i < 4; i++) {
-		u32 rw = bp_rw(bp.dr7, i), len = bp_len(bp.dr7, i);
-		u64 start = bp.dr[i] & ~(u64)(len - 1);
+		u32 rw = bp_rw(bp.dr7, i);
 
 		if (!bp_enabled(bp.dr7, i))
 			continue;
 		if (rw != DR7_RW_ACCESS && !(rw == DR7_RW_WRITE && write))
 			continue;
-		if (lin < start + len && start < lin + n)
+		if (bp_meets(&bp, i, lin, n))
 			hits |= BIT_ULL(i);
 	}
+	return hits;
+}
+
+u64 cpu_io_breakpoints(const struct cpu *c, u16 port, u8 size)
+{
+	struct breakpoints bp = breakpoints(c);
+	u64 hits = 0;
+
+	if (likely(!(bp.dr7 & 0xff)) || !(c->cr4 & X86_CR4_DE))
+		return 0;
+	for (u32 i = 0; i < 4; i++)
+		if (bp_enabled(bp.dr7, i) && bp_rw(bp.dr7, i) == DR7_RW_IO &&
+		    bp_meets(&bp, i, port, size))
+			hits |= BIT_ULL(i);
 	return hits;
 }

@@ -53,6 +53,13 @@ bool event_exception(struct cpu *c)
 	return false;
 }
 
+/* KVM: what is at userspace already goes before what a debugger would see. */
+void event_exception_at_exit(struct cpu *c)
+{
+	if (!debugger_takes(c, c->exc.vector))
+		cpu_queue_exception(c);
+}
+
 /* -- Delivery --------------------------------------------------------------------- */
 
 static enum event_result shutdown_exit(struct cpu *c)
@@ -67,6 +74,7 @@ static enum event_result shutdown_exit(struct cpu *c)
 /* What became of a delivery: on a fault, the fault is queued in its place. */
 static enum event_result delivered(struct cpu *c, enum step st)
 {
+	c->mmio.delivery = st == STEP_EXIT;
 	if (st == STEP_EXIT || st == STEP_EXIT_DONE)
 		return EVENT_EXIT;
 	if (c->mmio.count)
@@ -90,14 +98,21 @@ static enum event_result deliver_exception(struct cpu *c)
 	return delivered(c, st);
 }
 
+/*
+ * Its frame waits for MMIO.  A fault instead is all that comes of an interrupt
+ * or NMI (SDM vol. 3A 6.15, interrupt 8): who sent it has been told it was taken.
+ */
+static bool is_under_way(enum step st)
+{
+	return st == STEP_EXIT || st == STEP_EXIT_DONE;
+}
+
 static enum event_result deliver_irq(struct cpu *c)
 {
 	enum step st = cpu_deliver_interrupt(c, c->ev.irq_vector);
 
 	stat_inc(c->vcpu, irq_injections);
-	/* A fault while delivering leaves the interrupt to be delivered again. */
-	if (st == STEP_JUMP || st == STEP_NEXT)
-		c->ev.irq_injected = false;
+	c->ev.irq_injected = is_under_way(st);
 	return delivered(c, st);
 }
 
@@ -108,8 +123,7 @@ static enum event_result deliver_nmi(struct cpu *c)
 	c->ev.nmi_masked = true;
 	stat_inc(c->vcpu, nmi_injections);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
-	if (st == STEP_JUMP || st == STEP_NEXT)
-		c->ev.nmi_injected = false;
+	c->ev.nmi_injected = is_under_way(st);
 	return delivered(c, st);
 }
 
@@ -318,6 +332,11 @@ static void requests_process(struct cpu *c, u32 req)
 	stat_inc(c->vcpu, exits);
 	stat_add(c->vcpu, req_event, !!(req & REQ_EVENT));
 	stat_add(c->vcpu, irq_exits, !!(req & (REQ_SIGNAL | REQ_SYNC)));
+	if (req & REQ_PAUSE) {
+		vcpu_leave_guest(c->vcpu);
+		if (vcpu_enter_guest(c->vcpu))
+			mmu_flush_all(c);
+	}
 	if (req & REQ_SYNC) {
 		mmu_flush_all(c);
 		vcpu_ack_sync(c->vcpu);
@@ -356,8 +375,7 @@ static enum event_result process(struct cpu *c)
 
 	do {
 		/* An instruction waits for its MMIO: nothing may come between. */
-		bool held = c->mmio.count && !c->ev.exc_injected &&
-			    !c->ev.irq_injected && !c->ev.nmi_injected;
+		bool held = c->mmio.count && !c->mmio.delivery;
 		u32 req = vcpu_take_requests(c->vcpu, ~0u);
 
 		if (req)

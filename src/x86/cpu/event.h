@@ -43,6 +43,9 @@ void event_post_smi(struct cpu *c);
  */
 bool event_exception(struct cpu *c);
 
+/* The same of a trap after an instruction that exits itself: that exit stays. */
+void event_exception_at_exit(struct cpu *c);
+
 /* KVM_EXIT_DEBUG for the debugger in userspace (KVM_SET_GUEST_DEBUG). */
 void event_debug_exit(struct cpu *c, u8 vector, u64 dr6);
 

@@ -214,6 +214,7 @@ static enum step deliver_task(struct cpu *c, const struct delivery *d, u16 tss)
 	const struct task_switch ts = {
 		.selector = tss, .why = TASK_GATE, .has_error = d->has_error,
 		.error = d->error, .ext = d->ext, .rip_next = d->rip,
+		.eflags = (u32)d->rflags,
 	};
 
 	return task_switch(c, &ts);
@@ -322,11 +323,16 @@ static void apply_payload(struct cpu *c, const struct exception *e)
 	}
 }
 
-/* Faults restart with RF set (SDM vol. 3A 6.8.3); traps and aborts do not. */
+/*
+ * Faults restart with RF set (SDM vol. 3B 17.3.1.1), but for instruction
+ * breakpoints; traps and aborts do not.
+ */
 static bool sets_rf(const struct exception *e)
 {
 	switch (e->vector) {
-	case EXC_DB: case EXC_NMI: case EXC_BP: case EXC_OF: case EXC_DF: case EXC_MC:
+	case EXC_DB:
+		return e->has_payload && e->payload & DR6_BD;
+	case EXC_NMI: case EXC_BP: case EXC_OF: case EXC_DF: case EXC_MC:
 		return false;
 	default:
 		return !e->soft;

@@ -46,9 +46,10 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 
 	if (st == STEP_END || st == STEP_EXIT_DONE) {
 		c->rip += in->len;
-	} else if (st == STEP_AGAIN) {
-		/* Progress is committed: its MMIO is over. */
-		st = STEP_NEXT;
+	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		/* Its breakpoint is behind it (SDM vol. 3B 17.3.1.1); so is its MMIO. */
+		c->rflags |= X86_EFLAGS_RF;
+		st = st == STEP_AGAIN ? STEP_NEXT : st;
 	}
 	return st;
 }
@@ -63,6 +64,12 @@ static enum step run_insns_counted(struct cpu *c, const struct block *b, u32 max
 	st = run_insns(c, b, max);
 	pmu_block_end(c, b, start, st);
 	return st;
+}
+
+/* An exit whose part of the instruction is done. */
+static inline bool exit_done(enum step st)
+{
+	return st == STEP_EXIT_DONE || st == STEP_EXIT_AGAIN;
 }
 
 /* After a block: what the instruction left behind, and the wrap of EIP. */
@@ -136,6 +143,14 @@ enum step cpu_insn_completed(struct cpu *c)
 	return single_step_exit(c) ? STEP_EXIT : STEP_JUMP;
 }
 
+enum step cpu_iteration_completed(struct cpu *c)
+{
+	c->rflags |= X86_EFLAGS_RF;
+	if (trap_after(c, c->rflags & X86_EFLAGS_TF, false))
+		return STEP_FAULT;
+	return single_step_exit(c) ? STEP_EXIT : STEP_AGAIN;
+}
+
 enum one_result { ONE_DONE, ONE_EXIT };
 
 /* These clear TF on their way into a handler: it is not stepped (17.3.1.4). */
@@ -182,21 +197,27 @@ static enum one_result step_one(struct cpu *c)
 	c->ev.shadow &= ~shadow;
 	if (st == STEP_FAULT) {
 		settle(c);
+		/* Not accessed after all; MOV SS's are lost (SDM vol. 3C 26.7.3). */
+		c->pending_db = 0;
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 	}
 	settle(c);
 	if (branched)
 		branch_record(c, from);
-	if (trap_after(c, tf, branched) && event_exception(c))
-		return ONE_EXIT;
-	if (st == STEP_EXIT_DONE)
+	if (trap_after(c, tf, branched)) {
+		if (exit_done(st))
+			event_exception_at_exit(c);
+		else if (event_exception(c))
+			return ONE_EXIT;
+	}
+	if (exit_done(st))
 		return ONE_EXIT;
 	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
 }
 
 bool cpu_finish_insn(struct cpu *c)
 {
-	if (c->ev.exc_injected || c->ev.irq_injected || c->ev.nmi_injected)
+	if (c->mmio.delivery)
 		return false;
 	do {
 		if (step_one(c) == ONE_EXIT)
@@ -226,7 +247,7 @@ static inline bool run_blocks(struct cpu *c, const bool counted)
 		if (unlikely(st > STEP_JUMP)) {
 			if (st == STEP_FAULT)
 				return event_exception(c);
-			return st == STEP_EXIT_DONE;
+			return exit_done(st);
 		}
 	} while (likely(!READ_ONCE(c->requests) &&
 			((c->rflags ^ rflags) & watched) == 0));

@@ -68,21 +68,16 @@ enum step cpu_check_io(struct cpu *c, u16 port, u8 size)
 
 /* -- Breakpoints ------------------------------------------------------------------- */
 
-/* I/O breakpoints exist if CR4.DE is set (SDM vol. 3B 17.2.4). */
 static void note_io_breakpoints(struct cpu *c, u16 port, u8 size)
 {
-	static const u8 len_bytes[] = { 1, 2, 8, 4 };
+	c->pending_db |= cpu_io_breakpoints(c, port, size);
+}
 
-	if (likely(!(c->dr7 & 0xff)) || !(c->cr4 & X86_CR4_DE))
-		return;
-	for (int i = 0; i < 4; i++) {
-		u32 len = len_bytes[c->dr7 >> (18 + i * 4) & 3];
-		u64 start = c->dr[i] & ~(u64)(len - 1);
-
-		if ((c->dr7 >> (i * 2) & 3) && (c->dr7 >> (16 + i * 4) & 3) == 2 &&
-		    (port - start < len || start - port < size))
-			c->pending_db |= BIT_ULL(i);
-	}
+/* REP INS: is there something to be told after each element? */
+static bool traps_each(const struct cpu *c, u16 port, u8 size)
+{
+	return (c->rflags & X86_EFLAGS_TF) || (c->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
+	       cpu_io_breakpoints(c, port, size);
 }
 
 /* -- Exits -------------------------------------------------------------------------- */
@@ -170,6 +165,7 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val)
 	if (!advances_before_exit(c, port))
 		return pio_exit_waiting(c, port, size, 1, false);
 	pio_exit(c, port, size, 1, false);
+	note_io_breakpoints(c, port, size);
 	return STEP_EXIT_DONE;
 }
 
@@ -222,7 +218,9 @@ static enum step ins_complete(struct cpu *c)
 	if (!p->rep || !string_count(c, p->asz))
 		return pio_finish(c);
 	p->waiting = false;
-	return STEP_AGAIN;
+	c->ev.shadow = 0;
+	note_io_breakpoints(c, p->port, p->size);
+	return cpu_iteration_completed(c);
 }
 
 enum step pio_complete(struct cpu *c)
@@ -304,7 +302,7 @@ static u32 ins_batch(struct cpu *c, const struct insn *in, u8 size, u64 lin)
 	u64 count = string_count(c, in->asz);
 	gpa_t gpa;
 
-	if (!string_repeats(in))
+	if (!string_repeats(in) || traps_each(c, (u16)c->gpr[RDX], size))
 		return 1;
 	count = MIN(count, MIN(bytes, (u32)PIO_DATA_MAX / size));
 	if (count * size > room && !mmu_translate(c, down ? lin - room - 1 : lin + room, &gpa))
@@ -360,5 +358,5 @@ enum step op_outs(struct cpu *c, const struct insn *in)
 	if (!string_repeats(in))
 		return STEP_EXIT_DONE;
 	string_commit(c, in->asz, 1);
-	return STEP_EXIT;
+	return string_count(c, in->asz) ? STEP_EXIT_AGAIN : STEP_EXIT;
 }

@@ -7,8 +7,8 @@
 
 #include <Zydis/Zydis.h>
 
-#include "x86/api/clock.h"
 #include "x86/cpu/branch.h"
+#include "x86/cpu/cpu.h"
 #include "x86/cpu/features.h"
 #include "x86/irqchip/lapic.h"
 #include "x86/x86.h"
@@ -25,14 +25,13 @@ enum {
 	EVENT_TAKEN_BRANCHES	= 0xc4,
 };
 
-enum quantity { NOTHING, CYCLES, INSTRUCTIONS, BRANCHES, TAKEN_BRANCHES, NR_QUANTITIES };
+enum quantity { NOTHING, INSTRUCTIONS, BRANCHES, TAKEN_BRANCHES, NR_QUANTITIES };
 
 struct pmu {
 	u64 select[PMU_COUNTERS];
 	u64 count[PMU_COUNTERS];
 	u8 counts[PMU_COUNTERS];	/* enum quantity */
 	bool user;			/* the block under way is not at CPL 0 */
-	u64 tsc;			/* up to which cycles were counted */
 	const struct insn *next;	/* first not counted yet; NULL: no block */
 };
 
@@ -90,14 +89,12 @@ static void count_all(struct cpu *c, const u64 *by)
 static void retire(struct cpu *c, const struct insn *end, bool taken)
 {
 	struct pmu *p = c->pmu;
-	u64 by[NR_QUANTITIES] = { 0 }, tsc = host_tsc();
+	u64 by[NR_QUANTITIES] = { 0 };
 
-	by[CYCLES] = tsc - p->tsc;
 	by[INSTRUCTIONS] = end - p->next;
 	for (; p->next != end; p->next++)
 		by[BRANCHES] += insn_is_branch(p->next);
 	by[TAKEN_BRANCHES] = taken && by[INSTRUCTIONS] && insn_is_branch(end - 1);
-	p->tsc = tsc;
 	count_all(c, by);
 }
 
@@ -112,7 +109,6 @@ void pmu_block_begin(struct cpu *c, const struct block *b)
 {
 	c->pmu->next = b->insn;
 	c->pmu->user = c->cpl != 0;
-	c->pmu->tsc = host_tsc();
 }
 
 void pmu_block_end(struct cpu *c, const struct block *b, u64 start, enum step st)
@@ -151,8 +147,7 @@ static enum quantity quantity_of(u64 select)
 	if (select & (PMU_SEL_EDGE | PMU_SEL_INV | PMU_SEL_CNT_MASK))
 		return NOTHING;
 	switch (select & (PMU_SEL_EVENT | PMU_SEL_UNIT_MASK)) {
-	case EVENT_CYCLES:
-		return CYCLES;
+	case EVENT_CYCLES:	/* one an instruction */
 	case EVENT_INSTRUCTIONS:
 		return INSTRUCTIONS;
 	case EVENT_BRANCHES:

@@ -2,7 +2,8 @@
 /*
  * Performance counters as AMD has them: four of K7, six with PERFCTR_CORE
  * (AMD64 APM vol. 2 13.2).  They count what an interpreter can tell: retired
- * instructions and branches, and cycles; other events stay at 0.
+ * instructions and branches, and cycles, one an instruction: the host's would
+ * count the interpreter and whatever else the host does.  Other events stay at 0.
  *
  * While none counts, cpu->pmu_active is false and the loop does nothing for
  * them.  Otherwise each block is counted when it has ended; an instruction

@@ -172,6 +172,7 @@ struct task_switch {
 	u32 error;
 	u32 ext;
 	u64 rip_next;
+	u32 eflags;		/* TASK_GATE: to be saved, RF as the event wants it */
 };
 enum step task_switch(struct cpu *c, const struct task_switch *ts);
 

@@ -233,7 +233,8 @@ enum step cpu_iret(struct cpu *c, u8 osz, u64 rip_next)
 {
 	enum step st = iret_any(c, osz, rip_next);
 
-	if (st == STEP_JUMP)
+	/* SDM vol. 3A 6.7.1: even if it faults; APM vol. 2 8.2.3: at its completion. */
+	if (st == STEP_JUMP || (st == STEP_FAULT && !cpu_amd_like(c)))
 		unmask_nmi(c);
 	return st;
 }

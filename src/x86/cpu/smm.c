@@ -1,44 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System management mode: SMI and RSM (SDM vol. 3C chapter 32), with the
- * state-save area of AMD64 (APM vol. 2 table 10-1), as KVM has it.
+ * state-save area of AMD64 if the guest has long mode, as KVM has it.
  * SMRAM is memory of address space 1, which cpu_slots() gives once cpu->smm.
  */
+#include "x86/cpu/smm.h"
+
 #include <string.h>
 
+#include "x86/cpu/features.h"
 #include "x86/cpu/protect.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-struct smm_segment {
-	u16 selector, attr;
-	u32 limit;
-	u64 base;
-} __attribute__((packed));
-
-/* At SMBASE + FE00H. */
-struct smm_save {
-	struct smm_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
-	u64 io_rip, io_rcx, io_rsi, io_rdi;	/* FEA0 */
-	u32 io_word, reserved1;			/* FEC0 */
-	u8 io_restart, halt_restart;		/* FEC8 */
-	u8 reserved2[6];
-	u64 efer;				/* FED0 */
-	u8 reserved3[0x24];
-	u32 revision;				/* FEFC */
-	u32 smbase;				/* FF00 */
-	u8 reserved4[0x44];
-	u64 cr4, cr3, cr0, dr7, dr6, rflags, rip;	/* FF48 */
-	u64 gpr[NR_GPRS];			/* FF80: R15 first */
-} __attribute__((packed));
-_Static_assert(sizeof(struct smm_save) == 0x200, "FE00H to FFFFH");
-_Static_assert(offsetof(struct smm_save, efer) == 0xd0, "FED0H");
-_Static_assert(offsetof(struct smm_save, cr4) == 0x148, "FF48H");
-
 enum {
 	SMM_SAVE_OFFSET	= 0xfe00,
 	SMM_ENTRY	= 0x8000,
-	SMM_REVISION	= 0x20064,	/* SMBASE relocation, AMD64 map */
 	ATTR_SMM	= SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_G | SEG_ATTR_TYPE_W |
 			  SEG_ATTR_TYPE_A,
 };
@@ -125,6 +102,35 @@ static void restore_state(struct cpu *c, const struct smm_save *a)
 		c->gpr[i] = a->gpr[NR_GPRS - 1 - i];
 }
 
+/* -- SMRAM ----------------------------------------------------------------------- */
+
+/* KVM: where there is no memory, the state is lost without notice. */
+static void write_area(struct cpu *c, const struct smm_save *a)
+{
+	const gpa_t at = (u32)c->smbase + SMM_SAVE_OFFSET;
+	struct smm_save32 a32;
+
+	if (cpu_has(c, FEATURE_LM)) {
+		gpa_write(c, at, a, sizeof(*a));
+	} else {
+		smm_save_to_32(a, &a32);
+		gpa_write(c, at, &a32, sizeof(a32));
+	}
+}
+
+static bool read_area(struct cpu *c, struct smm_save *a)
+{
+	const gpa_t at = (u32)c->smbase + SMM_SAVE_OFFSET;
+	struct smm_save32 a32;
+
+	if (cpu_has(c, FEATURE_LM))
+		return gpa_read(c, at, a, sizeof(*a));
+	if (!gpa_read(c, at, &a32, sizeof(a32)))
+		return false;
+	smm_save_from_32(&a32, c->efer, a);
+	return true;
+}
+
 /* -- SMI ---------------------------------------------------------------------------- */
 
 static void smm_registers(struct cpu *c)
@@ -133,7 +139,8 @@ static void smm_registers(struct cpu *c)
 	c->rip = SMM_ENTRY;
 	c->cr0 &= ~(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG);
 	c->cr4 = 0;
-	c->efer = 0;
+	if (cpu_has(c, FEATURE_LM))
+		c->efer = 0;
 	c->dr7 = DR7_RESET;
 	c->idtr = (struct dtable){ 0 };
 	for (u32 i = ES; i <= GS; i++)
@@ -148,8 +155,7 @@ enum step cpu_enter_smm(struct cpu *c)
 
 	save_state(c, &area);
 	c->smm = true;
-	/* KVM: where there is no memory, the state is lost without notice. */
-	gpa_write(c, (u32)c->smbase + SMM_SAVE_OFFSET, &area, sizeof(area));
+	write_area(c, &area);
 	c->ev.smm_inside_nmi = c->ev.nmi_masked;
 	c->ev.nmi_masked = true;
 	c->ev.shadow = 0;
@@ -172,8 +178,7 @@ enum step cpu_rsm(struct cpu *c)
 {
 	struct smm_save area;
 
-	if (!gpa_read(c, (u32)c->smbase + SMM_SAVE_OFFSET, &area, sizeof(area)) ||
-	    !state_valid(c, &area))
+	if (!read_area(c, &area) || !state_valid(c, &area))
 		return rsm_shutdown(c);
 	c->smm = false;
 	c->ev.nmi_masked = c->ev.smm_inside_nmi;

@@ -91,11 +91,12 @@ struct mmio_fragment {
 	bool is_write;
 	u8 data[8];
 };
-enum { MMIO_LOG_MAX = 32 };
+enum { MMIO_LOG_MAX = 128 };	/* XRSTOR of all that CPUID offers takes 104 */
 struct mmio_log {
 	u8 count;		/* fragments done */
 	u8 cursor;		/* next to replay */
 	bool waiting;		/* the last one is at userspace: KVM_EXIT_MMIO */
+	bool delivery;		/* not of an instruction, but of an event's delivery */
 	struct mmio_fragment frag[MMIO_LOG_MAX];
 };
 

@@ -10,6 +10,7 @@ enum step {
 	STEP_FAULT,	/* cpu->exc describes the exception; nothing changed */
 	STEP_EXIT,	/* kvm_run is filled in; re-executed when RUN comes back */
 	STEP_EXIT_DONE,	/* kvm_run is filled in; done, the loop advances RIP */
+	STEP_EXIT_AGAIN, /* kvm_run is filled in; one iteration of REP of several is done */
 	STEP_AGAIN,	/* not complete (REP, lost race): execute it again */
 };
 

@@ -139,13 +139,11 @@ static enum step task_check(struct cpu *c, const struct task_switch *ts, struct 
 static enum step task_leave(struct cpu *c, const struct task_switch *ts, struct desc *d)
 {
 	bool returns = ts->why == TASK_IRET, nests = ts->why == TASK_CALL || ts->why == TASK_GATE;
-	u32 eflags = cpu_rflags(c);
+	u32 eflags = ts->why == TASK_GATE ? ts->eflags : (u32)cpu_rflags(c);
 	u16 old = c->seg[TR].selector;
 
 	if (returns)
 		eflags &= ~X86_EFLAGS_NT;
-	else if (ts->why == TASK_GATE && ts->has_error)
-		eflags |= X86_EFLAGS_RF;
 	/* Both TSSs must be writable before either changes. */
 	TRY(task_save(c, ts->rip_next, eflags));
 	if (nests)

@@ -3,28 +3,14 @@
  * Bytes to struct insn.  Zydis does the parsing; the handler is looked up by
  * mnemonic, and by form and size for the families of the common instructions.
  */
-#include <cpuid.h>
 #include <string.h>
 
 #include "x86/decode/decode.h"
 #include "x86/native/native.h"
 
-enum {
-	INSN_MAX_BYTES = 15,
-	SIGNATURE_HYGON_EBX = 0x6f677948,	/* "Hygo" */
-};
-
 /* For 16-, 32- and 64-bit code. */
 static bool amd;	/* the host's vendor */
 static ZydisDecoder decoders[3];
-
-static bool host_is_amd(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	__cpuid(0, eax, ebx, ecx, edx);
-	return ebx == signature_AMD_ebx || ebx == SIGNATURE_HYGON_EBX;
-}
 
 /*
  * CET, MPX and CLDEMOTE are never offered: their opcodes are the NOPs they
@@ -41,7 +27,7 @@ static void decoders_init(void)
 	};
 	size_t i;
 
-	amd = host_is_amd();
+	amd = decode_host_init();
 	for (i = 0; i < ARRAY_SIZE(kind); i++) {
 		ZydisDecoder *d = &decoders[i];
 
@@ -51,11 +37,6 @@ static void decoders_init(void)
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
 	}
-}
-
-bool decode_for_amd(void)
-{
-	return amd;
 }
 
 /* A short branch, of which the decoder does not know what AMD makes of 66. */
@@ -97,28 +78,65 @@ static bool decode_handler(const struct decoding *d, struct insn *in)
 	return in->op != NULL;
 }
 
+/* Into @d, all but the hidden operands. */
+static ZyanStatus parse(const ZydisDecoder *decoder, ZydisDecoderContext *ctx,
+			const u8 *bytes, unsigned int avail, struct decoding *d)
+{
+	ZyanStatus status = ZydisDecoderDecodeInstruction(decoder, ctx, bytes, avail, &d->zi);
+
+	if (ZYAN_FAILED(status))
+		return status;
+	return ZydisDecoderDecodeOperands(decoder, ctx, &d->zi, d->ops,
+					  d->zi.operand_count_visible);
+}
+
+/* What another encoding stands for; @bytes become those of that. */
+static ZyanStatus parse_alias(const ZydisDecoder *decoder, ZydisDecoderContext *ctx,
+			      u8 *bytes, unsigned int avail, struct decoding *d)
+{
+	enum decode_alias alias = decode_alias(bytes, avail, d->code_size);
+	ZyanStatus status;
+	int i;
+
+	if (alias == ALIAS_NONE)
+		return ZYDIS_STATUS_DECODING_ERROR;
+	status = parse(decoder, ctx, bytes, avail, d);
+	for (i = 0; ZYAN_SUCCESS(status) && alias == ALIAS_CR8 && i < 2; i++)
+		if (d->ops[i].reg.value == ZYDIS_REGISTER_CR0)
+			d->ops[i].reg.value = ZYDIS_REGISTER_CR8;
+	return status;
+}
+
 enum decode_result decode_insn(struct native *native, const u8 *bytes,
 			       unsigned int avail, u8 code_size, struct insn *in)
 {
 	const ZydisDecoder *decoder = &decoders[code_size >> 2];
+	u8 other[INSN_MAX_BYTES];
+	const u8 *used = bytes;
+	enum decode_result result = DECODE_OK;
 	ZydisDecoderContext ctx;
 	struct decoding d;
 	ZyanStatus status;
 
 	avail = MIN(avail, INSN_MAX_BYTES);
-	status = ZydisDecoderDecodeInstruction(decoder, &ctx, bytes, avail, &d.zi);
-	if (ZYAN_FAILED(status))
-		return result_of(status, avail);
-	status = ZydisDecoderDecodeOperands(decoder, &ctx, &d.zi, d.ops,
-					    d.zi.operand_count_visible);
-	if (ZYAN_FAILED(status))
-		return DECODE_INVALID;
 	d.code_size = code_size;
+	status = parse(decoder, &ctx, bytes, avail, &d);
+	if (ZYAN_FAILED(status) && result_of(status, avail) == DECODE_INVALID) {
+		memcpy(other, bytes, avail);
+		used = other;
+		status = parse_alias(decoder, &ctx, other, avail, &d);
+	}
+	if (ZYAN_FAILED(status))
+		return decode_failure(bytes, avail, code_size, result_of(status, avail));
+	if (decode_is_undefined(&d))
+		return decode_failure(bytes, avail, code_size, DECODE_INVALID);
 	memset(in, 0, sizeof(*in));
 	decode_operands(&d, in);
 	if (cuts_rip(&d))
 		in->osz = 2;
 	if (!decode_handler(&d, in))
-		decode_native(native, decoder, &ctx, &d, bytes, in);
-	return DECODE_OK;
+		decode_native(native, decoder, &ctx, &d, used, in);
+	if (in->op == op_ud)
+		result = decode_failure(bytes, avail, code_size, DECODE_INVALID);
+	return result == DECODE_INVALID ? DECODE_OK : result;
 }

@@ -14,6 +14,8 @@ struct op_entry {
 	u8 flags;
 };
 
+enum { INSN_MAX_BYTES = 15 };
+
 extern const struct op_entry op_table[ZYDIS_MNEMONIC_MAX_VALUE + 1];
 
 /* One instruction on its way through the decoder. */
@@ -37,8 +39,30 @@ op_fn decode_family(const struct decoding *d, const struct op_family *family,
 /* decode_isa.c: can any guest have the extension that the instruction is of? */
 bool decode_is_offered(const ZydisDecodedInstruction *zi);
 
-/* decode.c: the host's vendor is AMD, or Hygon. */
-bool decode_for_amd(void);
+/* decode_host.c: what the processor does, against Zydis. */
+enum decode_alias {
+	ALIAS_NONE,
+	ALIAS_SAME,	/* means what the bytes have become */
+	ALIAS_CR8,	/* the same, with CR8 for CR0 */
+};
+
+/* Comes first; true if the host is AMD's, or as good as. */
+bool decode_host_init(void);
+/* #UD, although Zydis takes it for an instruction. */
+bool decode_is_undefined(const struct decoding *d);
+/* Invalid to Zydis, but not to the processor: @bytes become what it does take. */
+enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size);
+
+bool decode_is_prefix(u8 byte, u8 code_size);
+/* Why @bytes are not an instruction; @otherwise where only Zydis knows. */
+enum decode_result decode_failure(const u8 *bytes, unsigned int avail, u8 code_size,
+				  enum decode_result otherwise);
+
+/*
+ * decode_length.c: how many bytes an AMD processor fetches for @bytes, given
+ * what is available of them: more than @avail if that does not suffice.
+ */
+u32 decode_length(const u8 *bytes, u32 avail, u8 code_size);
 
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);

@@ -182,14 +182,6 @@ bool decode_is_vector(const struct decoding *d)
 	}
 }
 
-/* 0F 0D, a prefetch, of a register: reserved, and #UD on AMD (APM vol. 3, PREFETCH). */
-static bool decode_nop(const struct decoding *d, struct insn *in)
-{
-	bool prefetch = d->zi.opcode_map == ZYDIS_OPCODE_MAP_0F && d->zi.opcode == 0x0d;
-
-	return prefetch && decode_for_amd() && choose(in, op_ud, 0);
-}
-
 bool decode_special(const struct decoding *d, struct insn *in)
 {
 	switch (d->zi.mnemonic) {
@@ -209,8 +201,6 @@ bool decode_special(const struct decoding *d, struct insn *in)
 		return decode_far(d, in);
 	case ZYDIS_MNEMONIC_ENTER:
 		return decode_enter(d, in);
-	case ZYDIS_MNEMONIC_NOP:
-		return decode_nop(d, in);
 	case ZYDIS_MNEMONIC_IN:
 	case ZYDIS_MNEMONIC_OUT:
 		return decode_io(d, in);

@@ -6,6 +6,8 @@
  * An access touches at most two pages, and both are translated before either
  * is touched.
  */
+#include <errno.h>
+
 #include "util/guard.h"
 #include "x86/mmu/access.h"
 #include "x86/mmu/internal.h"
@@ -123,34 +125,10 @@ static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 	return STEP_NEXT;
 }
 
-enum { DR_LEN_MASK = 3, DR_RW_WRITE = 1, DR_RW_IO = 2, DR_RW_ANY = 3 };
-
-/* Data breakpoints that [lin, lin + n) meets (SDM vol. 3B 17.2.5). */
-static void note_breakpoints(struct cpu *c, u64 lin, u32 n, bool write)
-{
-	static const u8 len_bytes[] = { 1, 2, 8, 4 };
-	bool host = c->guest_debug & KVM_GUESTDBG_USE_HW_BP;
-	u64 dr7 = host ? c->debug_dr7 : c->dr7;
-	const u64 *dr = host ? c->debug_dr : c->dr;
-
-	for (int i = 0; i < 4; i++) {
-		u32 rw = dr7 >> (16 + i * 4) & 3;
-		u32 len = len_bytes[dr7 >> (18 + i * 4) & DR_LEN_MASK];
-		u64 start = dr[i] & ~(u64)(len - 1);
-
-		if (!(dr7 >> (i * 2) & 3))
-			continue;
-		if (rw != DR_RW_ANY && !(rw == DR_RW_WRITE && write))
-			continue;
-		if (lin - start < len || start - lin < n)
-			c->pending_db |= BIT_ULL(i);
-	}
-}
-
 static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	TRY(check_alignment(c, lin, n));
-	note_breakpoints(c, lin, n, write);
+	c->pending_db |= cpu_data_breakpoints(c, lin, n, write);
 	return STEP_NEXT;
 }
 
@@ -303,8 +281,15 @@ enum step mmu_fetch(struct cpu *c, u64 lin, const u8 **host)
 
 /* -- Read-modify-write ------------------------------------------------------------------- */
 
+/* Is it memory, and the host's in one piece? */
+static bool span_contiguous(const struct span *s)
+{
+	return s->page[0].host &&
+	       (!s->n[1] || s->page[1].host == s->page[0].host + s->n[0]);
+}
+
 /*
- * Whatever needs the slow path here but lies in one page of memory is still
+ * Whatever needs the slow path here but is in one piece of memory is still
  * accessed through the host pointer, so that LOCK holds.
  */
 static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
@@ -314,7 +299,7 @@ static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
 	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
 		TRY(check_access(c, m->lin, m->size, true));
-	if (s.n[1] || !s.page[0].host)	/* a read-only slot is read as memory */
+	if (!span_contiguous(&s))	/* a read-only slot is read as memory */
 		return mem_read_slow(c, m->lin, &m->old, m->size);
 	note_code_store(c, &s);
 	m->host = s.page[0].host;
@@ -352,10 +337,63 @@ ATOMIC_MAY_UNWIND static bool rmw_swap(struct rmw *m, u64 value)
 	}
 }
 
+/* With both pages' memory there, and nobody else in guest.  -EFAULT: it has gone. */
+static int span_swap(const struct span *s, const struct rmw *m, u64 value, bool *equal)
+{
+	const u8 *new = (const u8 *)&value;
+	u64 now = 0;
+
+	if (copy_from_user(&now, s->page[0].host, s->n[0]) ||
+	    copy_from_user((u8 *)&now + s->n[0], s->page[1].host, s->n[1]))
+		return -EFAULT;
+	*equal = now == m->old;
+	if (!*equal)
+		return 0;
+	if (copy_to_user(s->page[0].host, new, s->n[0]) ||
+	    copy_to_user(s->page[1].host, new + s->n[0], s->n[1]))
+		return -EFAULT;
+	return 0;
+}
+
+/* The slots that gave the pages have changed: they are found anew. */
+static enum step forget_pages(struct cpu *c)
+{
+	mmu_flush_all(c);
+	vcpu_ack_sync(c->vcpu);
+	c->stop_block = true;
+	return STEP_AGAIN;
+}
+
+/*
+ * Two pages that are no neighbours in the host: LOCK is that nobody else runs
+ * meanwhile.  What is MMIO is not atomic; what has gone unwinds.
+ */
+static enum step rmw_swap_split(struct cpu *c, struct rmw *m, u64 value)
+{
+	bool current, equal = false;
+	struct span s;
+	int err = 0;
+
+	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
+	if (!s.n[1] || !s.page[0].host || !s.page[1].host)
+		return mem_write_slow(c, m->lin, &value, m->size);
+	note_code_store(c, &s);
+	current = vcpu_alone_begin(c->vcpu);
+	if (current)
+		err = span_swap(&s, m, value, &equal);
+	vcpu_alone_end(c->vcpu);
+	if (err)
+		return mem_write_slow(c, m->lin, &value, m->size);
+	if (!current)
+		return forget_pages(c);
+	return equal ? STEP_NEXT : STEP_AGAIN;
+}
+
 enum step rmw_commit(struct cpu *c, struct rmw *m, u64 value, bool locked)
 {
 	if (unlikely(!m->host))
-		return mem_write_slow(c, m->lin, &value, m->size);
+		return locked ? rmw_swap_split(c, m, value) :
+				mem_write_slow(c, m->lin, &value, m->size);
 	if (locked)
 		return rmw_swap(m, value) ? STEP_NEXT : STEP_AGAIN;
 	mem_copy_value(m->host, &value, m->size);

@@ -148,10 +148,10 @@ static inline enum step mem_write(struct cpu *c, u64 lin, const void *buf, u32 n
  * anything changes, and gives the old value.  rmw_commit() stores the new one;
  * if @locked it is a compare-and-swap against the old, and STEP_AGAIN when
  * another CPU was faster: the handler loops or returns it.
- * A locked access that crosses a page or is MMIO is not atomic against others.
+ * A locked access to MMIO is not atomic against others.
  */
 struct rmw {
-	u8 *host;	/* NULL: MMIO or page crossing */
+	u8 *host;	/* NULL: MMIO, or pages that are apart in the host */
 	u64 lin;
 	u64 old;
 	u32 size;

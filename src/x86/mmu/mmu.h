@@ -81,7 +81,7 @@ void mmio_complete(struct cpu *c);
 static inline void mmio_retire(struct cpu *c)
 {
 	c->mmio.count = c->mmio.cursor = 0;
-	c->mmio.waiting = false;
+	c->mmio.waiting = c->mmio.delivery = false;
 }
 
 /* At KVM_RUN: completes KVM_EXIT_IO.  STEP_EXIT if it exits again at once. */

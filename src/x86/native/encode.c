@@ -111,28 +111,22 @@ static bool put_legacy(const struct native_form *f, struct emit *e)
 	return true;
 }
 
-/* W of these is that of an operand that the decoder shows no register for. */
-static bool has_wide_source(ZydisMnemonic m)
+/* Whether VEX.W would be the width of a general register, or of what stands for it. */
+static bool w_widens(const struct native_form *f)
 {
-	switch (m) {
-	case ZYDIS_MNEMONIC_VCVTSI2SS:		/* of memory */
-	case ZYDIS_MNEMONIC_VCVTSI2SD:
-	case ZYDIS_MNEMONIC_VPCMPESTRI:		/* lengths in rAX and rDX */
-	case ZYDIS_MNEMONIC_VPCMPESTRM:
-		return true;
-	default:
-		return false;
-	}
+	return is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv) ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SS ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SD ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRI ||	/* RAX and RDX */
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM;
 }
 
-/* Outside 64-bit code W does not widen a general register (SDM vol. 2A 2.3.5.2). */
+/* Outside 64-bit code it does not widen (SDM vol. 2A 2.3.5.2). */
 static u8 vex_w(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
-	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 &&
-	    (is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv) ||
-	     has_wide_source(zi->mnemonic)))
+	if (zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && w_widens(f))
 		return 0;
 	return zi->raw.vex.W;
 }

@@ -196,14 +196,6 @@ static bool leaves_x87_alone(const struct native_form *f)
 	       f->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY && is_vec(&f->ops[0]);
 }
 
-/* VPINSRQ and VPEXTRQ outside 64-bit code: #UD on AMD; Intel ignores W. */
-static bool is_wide_lane(const ZydisDecodedInstruction *zi)
-{
-	return (zi->mnemonic == ZYDIS_MNEMONIC_VPINSRD ||
-		zi->mnemonic == ZYDIS_MNEMONIC_VPEXTRD) &&
-	       zi->raw.vex.W && __builtin_cpu_is("amd");
-}
-
 static enum native_check check_of(const struct native_form *f)
 {
 	bool mmx = false, vec = false;
@@ -396,10 +388,6 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 		return true;
 	case SUPPORT_YES:
 		break;
-	}
-	if (is_wide_lane(zi)) {
-		in->op = op_ud;
-		return true;
 	}
 	if (!n || !decode_hidden(zi, bytes, &full, ops))
 		return false;
