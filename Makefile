@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-full check-kvm check-selftests soak bench docs install clean help
+.PHONY: all demo check check-full check-kvm check-selftests check-silicon soak bench docs install clean help
 
 all:
 	@scripts/install-deps build
@@ -28,6 +28,11 @@ check-selftests:
 	@scripts/install-deps build selftests
 	@scripts/build build -Dtests=false
 	@scripts/check-selftests
+
+check-silicon:
+	@scripts/install-deps build test
+	@scripts/build build -Dtests=true
+	@build/tests/silicon/silicon --cases 10000000
 
 soak:
 	@scripts/install-deps build demo
@@ -57,6 +62,7 @@ help:
 	@echo "make check-full the same with every variant of a guest"
 	@echo "make check-kvm  run the API tests here and on the host's /dev/kvm, and compare"
 	@echo "make check-selftests  run KVM's own selftests (five minutes)"
+	@echo "make check-silicon  ten million random sequences here and on the host's CPU"
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      run the benchmarks"
 	@echo "make docs       write docs/generated from the lists of the source"

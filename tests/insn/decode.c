@@ -334,6 +334,10 @@ static void sizes_follow_the_mode(void **state)
 	assert_int_equal(DECODE(4, 0x75, 0).osz, 4);
 	assert_int_equal(DECODE(2, 0xe2, 0).asz, 2);
 	assert_int_equal(DECODE(2, 0x66, 0xe9, 0, 0, 0, 0).osz, 4);
+	/* AMD cuts RIP to 16 bits (APM vol. 3, Jcc). */
+	assert_int_equal(DECODE(8, 0x66, 0x75, 0).osz, __builtin_cpu_is("amd") ? 2 : 8);
+	assert_int_equal(DECODE(8, 0x66, 0xe2, 0).osz, __builtin_cpu_is("amd") ? 2 : 8);
+	assert_int_equal(DECODE(8, 0x66, 0x48, 0xeb, 0).osz, 8);
 	assert_int_equal(DECODE(8, 0x0f, 0x94, 0xc0).osz, 1);
 	assert_int_equal(DECODE(8, 0x0f, 0xb6, 0xc0).src_size, 1);
 	assert_int_equal(DECODE(8, 0x48, 0x0f, 0xb7, 0xc0).src_size, 2);

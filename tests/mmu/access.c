@@ -64,6 +64,8 @@ static void non_canonical_address(void **state)
 	m->cpu.insn = &in;
 	assert_exception(mem_read64(&m->cpu, 1ull << 47, &v), EXC_GP, 0);
 	assert_exception(mem_write64(&m->cpu, 0xffff7fffffffffff, 0), EXC_GP, 0);
+	/* Its last bytes only; the page before is absent. */
+	assert_exception(mem_read64(&m->cpu, (1ull << 47) - 4, &v), EXC_GP, 0);
 	in.seg = SS;
 	assert_exception(mem_read64(&m->cpu, 1ull << 47, &v), EXC_SS, 0);
 	assert_exception(mem_sys_read(&m->cpu, 1ull << 47, &v, 8), EXC_GP, 0);

@@ -117,6 +117,21 @@ static void evex_raises_ud(void **state)
 	RAISES(EXC_UD, 0xc5, 0xf8, 0x92, 0xc8);
 }
 
+static void vex_w_in_32_bit_code(void **state)
+{
+	c->code_size = 4;
+	/* vcvtsi2ss xmm0, xmm0, [ebx]; vpcmpestri xmm0, xmm1, 0 */
+	assert_int_equal(STEP(0xc4, 0xe1, 0xfa, 0x2a, 0x03), STEP_NEXT);
+	assert_int_equal(STEP(0xc4, 0xe3, 0xf9, 0x61, 0xc1, 0), STEP_NEXT);
+	/* The lengths are those of EAX and EDX: 1, not saturated to 16. */
+	c->gpr[RAX] = c->gpr[RDX] = 0x100000001;
+	memset(c->fpu.vec[0], 'a', 16);
+	memset(c->fpu.vec[1], 'b', 16);
+	/* vpcmpestrm, equal each: so is what is beyond both ends. */
+	assert_int_equal(STEP(0xc4, 0xe3, 0xf9, 0x60, 0xc1, 0x08), STEP_NEXT);
+	assert_int_equal(*(u32 *)c->fpu.vec[0], 0xfffe);
+}
+
 static void misaligned_raises_gp(void **state)
 {
 	RAISES(EXC_GP, MOVAPS_LOAD);
@@ -139,6 +154,9 @@ static void page_faults_change_nothing(void **state)
 {
 	fake.fault_start = (u64)memory;
 	fake.fault_end = (u64)memory + MEM_BYTES;
+	c->gpr[RDI] = (u64)memory + 64;
+	RAISES(EXC_PF, 0x66, 0x0f, 0xf7, 0xc1);		/* maskmovdqu: its mask is 0 */
+	RAISES(EXC_PF, 0xc5, 0xf9, 0xf7, 0xc1);
 	STEP(FLD1);
 	c->cr2 = 0;
 	RAISES(EXC_PF, MOVUPS_LOAD);
@@ -152,6 +170,25 @@ static void page_faults_change_nothing(void **state)
 	RAISES(EXC_PF, 0xd9, 0x73, 0x00);		/* fnstenv */
 	RAISES(EXC_PF, 0x0f, 0xae, 0x63, 0x00);		/* xsave */
 	RAISES(EXC_PF, 0x0f, 0xae, 0x6b, 0x00);		/* xrstor */
+}
+
+/* The elements before it are loaded, and their bits of the mask gone. */
+static void a_gather_faults_in_the_middle(void **state)
+{
+	static const u32 index[4] = { 1, 2, 300, 3 }, mask[4] = { ~0u, 0, ~0u, ~0u };
+	static const u32 loaded[4] = { 0x01010101, 0, 0, 0 }, left[4] = { 0, 0, ~0u, ~0u };
+
+	memset(memory + 64 + 4, 1, 4);
+	memset(c->fpu.vec[0], 0, 64);
+	memcpy(c->fpu.vec[1], index, 16);
+	memcpy(c->fpu.vec[2], mask, 16);
+	fake.fault_start = (u64)memory + 64 + 4 * 300;
+	fake.fault_end = fake.fault_start + 4;
+	/* vpgatherdd xmm0, [rbx + xmm1 * 4], xmm2 */
+	assert_int_equal(STEP(0xc4, 0xe2, 0x69, 0x90, 0x04, 0x8b), STEP_FAULT);
+	assert_int_equal(c->exc.vector, EXC_PF);
+	assert_memory_equal(c->fpu.vec[0], loaded, 16);
+	assert_memory_equal(c->fpu.vec[2], left, 16);
 }
 
 /* -- SIMD floating-point exceptions ------------------------------------------------ */
@@ -264,9 +301,15 @@ static void unmasked_x87_exception_waits(void **state)
 	assert_int_equal(*(u64 *)(c->fpu.fxsave + FXSAVE_FIP), c->rip);
 	RAISES(EXC_MF, FADD);
 	RAISES(EXC_MF, PADDD_MMX);
+	RAISES(EXC_MF, 0x0f, 0x2a, 0xc1);		/* cvtpi2ps xmm0, mm1 */
+	if (__builtin_cpu_is("amd"))			/* of memory */
+		assert_int_equal(STEP(0x0f, 0x2a, 0x03), STEP_NEXT);
 	RAISES(EXC_MF, 0x9b);
 	RAISES(EXC_MF, 0x0f, 0x77);			/* emms */
 	assert_int_equal(STEP(FNSTCW), STEP_NEXT);
+	assert_int_equal(STEP(0xdb, 0xe0), STEP_NEXT);	/* fneni */
+	assert_int_equal(STEP(0xdb, 0xe1), STEP_NEXT);	/* fndisi */
+	assert_int_equal(STEP(0xdb, 0xe4), STEP_NEXT);	/* fnsetpm */
 	assert_int_equal(STEP(0xdb, 0xe2), STEP_NEXT);	/* fnclex */
 	assert_false(fsw() & FSW_ES);
 	assert_int_equal(STEP(FADD), STEP_NEXT);
@@ -282,6 +325,10 @@ static void unmasked_x87_exception_keeps_store_back(void **state)
 	memcpy(memory + 64, big, 10);
 	STEP(0xdb, 0x2b);				/* fld m80 */
 	memset(memory + 64, 0xaa, 16);
+	fake.fault_start = (u64)memory;
+	fake.fault_end = (u64)memory + MEM_BYTES;
+	RAISES(EXC_PF, 0xd9, 0x1b);
+	fake.fault_end = 0;
 	assert_int_equal(STEP(0xd9, 0x1b), STEP_NEXT);	/* fstp m32: overflow */
 	assert_true(fsw() & FSW_ES);
 	assert_int_equal(*(u32 *)(memory + 64), 0xaaaaaaaa);
@@ -312,8 +359,10 @@ int main(void)
 		TEST(disabled_sse_raises_ud),
 		TEST(disabled_avx_raises_ud),
 		TEST(evex_raises_ud),
+		TEST(vex_w_in_32_bit_code),
 		TEST(misaligned_raises_gp),
 		TEST(page_faults_change_nothing),
+		TEST(a_gather_faults_in_the_middle),
 		TEST(masked_exception_sets_its_flag),
 		TEST(unmasked_exception_raises_xm),
 		TEST(unmasked_but_not_raised_commits),

@@ -14,6 +14,14 @@ void fpu_init_x87(struct fpu *f)
 	memcpy(f->fxsave + FXSAVE_FCW, &(u16){ FCW_INIT }, 2);
 }
 
+struct component {
+	u32 offset, size;
+};
+
+/* CPUID is slow in a virtual machine, so it is asked once. */
+static u64 supported_xcr0;
+static struct component ymm;	/* in the standard format */
+
 static u64 host_xcr0(void)
 {
 	u32 a, b, c, d;
@@ -24,9 +32,19 @@ static u64 host_xcr0(void)
 	return (u64)d << 32 | a;
 }
 
+__attribute__((constructor))
+static void ask_host(void)
+{
+	u32 a, b, c, d;
+
+	supported_xcr0 = host_xcr0() & (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_YMM);
+	if (__get_cpuid_count(0xd, 2, &a, &b, &c, &d))
+		ymm = (struct component){ .offset = b, .size = a };
+}
+
 u64 fpu_supported_xcr0(void)
 {
-	return host_xcr0() & (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_YMM);
+	return supported_xcr0;
 }
 
 /*
@@ -57,20 +75,6 @@ void fpu_reset(struct fpu *f)
 }
 
 /* -- Components ------------------------------------------------------------------ */
-
-struct component {
-	u32 offset, size;
-};
-
-/* Of the host, in the standard format; the legacy region is not asked for. */
-static struct component component(u32 n)
-{
-	u32 a, b, c, d;
-
-	if (n < 2 || !__get_cpuid_count(0xd, n, &a, &b, &c, &d))
-		return (struct component){ 0 };
-	return (struct component){ .offset = b, .size = a };
-}
 
 void fpu_init_components(struct fpu *f, u64 mask, u32 regs)
 {
@@ -178,7 +182,6 @@ void fpu_get_ymm(struct fpu *f, const u8 *area, u32 regs)
 
 void fpu_to_xsave(const struct fpu *f, void *image, size_t size, u64 mask)
 {
-	const struct component ymm = component(2);
 	u64 bv = fpu_xinuse(f) & mask & fpu_supported_xcr0();
 	u8 *b = image;
 
@@ -210,7 +213,6 @@ static bool header_ok(const u8 *image, u64 bv, u32 mxcsr)
 
 int fpu_from_xsave(struct fpu *f, const void *image, size_t size)
 {
-	const struct component ymm = component(2);
 	const u8 *b = image;
 	u32 mxcsr;
 	u64 bv;

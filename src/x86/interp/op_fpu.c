@@ -61,6 +61,12 @@ enum step op_fnclex(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
+/* FNENI, FNDISI, FNSETPM: of the 8087 and 287 (SDM vol. 3B 23.18.9). */
+enum step op_fnop_no_wait(struct cpu *c, const struct insn *in)
+{
+	return check_no_wait(c);
+}
+
 enum step op_fnstcw(struct cpu *c, const struct insn *in)
 {
 	u64 lin;

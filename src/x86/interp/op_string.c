@@ -130,8 +130,9 @@ static enum step cmps_one(struct cpu *c, const struct insn *in)
 {
 	u64 a, b;
 
-	TRY(source_read(c, in, &a));
+	/* If both fault, AMD's processors report this one, but for REPE CMPSB. */
 	TRY(dest_read(c, in, &b));
+	TRY(source_read(c, in, &a));
 	set_cmp_flags(c, in->osz, a, b);
 	source_advance(c, in, 1);
 	dest_advance(c, in, 1);
@@ -316,17 +317,17 @@ static enum step scas_bulk(struct cpu *c, const struct insn *in, u64 *n)
 
 static enum step cmps_bulk(struct cpu *c, const struct insn *in, u64 *n)
 {
-	struct run x = { .n = *n }, y = { 0 };
+	struct run x = { 0 }, y = { .n = *n };
 	u64 i, a = 0, b = 0;
 	bool equal_goes_on = in->flags & INSN_REP;
 
 	*n = 0;
-	TRY(source_run(c, in, &x));
-	if (!x.n)
-		return STEP_NEXT;
-	y.n = x.n;
 	TRY(dest_run(c, in, false, &y));
-	for (i = 0; i < y.n; ) {
+	if (!y.n)
+		return STEP_NEXT;
+	x.n = y.n;
+	TRY(source_run(c, in, &x));
+	for (i = 0; i < x.n; ) {
 		a = element_get(x.host + i * x.stride, in->osz);
 		b = element_get(y.host + i++ * y.stride, in->osz);
 		if ((a == b) != equal_goes_on)

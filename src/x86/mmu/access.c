@@ -104,10 +104,12 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 	s->lin[0] = lin;
 	s->n[0] = MIN(n, room);
 	s->n[1] = n - s->n[0];
-	TRY(span_page(c, s, 0, a, system));
 	if (likely(!s->n[1]))
-		return STEP_NEXT;
+		return span_page(c, s, 0, a, system);
 	s->lin[1] = next_page(c, lin);
+	/* Both have to be canonical before a page may fault. */
+	if (likely(is_canonical(s->lin[1])))
+		TRY(span_page(c, s, 0, a, system));
 	return span_page(c, s, 1, a, system);
 }
 

@@ -116,7 +116,9 @@ static bool w_widens(const struct native_form *f)
 {
 	return is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv) ||
 	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SS ||
-	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SD;
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SD ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRI ||	/* RAX and RDX */
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM;
 }
 
 /* Outside 64-bit code it does not widen (SDM vol. 2A 2.3.5.2). */

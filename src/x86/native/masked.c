@@ -42,16 +42,27 @@ static enum step linear_at(struct cpu *c, const struct insn *in, u64 delta,
 
 /* -- Gathers ------------------------------------------------------------------------ */
 
+/* What is done of a gather: @n elements, and the mask's of them are clear. */
+static void gather_commit(struct cpu *c, const struct native_operands *o,
+			  const u8 *dst, u32 n, u32 elem)
+{
+	memcpy(operand(c, o->reg), dst, 32);
+	memset(operand(c, o->vvvv), 0, n * elem);
+	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
+}
+
 /*
- * All elements are read before any is written, so a fault or an MMIO exit
- * starts the instruction over; the mask then still has all its bits.
+ * A fault leaves the elements before it done, and their bits of the mask
+ * clear (SDM vol. 2C, VGATHERDPS).  An MMIO exit starts the instruction over.
  */
 static enum step op_gather(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
 	u32 elem = SUB_ELEM(in), isize = SUB_INDEX(in), n;
 	const u8 *index = operand(c, o->rm);
-	u8 *mask = operand(c, o->vvvv), dst[32];
+	const u8 *mask = operand(c, o->vvvv);
+	u8 dst[32];
+	enum step s;
 	u64 lin;
 
 	TRY(native_check(c, CHECK_AVX));
@@ -67,13 +78,16 @@ static enum step op_gather(struct cpu *c, const struct insn *in)
 		memcpy(&v, index + i * isize, isize);
 		if (isize == 4)
 			v = (s32)v;
-		TRY(linear_at(c, in, (u64)v << in->shift, elem, false, &lin));
-		TRY(mem_read(c, lin, dst + i * elem, elem));
+		s = linear_at(c, in, (u64)v << in->shift, elem, false, &lin);
+		if (s == STEP_NEXT)
+			s = mem_read(c, lin, dst + i * elem, elem);
+		if (s == STEP_FAULT)
+			gather_commit(c, o, dst, i, elem);
+		if (s != STEP_NEXT)
+			return s;
 	}
 	memset(dst + n * elem, 0, sizeof(dst) - n * elem);
-	memcpy(operand(c, o->reg), dst, sizeof(dst));
-	memset(mask, 0, 32);
-	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
+	gather_commit(c, o, dst, 32 / elem, elem);
 	return STEP_NEXT;
 }
 
@@ -128,12 +142,25 @@ static enum step op_maskmov_store(struct cpu *c, const struct insn *in)
 			      SUB_ELEM(in));
 }
 
+/*
+ * The page faults of all bytes, selected or not: implementation-specific
+ * (SDM vol. 2B, MASKMOVDQU), and what AMD's processors do.
+ */
+static enum step probe_all(struct cpu *c, const struct insn *in)
+{
+	u64 lin;
+
+	TRY(linear_at(c, in, 0, in->src_size, true, &lin));
+	return mem_probe(c, lin, in->src_size, true);
+}
+
 /* MASKMOVDQU xmm, mask and MASKMOVQ mm, mask: bytes at DS:rDI. */
 static enum step op_maskmovdqu(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
 
 	TRY(native_check(c, CHECK_SSE));
+	TRY(probe_all(c, in));
 	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
@@ -142,22 +169,19 @@ static enum step op_vmaskmovdqu(struct cpu *c, const struct insn *in)
 	const struct native_operands *o = native_operands(in);
 
 	TRY(native_check(c, CHECK_AVX));
+	TRY(probe_all(c, in));
 	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
 static enum step op_maskmovq(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
-	struct fpu before;
-	enum step s;
 
 	TRY(native_check(c, CHECK_MMX));
-	before = c->fpu;
+	/* Even if the store faults. */
 	mmx_enter(&c->fpu);
-	s = store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
-	if (s != STEP_NEXT)
-		c->fpu = before;
-	return s;
+	TRY(probe_all(c, in));
+	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
 }
 
 /* -- Which one ------------------------------------------------------------------------- */

@@ -189,6 +189,13 @@ static bool must_align(const struct native_form *f)
 	return !allows_unaligned(zi->mnemonic);
 }
 
+/* AMD's do not look for a pending x87 exception either, if they read memory. */
+static bool leaves_x87_alone(const struct native_form *f)
+{
+	return converts_mmx(f->zi->mnemonic) && __builtin_cpu_is("amd") &&
+	       f->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY && is_vec(&f->ops[0]);
+}
+
 static enum native_check check_of(const struct native_form *f)
 {
 	bool mmx = false, vec = false;
@@ -204,6 +211,8 @@ static enum native_check check_of(const struct native_form *f)
 	vec |= is_simd_fp(f->zi);
 	if (f->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return vec ? CHECK_AVX : CHECK_BMI;
+	if (leaves_x87_alone(f))
+		return CHECK_SSE;
 	if (converts_mmx(f->zi->mnemonic))
 		return CHECK_MMX_SSE;
 	if (mmx)

@@ -143,8 +143,11 @@ static enum step op_x87_store(struct cpu *c, const struct insn *in)
 	TRY(native_check(c, CHECK_X87));
 	TRY(insn_linear(c, in, in->src_size, true, &lin));
 	x87_execute(c, in, &i, stage);
+	/* A page fault comes before a numeric exception (SDM vol. 3A 6.9). */
 	if (x87_stored(c, in, &i, stage))
 		TRY(mem_write(c, lin, stage, in->src_size));
+	else
+		TRY(mem_probe(c, lin, in->src_size, true));
 	x87_commit(c, in, &i);
 	return STEP_NEXT;
 }

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop over the cases, and what is said of one that differs. */
+#include "silicon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+	u64 seed, first, cases;
+	u32 family, shown;
+	int wide, user;		/* -1: both */
+	bool verbose;
+} options = { .seed = 1, .cases = 100000, .family = ALL_FAMILIES, .shown = 10,
+	      .wide = -1, .user = -1 };
+
+static u64 differences;
+
+static const char usage[] =
+	"silicon: random instructions on the host's CPU and in a guest\n"
+	"  --seed N      another sequence of cases (1)\n"
+	"  --first N     begin with this one (0)\n"
+	"  --cases N     how many (100000)\n"
+	"  --family NAME instructions of one family only\n"
+	"  --code 32|64  of this size only\n"
+	"  --cpl 0|3     in the guest at this level only\n"
+	"  --show N      differences printed in full, the others in a line (10)\n"
+	"  --undefined   compare flags that are documented as undefined, too\n"
+	"  --verbose     print every case\n"
+	"  --families    list them\n";
+
+static void die(const char *text)
+{
+	fputs(text, stderr);
+	exit(2);
+}
+
+static void list_families(void)
+{
+	for (u32 i = 0; i < nr_families; i++)
+		puts(family_names[i]);
+	exit(0);
+}
+
+static bool take_flag(const char *arg)
+{
+	if (!strcmp(arg, "--verbose"))
+		options.verbose = true;
+	else if (!strcmp(arg, "--undefined"))
+		compare_undefined = true;
+	else if (!strcmp(arg, "--families"))
+		list_families();
+	else
+		return false;
+	return true;
+}
+
+static void take_option(const char *name, const char *arg)
+{
+	u64 n = strtoull(arg, NULL, 0);
+
+	if (!strcmp(name, "--seed")) {
+		options.seed = n;
+	} else if (!strcmp(name, "--first")) {
+		options.first = n;
+	} else if (!strcmp(name, "--cases")) {
+		options.cases = n;
+	} else if (!strcmp(name, "--show")) {
+		options.shown = n;
+	} else if (!strcmp(name, "--code")) {
+		options.wide = n == 64;
+	} else if (!strcmp(name, "--cpl")) {
+		options.user = n == 3;
+	} else if (!strcmp(name, "--family")) {
+		options.family = family_by_name(arg);
+		if (options.family == nr_families)
+			die("silicon: no such family (--families lists them)\n");
+	} else {
+		die(usage);
+	}
+}
+
+static void take_arguments(char **argv)
+{
+	while (*++argv) {
+		if (take_flag(*argv))
+			continue;
+		if (!argv[1])
+			die(usage);
+		take_option(argv[0], argv[1]);
+		argv++;
+	}
+}
+
+/* -- One case --------------------------------------------------------------------------- */
+
+static const char *run_case(const struct sequence *s, struct outcome *host,
+			    struct outcome *guest)
+{
+	host_run(s, host);
+	ours_run(s, guest);
+	return difference(s, host, guest);
+}
+
+/* Leaves out what the difference does not need. */
+static void minimise(struct sequence *s)
+{
+	struct outcome host, guest;
+
+	for (u32 i = s->nr; i-- > 0 && s->nr > 1;) {
+		struct sequence less = *s;
+
+		memmove(&less.insn[i], &less.insn[i + 1], (s->nr - i - 1) * sizeof(less.insn[0]));
+		less.nr--;
+		if (run_case(&less, &host, &guest))
+			*s = less;
+	}
+}
+
+static void print_command(u64 nr)
+{
+	printf("again: silicon --seed %llu --first %llu --cases 1", (long long)options.seed,
+	       (long long)nr);
+	if (options.family != ALL_FAMILIES)
+		printf(" --family %s", family_names[options.family]);
+	if (options.wide >= 0)
+		printf(" --code %u", options.wide ? 64 : 32);
+	if (options.user >= 0)
+		printf(" --cpl %u", options.user ? 3 : 0);
+	printf("%s\n", compare_undefined ? " --undefined" : "");
+}
+
+static void report(u64 nr, struct sequence *s)
+{
+	struct outcome host, guest;
+
+	const char *why;
+
+	minimise(s);
+	why = run_case(s, &host, &guest);
+	printf("case %llu differs in %s:", (long long)nr, why);
+	for (u32 i = 0; i < s->nr; i++)
+		printf(" %s", ZydisMnemonicGetString(s->insn[i].mnemonic));
+	printf("\n");
+	if (differences++ >= options.shown)
+		return;
+	print_sequence(s);
+	print_outcomes(s, &host, &guest);
+	print_command(nr);
+}
+
+static void one_case(u64 nr)
+{
+	static struct sequence s;
+	static struct outcome host, guest;
+	bool wide, user;
+
+	rnd_seed(options.seed, nr);
+	wide = options.wide < 0 ? below(4) != 0 : options.wide;
+	user = options.user < 0 ? below(2) : options.user;
+	sequence_generate(&s, options.family, wide, user);
+	if (options.verbose) {
+		printf("\ncase %llu: ", (long long)nr);
+		print_sequence(&s);
+		fflush(stdout);
+	}
+	if (!run_case(&s, &host, &guest)) {
+		if (options.verbose)
+			print_outcomes(&s, &host, &guest);
+		return;
+	}
+	report(nr, &s);
+}
+
+int main(int argc, char **argv)
+{
+	bool progress = isatty(STDERR_FILENO);
+	u64 end;
+
+	take_arguments(argv);
+	ours_create();
+	if (!host_create()) {
+		fputs("silicon: the host refuses the addresses of the window\n", stderr);
+		return 77;
+	}
+	forms_collect();
+	pool_create();
+	end = options.first + options.cases;
+	for (u64 nr = options.first; nr < end; nr++) {
+		one_case(nr);
+		if (!(nr & 0xfff))
+			fflush(stdout);
+		if (progress && !(nr & 0xfff))
+			fprintf(stderr, "\r%llu of %llu, %llu differ ", (long long)(nr - options.first),
+				(long long)options.cases, (long long)differences);
+	}
+	if (progress)
+		fputc('\n', stderr);
+	printf("%llu cases, %llu differ\n", (long long)options.cases, (long long)differences);
+	ours_destroy();
+	return differences != 0;
+}
