@@ -10,7 +10,6 @@
  * ANYKVM_INSN_ANY_HOST=1 compares with a host whose model is not known, too,
  * ANYKVM_INSN_LIST=1 prints every difference, not just the first ones.
  */
-#include <cpuid.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 
 #include "candidates.h"
 #include "explained.h"
+#include "lib/host.h"
 #include "probe.h"
 #include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
@@ -196,21 +196,10 @@ static void encodings_in_16_bit_code(void **state)
 	in_mode(2);
 }
 
-/* The explained differences are those of family 19h, models 10h, 60h, 70h and A0h on. */
-static bool is_zen4(void)
-{
-	u32 eax, ebx, ecx, edx, model;
-
-	__cpuid(1, eax, ebx, ecx, edx);
-	model = (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
-	return (eax >> 8 & 0xf) + (eax >> 20 & 0xff) == 0x19 &&
-	       ((model & 0xf0) == 0x10 || (model & 0xe0) == 0x60 || (model & 0xf0) == 0xa0);
-}
-
 static int setup(void **state)
 {
 	list = number("ANYKVM_INSN_LIST", 0);
-	known = (decode_host_init() && is_zen4()) || number("ANYKVM_INSN_ANY_HOST", 0);
+	known = host_is_zen4() || number("ANYKVM_INSN_ANY_HOST", 0);
 	native = native_create();
 	return native && probe_create() ? 0 : -1;
 }
