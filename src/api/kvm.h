@@ -70,6 +70,7 @@ struct vm {
 	struct memslots *slots[KVM_ADDRESS_SPACES];	/* published snapshots */
 	u64 sync_gen;			/* see vm_sync_vcpus() */
 	u32 turn_next, turn_now;	/* of vCPUs that want to be alone */
+	int turn_cancel;		/* cancel state of the thread whose turn it is */
 	bool alone;			/* see vcpu_alone_begin() */
 	u64 manual_dirty_log;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
 	struct dirty_rings *dirty_rings;	/* api/dirty_ring.c; NULL: bitmaps */

@@ -100,18 +100,28 @@ static void back_off(u32 polls)
 
 /* -- Being alone in guest ------------------------------------------------------- */
 
-/* In the order of asking: who is often alone must not keep others out for ever. */
+/*
+ * In the order of asking: who is often alone must not keep others out for ever.
+ * A thread that is cancelled meanwhile ends when it has given the turn on.
+ */
 static void turn_begin(struct vm *vm)
 {
-	u32 turn = __atomic_fetch_add(&vm->turn_next, 1, __ATOMIC_SEQ_CST);
+	int cancel;
+	u32 turn;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	turn = __atomic_fetch_add(&vm->turn_next, 1, __ATOMIC_SEQ_CST);
 	for (u32 i = 0; __atomic_load_n(&vm->turn_now, __ATOMIC_ACQUIRE) != turn; i++)
 		back_off(i);
+	vm->turn_cancel = cancel;
 }
 
 static void turn_end(struct vm *vm)
 {
+	int cancel = vm->turn_cancel;
+
 	__atomic_fetch_add(&vm->turn_now, 1, __ATOMIC_RELEASE);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 /* One that had to wait enters in a turn of its own. */

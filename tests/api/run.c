@@ -300,6 +300,39 @@ static void cancelled_thread_leaves_the_guest(void **state)
 	}
 }
 
+static int guest_enters(struct vcpu *v, bool immediate_exit)
+{
+	vcpu_enter_guest(v);
+	vcpu_leave_guest(v);
+	v->run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+/* A thread that waits while another vCPU is alone gives its turn on when it ends. */
+static void cancelled_thread_gives_its_turn_on(void **state)
+{
+	int other = new_vcpu(vm, 1);
+	struct vcpu *alone = fake_vm->vcpus[1];
+	pthread_t thread;
+
+	fake_guest = guest_enters;
+	vcpu_enter_guest(alone);
+	assert_true(vcpu_alone_begin(alone));
+	pthread_create(&thread, NULL, run_cancellable, NULL);
+	while (__atomic_load_n(&fake_vm->turn_next, __ATOMIC_SEQ_CST) < 2)
+		usleep(100);
+	assert_int_equal(pthread_cancel(thread), 0);
+	sleep_ms(5);
+	vcpu_alone_end(alone);
+	pthread_join(thread, NULL);
+	alarm(20);
+	assert_true(vcpu_alone_begin(alone));
+	vcpu_alone_end(alone);
+	alarm(0);
+	vcpu_leave_guest(alone);
+	close(other);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -314,6 +347,7 @@ int main(void)
 		T(other_ioctls_wait_for_the_run),
 		T(request_wakes_without_signal),
 		T(cancelled_thread_leaves_the_guest),
+		T(cancelled_thread_gives_its_turn_on),
 		T(no_kick_is_lost),
 	};
 
