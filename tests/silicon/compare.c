@@ -64,15 +64,16 @@ static u64 cr2_mask(const struct insn *in)
 }
 
 /*
- * A misaligned vector that leaves the segment: #GP for the one or #SS for the
- * other, whose order the manuals leave open (SDM vol. 3A 6.9).
+ * Operands in parts, of which each has a fault of its own.  And a misaligned
+ * vector that leaves the segment: #GP for the one or #SS for the other, whose
+ * order the manuals leave open (SDM vol. 3A 6.9).
  */
 static bool is_either_fault(const struct sequence *s, const struct outcome *host,
 			    const struct outcome *guest)
 {
 	const struct insn *in = insn_at(s, host->end.rip);
 
-	if (!cr2_mask(in))	/* one operand each */
+	if (cr2_mask(in) != ~0ull)
 		return host->vector >= EXC_SS && host->vector <= EXC_PF &&
 		       guest->vector >= EXC_SS && guest->vector <= EXC_PF;
 	return !s->wide && in && in->vector_operand &&

@@ -16,7 +16,7 @@ enum {
 	SYSTEM_PAGES	= 4,
 };
 
-#define HIGH		0xffff800000000000ull
+#define HIGH		0xffffa9c35e200000ull	/* where no operand is likely to be */
 #define IDT_AT		(HIGH + 0x000)
 #define GDT_AT		(HIGH + 0x1000)
 #define TSS_AT		(HIGH + 0x1100)
@@ -59,9 +59,9 @@ static void make_page_tables(void)
 	link_table(0, 0, 1);
 	link_table(1, 0, 2);
 	link_table(2, WINDOW >> 21, 3);
-	link_table(0, 256, 4);
-	link_table(4, 0, 5);
-	link_table(5, 0, 6);
+	link_table(0, HIGH >> 39 & 511, 4);
+	link_table(4, HIGH >> 30 & 511, 5);
+	link_table(5, HIGH >> 21 & 511, 6);
 	window = table(3);
 	high = table(6);
 	for (u32 i = 0; i < CODE_PAGES; i++)
