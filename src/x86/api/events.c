@@ -67,7 +67,7 @@ void events_get(struct cpu *c, struct kvm_vcpu_events *e)
 	e->smi.smm = c->smm;
 	e->smi.pending = __atomic_load_n(&c->ev.smi_pending, __ATOMIC_RELAXED);
 	e->smi.smm_inside_nmi = c->ev.smm_inside_nmi;
-	e->smi.latched_init = c->lapic && c->ev.latched & LATCHED_INIT;
+	e->smi.latched_init = c->lapic && READ_ONCE(c->ev.latched) & LATCHED_INIT;
 	e->flags = ALWAYS_VALID;
 	if (vm->exception_payload)
 		e->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
