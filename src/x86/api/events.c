@@ -151,12 +151,12 @@ int events_set(struct cpu *c, const struct kvm_vcpu_events *e)
 	if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
 		ev->shadow = e->interrupt.shadow &
 			     (KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI);
-	ev->nmi_injected = e->nmi.injected;
+	WRITE_ONCE(ev->nmi_injected, e->nmi.injected);
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		__atomic_store_n(&ev->nmi_pending, MIN(e->nmi.pending, 2), __ATOMIC_RELAXED);
-	ev->nmi_masked = e->nmi.masked;
+	WRITE_ONCE(ev->nmi_masked, e->nmi.masked);
 	if (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && c->lapic)
-		ev->sipi_vector = e->sipi_vector;
+		WRITE_ONCE(ev->sipi_vector, e->sipi_vector);
 	if (e->flags & KVM_VCPUEVENT_VALID_SMM)
 		smm_set(c, e);
 	vcpu_events_changed(c);

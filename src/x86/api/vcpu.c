@@ -240,7 +240,7 @@ long vcpu_set_mp_state(struct kfile *f, void *arg)
 		return -EINVAL;
 	if (!mp_state_valid(s))
 		return -EINVAL;
-	if ((c->smm || c->ev.smi_pending) &&
+	if ((c->smm || READ_ONCE(c->ev.smi_pending)) &&
 	    (s == KVM_MP_STATE_INIT_RECEIVED || s == KVM_MP_STATE_SIPI_RECEIVED))
 		return -EINVAL;
 	if (s == KVM_MP_STATE_SIPI_RECEIVED) {

@@ -120,10 +120,10 @@ static enum event_result deliver_nmi(struct cpu *c)
 {
 	enum step st;
 
-	c->ev.nmi_masked = true;
+	WRITE_ONCE(c->ev.nmi_masked, true);
 	stat_inc(c->vcpu, nmi_injections);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
-	c->ev.nmi_injected = is_under_way(st);
+	WRITE_ONCE(c->ev.nmi_injected, is_under_way(st));
 	return delivered(c, st);
 }
 
@@ -141,7 +141,7 @@ static bool take_nmi(struct cpu *c)
 	if (!READ_ONCE(c->ev.nmi_pending) || c->ev.nmi_masked || c->ev.shadow)
 		return false;
 	__atomic_fetch_sub(&c->ev.nmi_pending, 1, __ATOMIC_ACQ_REL);
-	c->ev.nmi_injected = true;
+	WRITE_ONCE(c->ev.nmi_injected, true);
 	return true;
 }
 

@@ -49,7 +49,9 @@ static void reset_events(struct cpu *c)
 
 	ev->exc_pending = ev->exc_injected = false;
 	ev->irq_injected = ev->irq_soft = false;
-	ev->nmi_injected = ev->nmi_masked = ev->smm_inside_nmi = false;
+	WRITE_ONCE(ev->nmi_injected, false);
+	WRITE_ONCE(ev->nmi_masked, false);
+	ev->smm_inside_nmi = false;
 	__atomic_store_n(&ev->nmi_pending, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&ev->smi_pending, false, __ATOMIC_RELEASE);
 	ev->triple_fault = false;

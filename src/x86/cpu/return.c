@@ -226,7 +226,7 @@ static void unmask_nmi(struct cpu *c)
 		return;
 	__atomic_compare_exchange_n(&c->ev.nmi_pending, &two, 1, false,
 				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-	c->ev.nmi_masked = false;
+	WRITE_ONCE(c->ev.nmi_masked, false);
 }
 
 enum step cpu_iret(struct cpu *c, u8 osz, u64 rip_next)

@@ -157,7 +157,7 @@ enum step cpu_enter_smm(struct cpu *c)
 	c->smm = true;
 	write_area(c, &area);
 	c->ev.smm_inside_nmi = c->ev.nmi_masked;
-	c->ev.nmi_masked = true;
+	WRITE_ONCE(c->ev.nmi_masked, true);
 	c->ev.shadow = 0;
 	smm_registers(c);
 	mmu_flush_all(c);
@@ -181,7 +181,7 @@ enum step cpu_rsm(struct cpu *c)
 	if (!read_area(c, &area) || !state_valid(c, &area))
 		return rsm_shutdown(c);
 	c->smm = false;
-	c->ev.nmi_masked = c->ev.smm_inside_nmi;
+	WRITE_ONCE(c->ev.nmi_masked, c->ev.smm_inside_nmi);
 	c->ev.smm_inside_nmi = false;
 	restore_state(c, &area);
 	mmu_flush_all(c);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/dispatch.h"
+#include "util/guard.h"
 #include "x86/xen/internal.h"
 
 /* -- Life ---------------------------------------------------------------------------- */
@@ -52,7 +53,7 @@ u32 xen_time_pages(const struct cpu *c, gpa_t gpa[XEN_TIME_PAGES])
 	return n;
 }
 
-static void probe(u8 *host, void *ctx)
+ATOMIC_MAY_UNWIND static void probe(u8 *host, void *ctx)
 {
 	__atomic_fetch_or(host, 0, __ATOMIC_RELAXED);
 }
