@@ -17,7 +17,7 @@ struct arch_vm {
 	u64 tss_addr, identity_map_addr;
 	u32 nr_mmu_pages;
 
-	/* Capabilities enabled by KVM_ENABLE_CAP. */
+	/* Enabled by KVM_ENABLE_CAP, at any time: vCPUs read each with READ_ONCE. */
 	bool exception_payload;
 	bool triple_fault_event;
 	u32 user_space_msr;		/* KVM_MSR_EXIT_REASON_* */

@@ -46,7 +46,7 @@ static int enable_disable_exits(struct vm *vm, u64 mask)
 {
 	if (mask & ~(u64)KVM_X86_DISABLE_VALID_EXITS)
 		return -EINVAL;
-	vm->arch->disabled_exits |= mask;
+	__atomic_fetch_or(&vm->arch->disabled_exits, mask, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -67,7 +67,7 @@ static int enable_user_space_msr(struct vm *vm, u64 reasons)
 {
 	if (reasons & ~(u64)MSR_EXIT_REASONS)
 		return -EINVAL;
-	vm->arch->user_space_msr = reasons;
+	WRITE_ONCE(vm->arch->user_space_msr, reasons);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static int enable_exit_hypercall(struct vm *vm, u64 mask)
 {
 	if (mask & ~(u64)HYPERCALL_EXITS)
 		return -EINVAL;
-	vm->arch->hypercall_exits = mask;
+	WRITE_ONCE(vm->arch->hypercall_exits, mask);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ static int enable_quirks(struct vm *vm, u64 mask, u64 known)
 {
 	if (mask & ~known)
 		return -EINVAL;
-	vm->arch->disabled_quirks = mask;
+	WRITE_ONCE(vm->arch->disabled_quirks, mask);
 	return 0;
 }
 
@@ -114,7 +114,7 @@ static int enable_exit_on_emulation_failure(struct vm *vm, u64 on)
 {
 	if (on & ~1ull)
 		return -EINVAL;
-	vm->arch->exit_on_emulation_failure = on;
+	WRITE_ONCE(vm->arch->exit_on_emulation_failure, on);
 	return 0;
 }
 
@@ -137,13 +137,13 @@ int arch_vm_enable_cap(struct vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return enable_disable_exits(vm, arg);
 	case KVM_CAP_MSR_PLATFORM_INFO:
-		a->no_platform_info = !arg;
+		WRITE_ONCE(a->no_platform_info, !arg);
 		return 0;
 	case KVM_CAP_EXCEPTION_PAYLOAD:
-		a->exception_payload = arg;
+		WRITE_ONCE(a->exception_payload, arg);
 		return 0;
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
-		a->triple_fault_event = arg;
+		WRITE_ONCE(a->triple_fault_event, arg);
 		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return enable_user_space_msr(vm, arg);

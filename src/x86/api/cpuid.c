@@ -97,7 +97,7 @@ static void put_bit(u32 *reg, enum feature f, bool on)
 /* Without the quirk MONITOR and its bit are switched by IA32_MISC_ENABLE. */
 bool cpu_has_monitor(const struct cpu *c)
 {
-	if (cpu_arch_vm(c)->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+	if (READ_ONCE(cpu_arch_vm(c)->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
 		return c->misc_enable & MISC_ENABLE_MWAIT;
 	return cpu_has(c, FEATURE_MONITOR);
 }
@@ -131,7 +131,7 @@ void cpuid_patch(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 		break;
 	default:
 		if (e->function == c->features->kvm_leaf &&
-		    cpu_arch_vm(c)->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+		    READ_ONCE(cpu_arch_vm(c)->disabled_exits) & KVM_X86_DISABLE_EXITS_HLT)
 			put_bit(&e->eax, FEATURE_KVM_PV_UNHALT, false);
 	}
 }

@@ -36,7 +36,7 @@ static void apply_payload(struct cpu *c)
 
 static void exception_get(struct cpu *c, struct kvm_vcpu_events *e)
 {
-	bool separate = cpu_arch_vm(c)->exception_payload;
+	bool separate = READ_ONCE(cpu_arch_vm(c)->exception_payload);
 	const struct exception *x = &c->ev.exc;
 
 	if (!separate && c->ev.exc_pending && x->has_payload)
@@ -69,9 +69,9 @@ void events_get(struct cpu *c, struct kvm_vcpu_events *e)
 	e->smi.smm_inside_nmi = c->ev.smm_inside_nmi;
 	e->smi.latched_init = c->lapic && READ_ONCE(c->ev.latched) & LATCHED_INIT;
 	e->flags = ALWAYS_VALID;
-	if (vm->exception_payload)
+	if (READ_ONCE(vm->exception_payload))
 		e->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
-	if (vm->triple_fault_event) {
+	if (READ_ONCE(vm->triple_fault_event)) {
 		e->triple_fault.pending = c->ev.triple_fault;
 		e->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	}
@@ -92,7 +92,7 @@ static int events_check(const struct cpu *c, const struct kvm_vcpu_events *e)
 
 	if (e->flags & ~ALL_VALID)
 		return -EINVAL;
-	if (payload && !cpu_arch_vm(c)->exception_payload)
+	if (payload && !READ_ONCE(cpu_arch_vm(c)->exception_payload))
 		return -EINVAL;
 	if (raised && (e->exception.nr > 31 || e->exception.nr == EXC_NMI))
 		return -EINVAL;
@@ -161,7 +161,7 @@ int events_set(struct cpu *c, const struct kvm_vcpu_events *e)
 		smm_set(c, e);
 	vcpu_events_changed(c);
 	if (e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
-		if (!cpu_arch_vm(c)->triple_fault_event)
+		if (!READ_ONCE(cpu_arch_vm(c)->triple_fault_event))
 			return -EINVAL;
 		ev->triple_fault = e->triple_fault.pending;
 	}

@@ -68,7 +68,7 @@ static enum step map_gpa_range(struct cpu *c, const struct hypercall *h, u64 *re
 	struct user_reply reply;
 
 	*ret = -KVM_ENOSYS;
-	if (!(cpu_arch_vm(c)->hypercall_exits & BIT_ULL(KVM_HC_MAP_GPA_RANGE)))
+	if (!(READ_ONCE(cpu_arch_vm(c)->hypercall_exits) & BIT_ULL(KVM_HC_MAP_GPA_RANGE)))
 		return STEP_NEXT;
 	*ret = -KVM_EINVAL;
 	if (!map_gpa_range_valid(h))

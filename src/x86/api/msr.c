@@ -197,7 +197,7 @@ static enum step refused(struct cpu *c, u32 exit, u32 index, u64 data, enum msr_
 	u32 reason = exit_reason_of(r);
 	struct kvm_run *run = c->vcpu->run;
 
-	if (!(cpu_arch_vm(c)->user_space_msr & reason))
+	if (!(READ_ONCE(cpu_arch_vm(c)->user_space_msr) & reason))
 		return cpu_raise_gp0(c);
 	run->exit_reason = exit;
 	memset(&run->msr, 0, sizeof(run->msr));

@@ -252,7 +252,7 @@ MSR_WRITE(misc_enable)
 	if (!a->host)
 		a->data ^= changed & monitoring;
 	/* KVM: MWAIT came with SSE3. */
-	if (cpu_arch_vm(c)->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT &&
+	if (READ_ONCE(cpu_arch_vm(c)->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT &&
 	    changed & MISC_ENABLE_MWAIT && !cpu_has(c, FEATURE_SSE3))
 		return MSR_REFUSED;
 	return msr_write_value(c, a);
@@ -323,7 +323,7 @@ MSR_WRITE(arch_capabilities)
 
 MSR_READ(platform_info)
 {
-	if (!a->host && cpu_arch_vm(c)->no_platform_info)
+	if (!a->host && READ_ONCE(cpu_arch_vm(c)->no_platform_info))
 		return MSR_REFUSED;
 	return msr_read_value(c, a);
 }

@@ -283,7 +283,7 @@ enum step cpu_halt(struct cpu *c)
 {
 	stat_inc(c->vcpu, halt_exits);
 	/* The processor waits, whoever has the LAPIC; nobody is told. */
-	if (c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) {
+	if (READ_ONCE(c->vcpu->vm->arch->disabled_exits) & KVM_X86_DISABLE_EXITS_HLT) {
 		c->halted = true;
 		vcpu_request(c->vcpu, REQ_EVENT);
 		return STEP_END;
@@ -340,7 +340,7 @@ static void emulation_failure_exit(struct cpu *c, u64 exit_code, u64 info1, u64 
  */
 enum step cpu_emulation_failure(struct cpu *c, u64 exit_code, u64 info1, u64 info2)
 {
-	bool exit_only = c->vcpu->vm->arch->exit_on_emulation_failure;
+	bool exit_only = READ_ONCE(c->vcpu->vm->arch->exit_on_emulation_failure);
 
 	if (!exit_only && c->cpl)
 		return cpu_raise_ud(c);

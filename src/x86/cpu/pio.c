@@ -147,7 +147,7 @@ static bool out_in_kernel(struct cpu *c, u16 port, u8 size, u32 val)
 static bool advances_before_exit(const struct cpu *c, u16 port)
 {
 	return port == PORT_7E &&
-	       !(c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP);
+	       !(READ_ONCE(c->vcpu->vm->arch->disabled_quirks) & KVM_X86_QUIRK_OUT_7E_INC_RIP);
 }
 
 static u32 cut_to_size(u64 val, u8 size)

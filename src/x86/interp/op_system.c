@@ -255,7 +255,7 @@ static enum step patch_hypercall(struct cpu *c, const struct insn *in)
 {
 	const u32 n = HYPERCALL_INSN_SIZE;
 
-	if (c->vcpu->vm->arch->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
+	if (READ_ONCE(c->vcpu->vm->arch->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
 		return cpu_raise_ud(c);
 	TRY(need_cpl0(c));
 	TRY(mem_write(c, cpu_linear_rip(c) + in->len - n, cpu_hypercall_insn(c), n));
@@ -277,7 +277,7 @@ static enum step need_mwait(struct cpu *c)
 {
 	const u64 quirk = 1 << 6;	/* KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS */
 
-	if (c->cpl || ((c->vcpu->vm->arch->disabled_quirks & quirk) &&
+	if (c->cpl || ((READ_ONCE(c->vcpu->vm->arch->disabled_quirks) & quirk) &&
 		       !cpu_has_monitor(c)))
 		return cpu_raise_ud(c);
 	return STEP_NEXT;
@@ -285,7 +285,7 @@ static enum step need_mwait(struct cpu *c)
 
 static bool mwait_in_guest(const struct cpu *c)
 {
-	return c->vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT;
+	return READ_ONCE(c->vcpu->vm->arch->disabled_exits) & KVM_X86_DISABLE_EXITS_MWAIT;
 }
 
 enum step op_monitor(struct cpu *c, const struct insn *in)

@@ -309,7 +309,7 @@ static void lapic_reset_lvts(struct lapic *l)
 	for (u32 reg = LAPIC_LVT_TIMER; reg <= LAPIC_LVT_ERROR; reg += 0x10)
 		lapic_reg_set(l, reg, LVT_MASKED);
 	/* KVM: firmware that knows no APIC gets its PIC interrupts. */
-	if (bsp && !(l->vm->arch->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED))
+	if (bsp && !(READ_ONCE(l->vm->arch->disabled_quirks) & KVM_X86_QUIRK_LINT0_REENABLED))
 		lapic_reg_set(l, LAPIC_LVT_LINT0, APIC_MODE_EXTINT);
 }
 

@@ -275,7 +275,7 @@ static bool lapic_page_is_hole(const struct lapic *l)
 
 static bool lapic_quirk_mmio_hole(const struct lapic *l)
 {
-	return !(l->vm->arch->disabled_quirks & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
+	return !(READ_ONCE(l->vm->arch->disabled_quirks) & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
 }
 
 bool lapic_mmio_read(struct lapic *l, gpa_t gpa, u32 len, void *data)
