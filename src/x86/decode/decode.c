@@ -9,7 +9,6 @@
 #include "x86/native/native.h"
 
 /* For 16-, 32- and 64-bit code. */
-static bool amd;	/* the host's vendor */
 static ZydisDecoder decoders[3];
 
 /*
@@ -25,9 +24,9 @@ static void decoders_init(void)
 		{ ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
 		{ ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
 	};
+	bool amd = decode_host_init();
 	size_t i;
 
-	amd = decode_host_init();
 	for (i = 0; i < ARRAY_SIZE(kind); i++) {
 		ZydisDecoder *d = &decoders[i];
 
@@ -37,13 +36,6 @@ static void decoders_init(void)
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
 		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
 	}
-}
-
-/* A short branch, of which the decoder does not know what AMD makes of 66. */
-static bool cuts_rip(const struct decoding *d)
-{
-	return amd && d->code_size == 8 && d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT &&
-	       (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !d->zi.raw.rex.W;
 }
 
 static enum decode_result result_of(ZyanStatus status, unsigned int avail)
@@ -132,7 +124,7 @@ enum decode_result decode_insn(struct native *native, const u8 *bytes,
 		return decode_failure(bytes, avail, code_size, DECODE_INVALID);
 	memset(in, 0, sizeof(*in));
 	decode_operands(&d, in);
-	if (cuts_rip(&d))
+	if (decode_cuts_rip(&d))
 		in->osz = 2;
 	if (!decode_handler(&d, in))
 		decode_native(native, decoder, &ctx, &d, used, in);

@@ -56,6 +56,15 @@ bool decode_is_undefined(const struct decoding *d)
 	return is_knc(&d->zi) || is_wide_element(d) || is_register_prefetch(&d->zi);
 }
 
+/* -- What Zydis takes for something else ------------------------------------------------ */
+
+/* Of near branches it knows (ZYDIS_DECODER_MODE_AMD_BRANCHES), of short ones not. */
+bool decode_cuts_rip(const struct decoding *d)
+{
+	return amd && d->code_size == 8 && d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT &&
+	       (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !d->zi.raw.rex.W;
+}
+
 /* -- And the other way round --------------------------------------------------------- */
 
 bool decode_is_prefix(u8 byte, u8 code_size)
