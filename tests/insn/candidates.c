@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/random.h"
 #include "probe.h"
 #include "x86/decode/decode.h"
 
@@ -10,12 +11,7 @@ static struct candidates how;
 
 static u32 below(u32 n)
 {
-	u64 *seed = &how.seed;
-
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return (u32)((*seed * 0x2545f4914f6cdd1dull) >> 33) % n;
+	return random_below(&how.seed, n);
 }
 
 /* -- Opcode maps ----------------------------------------------------------------------- */

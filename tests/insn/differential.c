@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "fakes.h"
+#include "lib/random.h"
 #include "oracle.h"
 #include "specs.h"
 
@@ -44,27 +45,17 @@ static u32 nr_regs(void)
 
 static u64 rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed * 0x2545f4914f6cdd1dull;
+	return random_next(&seed);
 }
 
 static u32 below(u32 n)
 {
-	return (u32)(rnd() >> 33) % n;
+	return random_below(&seed, n);
 }
 
-/* Values at which carries, signs and sizes change, as often as any others. */
 static u64 value(void)
 {
-	switch (below(6)) {
-	case 0: return below(4);
-	case 1: return 0 - (u64)below(4);
-	case 2: return (1ull << below(64)) - below(2);
-	case 3: return (u32)rnd();
-	default: return rnd();
-	}
+	return random_value(&seed);
 }
 
 /* -- Encoding a sample --------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "anykvm.h"
 #include "api/dispatch.h"
+#include "lib/random.h"
 #include "util/types.h"
 
 enum {
@@ -96,14 +97,11 @@ extern struct options options;
 /* A result that KVM never gives.  Does not return. */
 __attribute__((noreturn, format(printf, 1, 2))) void finding(const char *fmt, ...);
 
-/* -- Random numbers (xorshift64*) -------------------------------------------- */
+/* -- Random numbers ------------------------------------------------------------ */
 
 static inline u64 rnd(struct thread *t)
 {
-	t->rng ^= t->rng << 13;
-	t->rng ^= t->rng >> 7;
-	t->rng ^= t->rng << 17;
-	return t->rng * 0x2545f4914f6cdd1d;
+	return random_next(&t->rng);
 }
 
 static inline u64 pick(struct thread *t, u64 n)

@@ -4,19 +4,23 @@
 
 #include <string.h>
 
+#include "lib/random.h"
+
 u64 seed;
 
 u64 rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed * 0x2545f4914f6cdd1dull;
+	return random_next(&seed);
 }
 
 u32 below(u32 n)
 {
-	return (u32)(rnd() >> 33) % n;
+	return random_below(&seed, n);
+}
+
+u64 value(void)
+{
+	return random_value(&seed);
 }
 
 /* splitmix64: neighbouring cases have nothing in common. */
@@ -27,17 +31,6 @@ void rnd_seed(u64 from, u64 nr)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
 	seed = (z ^ z >> 31) | 1;
-}
-
-u64 value(void)
-{
-	switch (below(6)) {
-	case 0: return below(4);
-	case 1: return 0 - (u64)below(4);
-	case 2: return (1ull << below(64)) - below(2);
-	case 3: return (u32)rnd();
-	default: return rnd();
-	}
 }
 
 /* -- Memory and vectors ------------------------------------------------------------- */
