@@ -8,6 +8,7 @@
 #include "x86/irqchip/irqchip.h"
 
 struct hv_vm;		/* x86/hyperv/hyperv.h */
+struct jit_vm;		/* x86/jit/jit.h */
 struct msr_filter;	/* x86/api/msr.c */
 struct pmu_filter;	/* x86/api/pmu.c */
 
@@ -45,6 +46,7 @@ struct arch_vm {
 
 	struct hv_vm *hv;
 	struct xen_vm *xen;		/* x86/xen/ */
+	struct jit_vm *jit;		/* x86/jit/ */
 };
 
 static inline struct irqchip *vm_irqchip(struct vm *vm)

@@ -13,8 +13,10 @@
 #include "x86/api/cpuid_table.h"
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
+#include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/jit/jit.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
 #include "x86/xen/xen.h"
@@ -36,6 +38,7 @@ static void cpu_free(struct cpu *c)
 	block_cache_destroy(c);
 	if (c->native)
 		native_destroy(c->native);
+	TRANSLATOR(c, destroy);
 	if (c->mmu)
 		mmu_destroy(c);
 	msrs_destroy(c);
@@ -44,7 +47,7 @@ static void cpu_free(struct cpu *c)
 	free(c->pvclock);
 	free(c->features);
 	free(c->cpuid);
-	free(c);
+	mmu_cpu_free(c);
 }
 
 /* Said once: what runs natively stops the guest then (op_unimplemented). */
@@ -70,11 +73,25 @@ static int attach_native(struct cpu *c)
 	return 0;
 }
 
+/* Without one the guest is interpreted. */
+static int attach_translator(struct cpu *c)
+{
+	const char *engine = getenv("ANYKVM_ENGINE");
+	int err;
+
+	if (!engine || strcmp(engine, "jit"))
+		return 0;
+	err = jit_create(c);
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : 0;
+}
+
 /* Everything that needs memory; cpu_free() undoes whatever was reached. */
 static int cpu_alloc(struct cpu *c)
 {
 	int err;
 
+	if (mmu_create(c))
+		return -ENOMEM;
 	c->features = calloc(1, sizeof(*c->features));
 	c->pvclock = calloc(1, sizeof(*c->pvclock));
 	if (!c->features || !c->pvclock)
@@ -87,10 +104,10 @@ static int cpu_alloc(struct cpu *c)
 	if (!err)
 		err = pmu_create(c);
 	if (!err)
-		err = mmu_create(c);
-	if (!err)
 		err = attach_native(c);
-	return err ?: block_cache_create(c);
+	if (!err)
+		err = block_cache_create(c);
+	return err ?: attach_translator(c);
 }
 
 static int attach_lapic(struct cpu *c)
@@ -115,12 +132,11 @@ static void power_on(struct cpu *c)
 
 int arch_vcpu_create(struct vcpu *vcpu)
 {
-	struct cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~63ul);
+	struct cpu *c = mmu_cpu_alloc();
 	int err;
 
 	if (!c)
 		return -ENOMEM;
-	memset(c, 0, sizeof(*c));
 	c->vcpu = vcpu;
 	vcpu->cpu = c;
 	vcpu->requests = &c->requests;

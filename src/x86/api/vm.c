@@ -10,6 +10,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/jit/jit.h"
 #include "x86/xen/xen.h"
 
 #define MAX_PHYSADDR	52
@@ -37,6 +38,7 @@ int arch_vm_create(struct vm *vm)
 	vm->arch->no_pmu = !cpuid_host_amd();
 	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
+	vm->arch->jit = jit_vm_create();
 	if (hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
@@ -69,6 +71,7 @@ void arch_vm_destroy(struct vm *vm)
 	clock_vm_destroy(vm);
 	hv_vm_destroy(vm);
 	xen_vm_destroy(vm);
+	jit_vm_destroy(vm->arch->jit);
 	free(vm->arch);
 	vm->arch = NULL;
 }

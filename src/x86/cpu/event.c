@@ -9,6 +9,7 @@
 #include "x86/api/run_state.h"
 #include "x86/api/vapic.h"
 #include "x86/cpu/pmu.h"
+#include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/irqchip/irqchip.h"
@@ -109,7 +110,10 @@ static bool is_under_way(enum step st)
 
 static enum event_result deliver_irq(struct cpu *c)
 {
-	enum step st = cpu_deliver_interrupt(c, c->ev.irq_vector);
+	enum step st;
+
+	TRANSLATOR(c, epoch);
+	st = cpu_deliver_interrupt(c, c->ev.irq_vector);
 
 	stat_inc(c->vcpu, irq_injections);
 	c->ev.irq_injected = is_under_way(st);
@@ -120,6 +124,7 @@ static enum event_result deliver_nmi(struct cpu *c)
 {
 	enum step st;
 
+	TRANSLATOR(c, epoch);
 	WRITE_ONCE(c->ev.nmi_masked, true);
 	stat_inc(c->vcpu, nmi_injections);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
@@ -343,6 +348,8 @@ static void requests_process(struct cpu *c, u32 req)
 	}
 	if (req & REQ_TLB_FLUSH)
 		mmu_flush_all(c);
+	if (req & REQ_CODE)
+		TRANSLATOR(c, code_changed);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)

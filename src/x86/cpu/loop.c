@@ -16,6 +16,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
+#include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
@@ -229,7 +230,8 @@ bool cpu_finish_insn(struct cpu *c)
 /* -- The loop ----------------------------------------------------------------- */
 
 /* Runs blocks until something has to be looked at.  True: an exit. */
-static inline bool run_blocks(struct cpu *c, const bool counted)
+static inline __attribute__((always_inline))
+bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *tr)
 {
 	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
 	const u64 rflags = c->rflags & watched;
@@ -237,10 +239,15 @@ static inline bool run_blocks(struct cpu *c, const bool counted)
 	enum step st;
 
 	do {
+		if (tr && tr->run(c, &st))
+			goto ran;
 		st = block_get(c, &b);
+		if (tr && likely(st == STEP_NEXT))
+			tr->count(c, b);
 		if (likely(st == STEP_NEXT))
 			st = counted ? run_insns_counted(c, b, BLOCK_MAX_INSNS) :
 				       run_insns(c, b, BLOCK_MAX_INSNS);
+ran:
 		if (unlikely(st == STEP_EXIT))
 			return true;
 		settle(c);
@@ -256,11 +263,17 @@ static inline bool run_blocks(struct cpu *c, const bool counted)
 
 static bool run_blocks_counted(struct cpu *c)
 {
-	return run_blocks(c, true);
+	return run_blocks(c, true, NULL);
+}
+
+static bool run_blocks_translated(struct cpu *c)
+{
+	return run_blocks(c, false, c->translator);
 }
 
 int cpu_loop(struct cpu *c)
 {
+	TRANSLATOR(c, epoch);
 	for (;;) {
 		switch (event_process(c)) {
 		case EVENT_EINTR:
@@ -272,7 +285,9 @@ int cpu_loop(struct cpu *c)
 				return 0;
 			break;
 		case EVENT_RUN:
-			if (unlikely(c->pmu_active) ? run_blocks_counted(c) : run_blocks(c, false))
+			if (unlikely(c->pmu_active) ? run_blocks_counted(c) :
+			    c->translator ? run_blocks_translated(c) :
+					    run_blocks(c, false, NULL))
 				return 0;
 			break;
 		}

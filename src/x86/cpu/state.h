@@ -20,8 +20,10 @@ struct block;
 struct block_cache;
 struct hv_vcpu;
 struct insn;
+struct jit;
 struct lapic;
 struct tlb;
+struct translator_ops;
 
 /* General registers, in encoding order. */
 enum gpr {
@@ -142,6 +144,11 @@ struct cpu {
 	struct tlb *tlb;	/* of the current access class, see mmu/tlb.h */
 	const struct insn *insn;	/* under way; NULL outside handlers */
 
+	/* While translated code runs (x86/jit/): */
+	u64 jit_flags;		/* LAHF's AH, SETO's AL */
+	u64 jit_rsp, jit_limit;	/* of the host's stack: its bottom, the deepest CALL */
+	u64 jit_target;		/* of an indirect CALL under way */
+
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;
 
@@ -200,6 +207,8 @@ struct cpu {
 	struct mmu *mmu;		/* x86/mmu/ */
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
+	const struct translator_ops *translator;	/* NULL: all is interpreted */
+	struct jit *jit;		/* x86/jit/ */
 	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
 	bool pmu_active;		/* one of them counts */
 };

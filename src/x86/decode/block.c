@@ -8,6 +8,7 @@
 
 #include "util/spare.h"
 #include "x86/cpu/cpu.h"
+#include "x86/cpu/translator.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
 
@@ -98,6 +99,7 @@ void block_cache_flush(struct cpu *c)
 	forget_last(c->blocks);
 	if (c->native)
 		native_flush(c->native);
+	TRANSLATOR(c, blocks_flushed);
 }
 
 static const u8 *block_bytes(const struct block *b)
@@ -171,6 +173,7 @@ static struct block *block_alloc(struct cpu *c, const u8 *host)
 	b->host = host;
 	b->code_size = c->code_size;
 	b->count = b->len = b->cross = 0;
+	b->runs = 0;
 	b->next[0] = b->next[1] = &bc->none;
 	return b;
 }

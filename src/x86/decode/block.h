@@ -27,6 +27,7 @@ struct block {
 	u8 len;				/* of bytes[], all in one page unless... */
 	u8 cross;			/* ...this many bytes are on the next page */
 	u32 bytes_off;			/* of the snapshot, from the block's start */
+	u32 runs;			/* not translated: times interpreted */
 	/*
 	 * Where execution went the last time: by fall-through, by a jump.  Only
 	 * a guess, which spares the hash table; it is checked like any other.

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "util/guard.h"
+#include "x86/cpu/translator.h"
 #include "x86/mmu/access.h"
 #include "x86/mmu/internal.h"
 
@@ -30,6 +31,8 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	if (a == ACCESS_WRITE)
 		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 	p->host = (u8 *)memslot_hva(s, w.gpa);
+	if (a == ACCESS_WRITE)
+		TRANSLATOR(c, written, p->host);
 	tlb_fill(c, class, lin, a, &w, s);
 	return STEP_NEXT;
 }

@@ -8,7 +8,11 @@
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 
-int mmu_create(struct cpu *c);
+/* A zeroed vCPU state; the MMU lies behind it.  NULL without memory. */
+struct cpu *mmu_cpu_alloc(void);
+void mmu_cpu_free(struct cpu *c);
+
+int mmu_create(struct cpu *c);	/* -ENOMEM */
 void mmu_destroy(struct cpu *c);
 
 /* -- Flushes ----------------------------------------------------------------- */

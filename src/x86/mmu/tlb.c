@@ -14,6 +14,7 @@
 
 #include "api/stats.h"
 #include "util/spare.h"
+#include "x86/cpu/translator.h"
 
 /* -- Classes ------------------------------------------------------------------ */
 
@@ -137,11 +138,13 @@ static bool maybe_large(struct mmu *m, u64 lin)
 }
 
 /* A page that must not be written unnoticed gets no write tag. */
-static bool may_tag_write(const struct cpu *c, enum tlb_class class,
+static bool may_tag_write(struct cpu *c, enum tlb_class class,
 			  const struct walk *w, const struct memslot *s, gfn_t gfn)
 {
 	return w->dirty && walk_permits(c, w, ACCESS_WRITE, class) &&
-	       !(s->flags & KVM_MEM_READONLY) && !memslot_wants_dirty(s, gfn);
+	       !(s->flags & KVM_MEM_READONLY) && !memslot_wants_dirty(s, gfn) &&
+	       (!c->translator ||
+		c->translator->may_write(c, (const u8 *)memslot_hva(s, w->gpa)));
 }
 
 void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
@@ -179,6 +182,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 void mmu_flush_nonglobal(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
+	TRANSLATOR(c, tlb_flushed);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -210,49 +214,82 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 		if (e->tag_read == page || e->tag_exec == page)
 			tlb_drop(t, i);
 	}
+	TRANSLATOR(c, tlb_flushed);
 }
 
 /* -- Life ------------------------------------------------------------------------- */
 
+/* A vCPU's state and its TLBs, which translated code reaches from one register. */
+struct area {
+	struct cpu cpu;
+	struct mmu mmu;
+};
+
 static struct spares spares;
 
-/* Anonymous memory: what is never filled is never there. */
-static struct mmu *mmu_map(void)
+static void mmu_init(struct mmu *m)
 {
-	struct mmu *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (m == MAP_FAILED)
-		return NULL;
 	for (int i = 0; i < NR_TLB_CLASSES; i++) {
 		struct tlb_entry *e = &m->tlb[i].entry[0];
 
 		m->tlb[i].class = i;
 		e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(0);
 	}
-	return m;
+}
+
+/* Anonymous memory: what is never filled is never there. */
+static struct area *area_map(void)
+{
+	struct area *a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (a == MAP_FAILED)
+		return NULL;
+	mmu_init(&a->mmu);
+	return a;
+}
+
+static struct area *area_of(struct cpu *c)
+{
+	return (struct area *)c;
+}
+
+struct cpu *mmu_cpu_alloc(void)
+{
+	struct area *a = spare_take(&spares) ?: area_map();
+
+	if (!a)
+		return NULL;
+	a->cpu.mmu = &a->mmu;
+	return &a->cpu;
+}
+
+void mmu_cpu_free(struct cpu *c)
+{
+	memset(c, 0, sizeof(*c));
+	if (!spare_keep(&spares, area_of(c)))
+		munmap(area_of(c), sizeof(struct area));
 }
 
 int mmu_create(struct cpu *c)
 {
-	struct mmu *m = spare_take(&spares);
+	struct area *a;
 
-	if (!m)
-		m = mmu_map();
-	if (!m)
-		return -ENOMEM;
-	c->mmu = m;
+	if (!c->mmu) {
+		a = spare_take(&spares) ?: area_map();
+		if (!a)
+			return -ENOMEM;
+		c->mmu = &a->mmu;
+	}
 	mmu_class_changed(c);
 	return 0;
 }
 
 void mmu_destroy(struct cpu *c)
 {
-	if (!c->mmu)
-		return;
 	mmu_flush_all(c);
-	if (!spare_keep(&spares, c->mmu))
-		munmap(c->mmu, sizeof(*c->mmu));
+	if (c->mmu != &area_of(c)->mmu)
+		munmap((u8 *)c->mmu - offsetof(struct area, mmu), sizeof(struct area));
 	c->mmu = NULL;
 	c->tlb = NULL;
 }

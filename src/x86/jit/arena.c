@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a vCPU's translator: tables, and behind them, within reach of
+ * a displacement, the code.  The code is a memfd mapped twice, so that nothing
+ * is ever writable and executable at one address.
+ *
+ * All system calls are made here, when the vCPU is created: later a seccomp
+ * filter of the VMM may forbid them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "x86/cpu/translator.h"
+#include "x86/jit/arena.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10u		/* Linux 6.3; EINVAL before */
+#endif
+
+static size_t tables_size(void)
+{
+	return (sizeof(struct tables) + PAGE_SIZE - 1) & PAGE_MASK;
+}
+
+static int code_fd(void)
+{
+	int fd = memfd_create("anykvm-code", MFD_CLOEXEC | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("anykvm-code", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, CODE_SIZE) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void *anonymous(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+/* Tables and code in one piece. */
+static bool map_code(struct jit *j, int fd)
+{
+	u8 *t = anonymous(tables_size() + CODE_SIZE), *exec;
+
+	if (t == MAP_FAILED)
+		return false;
+	exec = mmap(t + tables_size(), CODE_SIZE, PROT_READ | PROT_EXEC,
+		    MAP_SHARED | MAP_FIXED, fd, 0);
+	if (exec != MAP_FAILED)
+		j->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (exec == MAP_FAILED || j->rw == MAP_FAILED) {
+		munmap(t, tables_size() + CODE_SIZE);
+		return false;
+	}
+	j->t = (struct tables *)t;
+	j->exec_delta = exec - j->rw;
+	return true;
+}
+
+static bool map_all(struct jit *j)
+{
+	int fd = code_fd();
+	bool ok = fd >= 0 && map_code(j, fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (!ok)
+		return false;
+	j->pool = anonymous(POOL_SIZE);
+	j->edges = anonymous(MAX_EDGES * sizeof(struct edge));
+	return j->pool != MAP_FAILED && j->edges != MAP_FAILED;
+}
+
+static void unmap(void *p, size_t size)
+{
+	if (p && p != MAP_FAILED)
+		munmap(p, size);
+}
+
+void jit_free(struct jit *j)
+{
+	unmap(j->t, tables_size() + CODE_SIZE);
+	unmap(j->t ? j->rw : NULL, CODE_SIZE);
+	unmap(j->pool, POOL_SIZE);
+	unmap(j->edges, MAX_EDGES * sizeof(struct edge));
+	munmap(j, sizeof(*j));
+}
+
+struct jit *jit_alloc(void)
+{
+	struct jit *j = anonymous(sizeof(*j));
+	int err;
+
+	if (j == MAP_FAILED)
+		return NULL;
+	if (!map_all(j)) {
+		err = errno;
+		jit_free(j);
+		errno = err;
+		return NULL;
+	}
+	glue_make(j);
+	page_forget(j);
+	return j;
+}
+
+void *pool_alloc(struct jit *j, size_t n)
+{
+	void *p = j->pool + j->pool_used;
+
+	n = (n + 15) & ~15ul;
+	if (j->pool_used + n > POOL_SIZE)
+		return NULL;
+	j->pool_used += n;
+	return p;
+}
+
+void jit_flush(struct jit *j)
+{
+	memset(j->tu, 0, sizeof(j->tu));
+	memset(j->pages, 0, sizeof(j->pages));
+	memset(j->hosts, 0, sizeof(j->hosts));
+	j->pool_used = 0;
+	j->nr_edges = 0;
+	j->used = j->glue_used;
+	page_forget(j);
+}

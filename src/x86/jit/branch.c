@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Near branches of 64-bit code.
+ *
+ * A CALL of the guest is one of the host too, so that the processor predicts
+ * where RET goes.  Nothing is believed: RET brings the return address that it
+ * read from the guest's stack in RAX, and where it arrives that is compared.
+ */
+#include "x86/jit/trans.h"
+
+static bool is_canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+/* The instruction goes to the interpreter if RAX is not canonical. */
+static void check_canonical(struct trans *t)
+{
+	struct code *k = &t->k;
+	struct cold *cold;
+
+	mov_rr(k, R_B, RAX);
+	put_op(k, true, 0xc1, 7, RM_REG(R_B));			/* sar r10, 47 */
+	put8(k, 47);
+	put_op(k, true, 0x83, 0, RM_REG(R_B));			/* add r10, 1 */
+	put8(k, 1);
+	put_op(k, true, 0x83, 7, RM_REG(R_B));			/* cmp r10, 1 */
+	put8(k, 1);
+	cold = cold_add(t, COLD_PUNT, jcc_later(k, CC_A));
+	cold->in = t->in;
+	cold->target = t->rip;
+}
+
+/* RAX: the RIP to go on at if there is a request. */
+static void poll_indirect(struct trans *t)
+{
+	put_op(&t->k, false, 0x83, 7, CPU_FIELD(requests));
+	put8(&t->k, 0);
+	jcc_to(&t->k, CC_NE, t->j->exit);
+}
+
+static void cmp_stack_limit(struct trans *t)
+{
+	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+}
+
+/* RAX = the target in a register or memory. */
+static bool load_target(struct trans *t)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	u8 src;
+
+	if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+		flags_park(t);
+		src = gpr_use(t, operand_gpr(o), R_B);
+		mov_rr(&t->k, RAX, src);
+	} else {
+		if (!ea_possible(t))
+			return false;
+		flags_park(t);
+		ea_linear(t);
+		mem_check(t, 8, false);
+		mov_load(&t->k, RAX, RM_MEM(RAX, 0));
+	}
+	check_canonical(t);
+	flags_clobbered(t);
+	return true;
+}
+
+/* -- CALL and RET ---------------------------------------------------------------- */
+
+/* Stores the return address on the guest's stack. */
+static void push_return(struct trans *t, u64 ra)
+{
+	struct code *k = &t->k;
+
+	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
+	mem_check(t, 8, true);
+	mov_imm(k, R_B, ra);
+	mov_store(k, RM_MEM(R_A, 0), R_B);
+	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+}
+
+/*
+ * Where RET comes back to.  The code is still current: what makes it stale
+ * leaves translated code, and with it the host's stack.
+ */
+static void return_site(struct trans *t, u64 ra)
+{
+	mov_imm(&t->k, R_C, ra);
+	put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	jcc_to(&t->k, CC_NE, t->j->indirect);
+	flags_clobbered(t);
+	edge_emit(t, ra);
+	t->ended = true;
+}
+
+static bool insn_call_direct(struct trans *t, u64 target)
+{
+	u64 ra = t->rip + t->in->len;
+	struct code *k = &t->k;
+	struct cold *cold;
+
+	if (!is_canonical(target) || !is_canonical(ra))
+		return false;
+	flags_park(t);
+	push_return(t, ra);
+	poll_emit(t, target);
+	cmp_stack_limit(t);
+	cold = cold_add(t, COLD_EVENT, jcc_later(k, CC_B));
+	cold->target = target;
+	put8(k, 0xe8);
+	put32(k, 0);
+	cold = cold_add(t, COLD_TAKEN, k->p - 4);
+	cold->target = target;
+	cold->flags = FLAGS_PARKED;
+	return_site(t, ra);
+	return true;
+}
+
+static bool insn_call_indirect(struct trans *t)
+{
+	u64 ra = t->rip + t->in->len;
+	struct code *k = &t->k;
+
+	if (!is_canonical(ra) || !load_target(t))
+		return false;
+	mov_store(k, CPU_FIELD(jit_target), RAX);
+	push_return(t, ra);
+	mov_load(k, RAX, CPU_FIELD(jit_target));
+	poll_indirect(t);
+	cmp_stack_limit(t);
+	jcc_to(k, CC_B, t->j->exit);
+	call_to(k, t->j->indirect);
+	return_site(t, ra);
+	return true;
+}
+
+static bool insn_ret(struct trans *t)
+{
+	struct code *k = &t->k;
+
+	flags_park(t);
+	mov_rr(k, R_A, R_GUEST_RSP);
+	mem_check(t, 8, false);
+	mov_load(k, RAX, RM_MEM(R_A, 0));
+	check_canonical(t);
+	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8 + (s32)t->in->imm));
+	put8(k, 0xc3);
+	t->ended = true;
+	return true;
+}
+
+/* -- JMP and Jcc -------------------------------------------------------------------- */
+
+static bool insn_jmp_direct(struct trans *t, u64 target)
+{
+	if (!is_canonical(target))
+		return false;
+	flags_park(t);
+	if (target <= t->rip)
+		poll_emit(t, target);
+	edge_emit(t, target);
+	t->ended = true;
+	return true;
+}
+
+static bool insn_jmp_indirect(struct trans *t)
+{
+	if (!load_target(t))
+		return false;
+	poll_indirect(t);
+	jmp_to(&t->k, t->j->indirect);
+	t->ended = true;
+	return true;
+}
+
+static bool insn_jcc(struct trans *t)
+{
+	u64 target = t->rip + t->in->imm;
+	struct cold *cold;
+
+	if (!is_canonical(target))
+		return false;
+	flags_load(t);
+	cold = cold_add(t, COLD_TAKEN, jcc_later(&t->k, t->zi.opcode & 15));
+	cold->target = target;
+	cold->flags = t->flags;
+	cold->in = t->in;
+	return true;
+}
+
+bool insn_branch(struct trans *t)
+{
+	bool direct = t->ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+	if (t->in->osz != 8)
+		return false;
+	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_JMP:
+		return direct ? insn_jmp_direct(t, t->rip + t->in->imm) :
+				insn_jmp_indirect(t);
+	case ZYDIS_MNEMONIC_CALL:
+		return direct ? insn_call_direct(t, t->rip + t->in->imm) :
+				insn_call_indirect(t);
+	case ZYDIS_MNEMONIC_RET:
+		return t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR && insn_ret(t);
+#define CONDITION(mnemonic, name, cc) case ZYDIS_MNEMONIC_J##mnemonic:
+#include "x86/interp/conditions.def"
+		return insn_jcc(t);
+	default:
+		return false;
+	}
+}

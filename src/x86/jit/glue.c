@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fixed pieces of code at the start of a vCPU's arena: the way in and out
+ * of translated code, and to the functions of link.c.
+ *
+ * Around a C function the guest's registers are all in struct cpu.  The flags
+ * are then in cpu->status; translated code keeps them as LAHF and SETO give
+ * them, in cpu->jit_flags.
+ *
+ * At the bottom of what translated code has on the stack is the address of
+ * @underflow: a RET with no CALL of its own goes there.
+ */
+#include "x86/jit/internal.h"
+
+#define STACK_ROOM	(16 << 10)	/* bytes of CALLs that translated code may nest */
+
+static const u8 saved[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static void push(struct code *k, u8 r)
+{
+	if (r >> 3)
+		put8(k, 0x41);
+	put8(k, 0x50 | (r & 7));
+}
+
+static void pop(struct code *k, u8 r)
+{
+	if (r >> 3)
+		put8(k, 0x41);
+	put8(k, 0x58 | (r & 7));
+}
+
+/* -- State in and out of registers ---------------------------------------------- */
+
+static void spill(struct code *k)
+{
+	for (u8 g = 0; g < NR_GPRS; g++)
+		if (pinned[g] != NOT_PINNED)
+			mov_store(k, GPR_HOME(g), pinned[g]);
+}
+
+static void reload(struct code *k)
+{
+	for (u8 g = 0; g < NR_GPRS; g++)
+		if (pinned[g] != NOT_PINNED)
+			mov_load(k, pinned[g], GPR_HOME(g));
+}
+
+static void rol_ax_8(struct code *k)
+{
+	put32(k, 0x08c0c166);
+}
+
+/* EAX is lost. */
+static void flags_to_status(struct code *k)
+{
+	put_op(k, false, 0x0fb7, RAX, CPU_FIELD(jit_flags));	/* movzx */
+	put8(k, 0xc0); put8(k, 0xe0); put8(k, 3);		/* shl al, 3 */
+	rol_ax_8(k);
+	mov_store(k, CPU_FIELD(status), RAX);
+}
+
+static void status_to_flags(struct code *k)
+{
+	put_op(k, false, 0x0fb7, RAX, CPU_FIELD(status));
+	rol_ax_8(k);
+	put8(k, 0x24); put8(k, 8);				/* and al, 8 */
+	put8(k, 0xc0); put8(k, 0xe8); put8(k, 3);		/* shr al, 3 */
+	mov_store(k, CPU_FIELD(jit_flags), RAX);
+}
+
+/* Calls @fn(cpu, RSI) on an aligned stack; RBP keeps the old one. */
+static void call_c(struct code *k, const void *fn)
+{
+	mov_rr(k, RBP, RSP);
+	put32(k, 0xf0e48348);					/* and rsp, -16 */
+	lea(k, RDI, RM_MEM(R_STATE, -STATE_BIAS));
+	mov_imm(k, RAX, (u64)fn);
+	put8(k, 0xff); put8(k, 0xd0);				/* call rax */
+	mov_rr(k, RSP, RBP);
+}
+
+static void jmp_reg(struct code *k, u8 r)
+{
+	put_op(k, false, 0xff, 4, RM_REG(r));
+}
+
+/* -- The pieces -------------------------------------------------------------------- */
+
+/* u32 enter(struct cpu *c, const u8 *code) */
+static const u8 *make_enter(struct code *k, const u8 *underflow)
+{
+	const u8 *entry = code_exec(k);
+
+	for (u32 i = 0; i < sizeof(saved); i++)
+		push(k, saved[i]);
+	lea(k, R_STATE, RM_MEM(RDI, STATE_BIAS));
+	mov_imm(k, RAX, (u64)underflow);
+	push(k, RAX);
+	mov_store(k, CPU_FIELD(jit_rsp), RSP);
+	lea(k, RAX, RM_MEM(RSP, -STACK_ROOM));
+	mov_store(k, CPU_FIELD(jit_limit), RAX);
+	mov_rr(k, R_B, RSI);
+	status_to_flags(k);
+	reload(k);
+	jmp_reg(k, R_B);
+	return entry;
+}
+
+/* Leaves with the step in EDX; the guest's registers are in struct cpu. */
+static const u8 *make_leave(struct code *k)
+{
+	const u8 *entry = code_exec(k);
+
+	put_op(k, false, 0x8b, RAX, RM_REG(RDX));
+	mov_load(k, RSP, CPU_FIELD(jit_rsp));
+	lea(k, RSP, RM_MEM(RSP, 8));
+	for (u32 i = sizeof(saved); i-- > 0;)
+		pop(k, saved[i]);
+	put8(k, 0xc3);
+	return entry;
+}
+
+/* RAX: the RIP to go on at. */
+static const u8 *make_exit(struct code *k, const u8 *leave)
+{
+	const u8 *entry = code_exec(k);
+
+	mov_store(k, CPU_FIELD(rip), RAX);
+	spill(k);
+	flags_to_status(k);
+	mov_imm(k, RDX, STEP_JUMP);
+	jmp_to(k, leave);
+	return entry;
+}
+
+/* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
+static const u8 *make_punt(struct code *k, const u8 *leave)
+{
+	const u8 *entry = code_exec(k);
+
+	spill(k);
+	mov_store(k, CPU_FIELD(rip), RAX);
+	flags_to_status(k);
+	mov_rr(k, RSI, R_B);
+	call_c(k, jit_punt);
+	put_op(k, false, 0x8b, RDX, RM_REG(RAX));
+	put8(k, 0x85); put8(k, 0xc0);				/* test eax, eax */
+	jcc_to(k, CC_NE, leave);
+	status_to_flags(k);
+	reload(k);
+	put8(k, 0xc3);
+	return entry;
+}
+
+/* Goes to the code that @fn(cpu, RSI) returns, or leaves. */
+static void go_on_at(struct code *k, const void *fn, const u8 *leave)
+{
+	call_c(k, fn);
+	mov_imm(k, RDX, STEP_JUMP);
+	put8(k, 0x48); put8(k, 0x85); put8(k, 0xc0);		/* test rax, rax */
+	jcc_to(k, CC_E, leave);
+	mov_rr(k, R_B, RAX);
+	status_to_flags(k);
+	reload(k);
+	jmp_reg(k, R_B);
+}
+
+/* R10D: the edge. */
+static const u8 *make_follow(struct code *k, const u8 *leave)
+{
+	const u8 *entry = code_exec(k);
+
+	spill(k);
+	flags_to_status(k);
+	mov_rr(k, RSI, R_B);
+	go_on_at(k, jit_follow, leave);
+	return entry;
+}
+
+/* RAX: the RIP. */
+static const u8 *make_indirect(struct code *k, const struct jit *j, const u8 *leave)
+{
+	const u8 *entry = code_exec(k);
+	u8 *miss;
+
+	mov_rr(k, R_B, RAX);
+	put_op(k, true, 0xc1, 5, RM_REG(R_B));			/* shr r10, 12 */
+	put8(k, 12);
+	put_op(k, true, 0x33, R_B, RM_REG(RAX));
+	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and */
+	put32(k, JUMP_CACHE_SIZE - 1);
+	put_op(k, false, 0xc1, 4, RM_REG(R_B));			/* shl r10d, 4 */
+	put8(k, 4);
+	mov_imm(k, R_C, (u64)j->t);
+	put_op(k, true, 0x03, R_B, RM_REG(R_C));
+	mov_load(k, R_C, RM_MEM(R_C, offsetof(struct tables, jump_key)));
+	put_op(k, true, 0x33, R_C, RM_REG(RAX));
+	put_op(k, true, 0x3b, R_C, RM_MEM(R_B, offsetof(struct tables, jump[0].key)));
+	miss = jcc_later(k, CC_NE);
+	put_op(k, false, 0xff, 4, RM_MEM(R_B, offsetof(struct tables, jump[0].code)));
+	patch_here(k, miss);
+	mov_store(k, CPU_FIELD(rip), RAX);
+	spill(k);
+	mov_rr(k, RSI, RAX);
+	flags_to_status(k);
+	go_on_at(k, jit_indirect, leave);
+	return entry;
+}
+
+static const u8 *make_underflow(struct code *k, const u8 *indirect)
+{
+	const u8 *entry = code_exec(k);
+
+	mov_load(k, RSP, CPU_FIELD(jit_rsp));
+	jmp_to(k, indirect);
+	return entry;
+}
+
+void glue_make(struct jit *j)
+{
+	struct code k = { .p = j->rw, .exec_delta = j->exec_delta };
+	const u8 *leave = make_leave(&k);
+
+	j->exit = make_exit(&k, leave);
+	j->punt = make_punt(&k, leave);
+	j->follow = make_follow(&k, leave);
+	j->indirect = make_indirect(&k, j, leave);
+	j->enter = (u32 (*)(struct cpu *, const u8 *))
+		   make_enter(&k, make_underflow(&k, j->indirect));
+	j->glue_used = j->used = (k.p - j->rw + 63) & ~63ul;
+}

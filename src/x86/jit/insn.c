@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Data instructions: the guest's own opcode and immediates, with the registers
+ * and the address that stand for the guest's.
+ */
+#include "x86/jit/trans.h"
+
+/* How the status flags depend on those before. */
+enum effect {
+	NOT_HERE,
+	NO_FLAGS,	/* leaves them */
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay, or depend on them */
+	READS,
+};
+
+/*
+ * The logical operations leave AF undefined; no processor known takes it from
+ * the AF before.
+ */
+static enum effect effect_of(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_MOV:
+	case ZYDIS_MNEMONIC_MOVZX:
+	case ZYDIS_MNEMONIC_MOVSX:
+	case ZYDIS_MNEMONIC_MOVSXD:
+	case ZYDIS_MNEMONIC_NOT:
+	case ZYDIS_MNEMONIC_BSWAP:
+	case ZYDIS_MNEMONIC_XCHG:
+	case ZYDIS_MNEMONIC_MOVBE:
+	case ZYDIS_MNEMONIC_CRC32:
+	case ZYDIS_MNEMONIC_MOVNTI:
+		return NO_FLAGS;
+	case ZYDIS_MNEMONIC_ADD:
+	case ZYDIS_MNEMONIC_SUB:
+	case ZYDIS_MNEMONIC_CMP:
+	case ZYDIS_MNEMONIC_NEG:
+	case ZYDIS_MNEMONIC_AND:
+	case ZYDIS_MNEMONIC_OR:
+	case ZYDIS_MNEMONIC_XOR:
+	case ZYDIS_MNEMONIC_TEST:
+	case ZYDIS_MNEMONIC_XADD:
+		return SETS_ALL;
+	case ZYDIS_MNEMONIC_ADC:
+	case ZYDIS_MNEMONIC_SBB:
+	case ZYDIS_MNEMONIC_INC:
+	case ZYDIS_MNEMONIC_DEC:
+	case ZYDIS_MNEMONIC_SHL:
+	case ZYDIS_MNEMONIC_SHR:
+	case ZYDIS_MNEMONIC_SAR:
+	case ZYDIS_MNEMONIC_ROL:
+	case ZYDIS_MNEMONIC_ROR:
+	case ZYDIS_MNEMONIC_RCL:
+	case ZYDIS_MNEMONIC_RCR:
+	case ZYDIS_MNEMONIC_SHLD:
+	case ZYDIS_MNEMONIC_SHRD:
+	case ZYDIS_MNEMONIC_IMUL:
+	case ZYDIS_MNEMONIC_BT:
+	case ZYDIS_MNEMONIC_BTS:
+	case ZYDIS_MNEMONIC_BTR:
+	case ZYDIS_MNEMONIC_BTC:
+	case ZYDIS_MNEMONIC_BSF:
+	case ZYDIS_MNEMONIC_BSR:
+	case ZYDIS_MNEMONIC_TZCNT:
+	case ZYDIS_MNEMONIC_LZCNT:
+	case ZYDIS_MNEMONIC_POPCNT:
+	case ZYDIS_MNEMONIC_CLC:
+	case ZYDIS_MNEMONIC_STC:
+	case ZYDIS_MNEMONIC_CMC:
+		return SETS_SOME;
+#define CONDITION(mnemonic, name, cc)		\
+	case ZYDIS_MNEMONIC_SET##mnemonic:	\
+	case ZYDIS_MNEMONIC_CMOV##mnemonic:
+#include "x86/interp/conditions.def"
+		return READS;
+	default:
+		return NOT_HERE;
+	}
+}
+
+/* The operands, by where they are encoded. */
+struct form {
+	const ZydisDecodedOperand *reg, *rm, *opcode, *mem;
+	bool accumulator;	/* an opcode of AL, AX, EAX or RAX */
+	bool bytes;		/* a byte register: needs REX */
+};
+
+int operand_gpr(const ZydisDecodedOperand *o)
+{
+	ZydisRegister r = o->reg.value;
+
+	if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
+		return -1;
+	switch (ZydisRegisterGetClass(r)) {
+	case ZYDIS_REGCLASS_GPR8:
+		if (r <= ZYDIS_REGISTER_BL)
+			return r - ZYDIS_REGISTER_AL;
+		return r - ZYDIS_REGISTER_SPL + RSP;
+	case ZYDIS_REGCLASS_GPR16:
+	case ZYDIS_REGCLASS_GPR32:
+	case ZYDIS_REGCLASS_GPR64:
+		return ZydisRegisterGetId(r);
+	default:
+		return -1;
+	}
+}
+
+static bool form_register(struct form *f, const ZydisDecodedOperand *o)
+{
+	int g = operand_gpr(o);
+
+	if (g < 0)
+		return false;
+	f->bytes |= o->size == 8;
+	switch (o->encoding) {
+	case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+		f->reg = o;
+		return true;
+	case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+		f->rm = o;
+		return true;
+	case ZYDIS_OPERAND_ENCODING_OPCODE:
+		f->opcode = o;
+		return true;
+	case ZYDIS_OPERAND_ENCODING_NONE:
+		f->accumulator |= g == RAX;
+		return g == RAX || g == RCX;	/* CL of shifts stays where it is */
+	default:
+		return false;
+	}
+}
+
+static bool form_of(const struct trans *t, struct form *f)
+{
+	memset(f, 0, sizeof(*f));
+	for (int i = 0; i < t->zi.operand_count_visible; i++) {
+		const ZydisDecodedOperand *o = &t->ops[i];
+
+		switch (o->type) {
+		case ZYDIS_OPERAND_TYPE_REGISTER:
+			if (!form_register(f, o))
+				return false;
+			break;
+		case ZYDIS_OPERAND_TYPE_MEMORY:
+			if (o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM)
+				return false;
+			f->mem = o;
+			break;
+		case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+/* -- Encoding ------------------------------------------------------------------- */
+
+static void put_prefixes(struct trans *t)
+{
+	for (int i = 0; i < t->zi.raw.prefix_count; i++) {
+		u8 p = t->zi.raw.prefixes[i].value;
+		bool mandatory = t->zi.raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY;
+
+		if (p == 0x66 || p == 0xf0 || mandatory)
+			put8(&t->k, p);
+	}
+}
+
+static void put_imms(struct trans *t)
+{
+	for (int i = 0; i < 2; i++) {
+		u8 n = t->zi.raw.imm[i].size / 8;
+
+		memcpy(t->k.p, t->bytes + t->zi.raw.imm[i].offset, n);
+		t->k.p += n;
+	}
+}
+
+static u32 full_opcode(const ZydisDecodedInstruction *zi)
+{
+	switch (zi->opcode_map) {
+	case ZYDIS_OPCODE_MAP_0F:
+		return 0x0f00 | zi->opcode;
+	case ZYDIS_OPCODE_MAP_0F38:
+		return 0x0f3800 | zi->opcode;
+	default:
+		return zi->opcode;
+	}
+}
+
+/* With ModRM: @reg is the register or the opcode's extension. */
+static void put_with_modrm(struct trans *t, const struct form *f, u32 opcode,
+			   u8 reg, struct rm m)
+{
+	u8 rex = rex_of(t->zi.raw.rex.W, reg, &m);
+
+	put_prefixes(t);
+	if (rex || f->bytes)
+		put8(&t->k, 0x40 | rex);
+	put_opcode(&t->k, opcode);
+	put_modrm(&t->k, reg, &m);
+	put_imms(t);
+}
+
+static void put_with_opcode(struct trans *t, const struct form *f, u8 reg)
+{
+	u8 rex = t->zi.raw.rex.W << 3 | reg >> 3;
+
+	put_prefixes(t);
+	if (rex || f->bytes)
+		put8(&t->k, 0x40 | rex);
+	put_opcode(&t->k, (full_opcode(&t->zi) & ~7u) | (reg & 7));
+	put_imms(t);
+}
+
+/* The short forms of the accumulator, as the long ones (SDM vol. 2, ADD, TEST, XCHG). */
+static bool put_accumulator(struct trans *t, const struct form *f, u8 other)
+{
+	u8 op = t->zi.opcode;
+	struct rm m = RM_REG(R_GUEST_RAX);
+
+	if (t->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)
+		return false;
+	if (op < 0x40 && (op & 6) == 4)
+		put_with_modrm(t, f, 0x80 | (op & 1), op >> 3, m);
+	else if (op == 0xa8 || op == 0xa9)
+		put_with_modrm(t, f, 0xf6 | (op & 1), 0, m);
+	else if ((op & 0xf8) == 0x90 && f->opcode)
+		put_with_modrm(t, f, 0x87, other, m);
+	else
+		return false;
+	return true;
+}
+
+/* -- One instruction --------------------------------------------------------------- */
+
+/* A guest's register as an operand: @host is where it is meanwhile. */
+struct slot {
+	const ZydisDecodedOperand *o;
+	u8 guest, host;
+};
+
+static bool writes(const ZydisDecodedOperand *o)
+{
+	return o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+}
+
+static bool reads(const ZydisDecodedOperand *o)
+{
+	return o->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+}
+
+/* 8 and 16 bits written, and what is written under a condition, keep the rest. */
+static void slot_load(struct trans *t, struct slot *s, const ZydisDecodedOperand *o,
+		      u8 scratch)
+{
+	s->o = o;
+	if (!o)
+		return;
+	s->guest = operand_gpr(o);
+	s->host = pinned[s->guest];
+	if (s->host != NOT_PINNED)
+		return;
+	s->host = scratch;
+	if (reads(o) || o->size < 32 || (o->actions & ZYDIS_OPERAND_ACTION_CONDWRITE))
+		mov_load(&t->k, scratch, GPR_HOME(s->guest));
+}
+
+static void slot_store(struct trans *t, const struct slot *s)
+{
+	if (s->o && pinned[s->guest] == NOT_PINNED && writes(s->o))
+		mov_store(&t->k, GPR_HOME(s->guest), s->host);
+}
+
+/* A shift count of 0 leaves all flags; the count is masked by the size. */
+static bool possible(const struct trans *t, const struct form *f)
+{
+	if (t->zi.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+		return false;
+	/* Bit offsets in registers reach beyond the operand. */
+	if (f->mem && f->reg && t->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
+	    effect_of(t->zi.mnemonic) == SETS_SOME &&
+	    (t->zi.mnemonic == ZYDIS_MNEMONIC_BT || t->zi.mnemonic == ZYDIS_MNEMONIC_BTS ||
+	     t->zi.mnemonic == ZYDIS_MNEMONIC_BTR || t->zi.mnemonic == ZYDIS_MNEMONIC_BTC))
+		return false;
+	return !f->mem || ea_possible(t);
+}
+
+/* The address in R_A, or in R_B if the flags have to be loaded through RAX. */
+static struct rm memory_operand(struct trans *t, const struct form *f, bool needs_flags)
+{
+	flags_park(t);
+	ea_linear(t);
+	mem_check(t, f->mem->size / 8, writes(f->mem));
+	if (!needs_flags)
+		return RM_MEM(R_A, 0);
+	mov_rr(&t->k, R_B, R_A);
+	return RM_MEM(R_B, 0);
+}
+
+bool insn_generic(struct trans *t)
+{
+	enum effect effect = effect_of(t->zi.mnemonic);
+	bool needs_flags = effect == SETS_SOME || effect == READS;
+	struct slot reg, other;
+	struct form f;
+	struct rm m;
+
+	if (effect == NOT_HERE || !form_of(t, &f) || !possible(t, &f))
+		return false;
+	if (f.accumulator && (f.mem || f.reg || f.rm))
+		return false;
+	if (f.mem) {
+		m = memory_operand(t, &f, needs_flags);
+		if (needs_flags)
+			flags_load(t);
+		slot_load(t, &reg, f.reg, R_C);
+		other.o = NULL;
+	} else {
+		if (needs_flags)
+			flags_load(t);
+		slot_load(t, &reg, f.reg, R_C);
+		slot_load(t, &other, f.rm ? f.rm : f.opcode, R_B);
+		m = RM_REG(other.o ? other.host : 0);
+	}
+	if (f.accumulator) {
+		if (!put_accumulator(t, &f, other.o ? other.host : 0))
+			return false;
+	} else if (f.opcode) {
+		put_with_opcode(t, &f, other.host);
+	} else if (t->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) {
+		put_with_modrm(t, &f, full_opcode(&t->zi),
+			       f.reg ? reg.host : t->zi.raw.modrm.reg, m);
+	} else {
+		put_prefixes(t);
+		put_opcode(&t->k, full_opcode(&t->zi));
+	}
+	slot_store(t, &reg);
+	slot_store(t, &other);
+	if (effect == SETS_ALL || effect == SETS_SOME)
+		t->flags = FLAGS_HOST;
+	return true;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of x86/jit share. */
+#ifndef ANYKVM_X86_JIT_INTERNAL_H
+#define ANYKVM_X86_JIT_INTERNAL_H
+
+#include "x86/cpu/cpu.h"
+#include "x86/decode/block.h"
+#include "x86/jit/asm.h"
+#include "x86/jit/jit.h"
+
+/* -- Where translated code keeps things ------------------------------------------ */
+
+/*
+ * RSP is the thread's own stack, R15 points into struct cpu (hot state then has
+ * 8-bit displacements), RAX, R10 and R11 are for the translator.  Guest RAX is
+ * in R9, RSP in R8; R8-R11 and R15 of the guest stay in struct cpu.
+ */
+enum { R_STATE = R15, R_A = RAX, R_B = R10, R_C = R11, R_GUEST_RAX = R9, R_GUEST_RSP = R8 };
+enum { NOT_PINNED = 0xff };
+#define STATE_BIAS	128
+#define CPU_FIELD(f)	RM_MEM(R_STATE, (s32)offsetof(struct cpu, f) - STATE_BIAS)
+#define GPR_HOME(g)	RM_MEM(R_STATE, (s32)(g) * 8 - STATE_BIAS)
+
+/* The host register of a guest's, or NOT_PINNED. */
+extern const u8 pinned[NR_GPRS];
+
+/* -- Tables that translated code reads --------------------------------------------- */
+
+enum {
+	JUMP_CACHE_SIZE	= 4096,
+	CODE_TLB_SIZE	= 1024,
+	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
+	TU_MAX_SIZE	= 32 << 10,	/* of one block */
+	NR_BUCKETS	= 1 << 14,
+	NR_GENERATIONS	= 1 << 13,
+};
+
+/* RIP to code.  A key that no RIP has: the top 16 bits are @jump_key's. */
+struct jump_entry {
+	u64 key;
+	const u8 *code;
+};
+
+struct tables {
+	u64 jump_key;	/* generation and access class, xored to the RIP */
+	struct jump_entry jump[JUMP_CACHE_SIZE];
+	/*
+	 * By linear page: the id of the code page that it is known to lead to,
+	 * and whose blocks are known to be current.
+	 */
+	u32 page_id[CODE_TLB_SIZE];
+};
+
+/* -- Translated code --------------------------------------------------------------- */
+
+/* An exit to a known RIP, which becomes a jump. */
+struct edge {
+	u64 target;
+	struct tu *from;
+	u8 *site;		/* writable view: jmp to the stub until linked */
+	u8 *stub;		/* writable view */
+};
+
+/* One translated block. */
+struct tu {
+	u64 rip;
+	const struct block *block;
+	struct code_page *page;
+	struct tu *hash_next, *page_next;
+	u8 *entry;		/* writable view */
+	u8 *dead_exit;		/* goes to the interpreter */
+	bool dead;
+};
+
+/* A linear page of code for one access class. */
+struct code_page {
+	u64 lin;
+	u32 class;
+	u32 id;
+	struct host_page *host;
+	struct code_page *hash_next;
+};
+
+/* A page of guest memory that code was translated from. */
+struct host_page {
+	const u8 *host;
+	struct tu *tus;
+	struct shared_page *shared;
+	u32 shared_gen;		/* of @shared, when the code was made */
+	u32 losses;		/* times code was lost to a store */
+	u64 banned_until;	/* TSC: interpreted for so long */
+	u64 epoch;		/* in which memory was compared with @snapshot */
+	u64 lines;		/* of 64 bytes, that have code */
+	u8 *snapshot;
+	struct host_page *hash_next;
+};
+
+struct jit {
+	struct tables *t;	/* code follows it in memory */
+	u8 *rw;			/* writable view of the code */
+	s64 exec_delta;
+	size_t used, glue_used;
+	struct edge *edges;
+	u32 nr_edges;
+	u32 generation;		/* of the jump cache: from 1 on */
+	u64 epoch;
+	u32 next_id;
+	bool left;		/* translated code must not go on after this instruction */
+	u64 rflags;		/* when it was entered */
+	struct tlb *tlb;
+	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
+	u16 touched[CODE_TLB_SIZE];
+	u32 nr_touched;
+	u8 *pool;		/* struct tu and pages: all at once, with the code */
+	size_t pool_used;
+	struct tu *tu[NR_BUCKETS];
+	struct code_page *pages[NR_BUCKETS];
+	struct host_page *hosts[NR_BUCKETS];
+
+	/* glue.c: entry points that execute. */
+	u32 (*enter)(struct cpu *c, const u8 *code);
+	const u8 *punt, *exit, *follow, *indirect;
+};
+
+enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
+
+static inline u8 *rw_of(const struct jit *j, const u8 *exec)
+{
+	return (u8 *)exec - j->exec_delta;
+}
+
+static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
+{
+	return rw + j->exec_delta;
+}
+
+/* -- glue.c: the fixed pieces ---------------------------------------------------------- */
+void glue_make(struct jit *j);
+
+/* -- page.c: which code is current ------------------------------------------------------- */
+
+/* The page of @rip if it is mapped, has code and is current, else NULL. */
+struct code_page *page_enter(struct cpu *c, u64 rip);
+/*
+ * The page that the block of @host at @rip is to be in; NULL if it is not to be
+ * translated now.
+ */
+struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
+/* The jump cache is for another access class. */
+void page_key(struct jit *j);
+/* All lookups are made anew: jump cache, code TLB. */
+void page_forget(struct jit *j);
+bool page_may_write(struct cpu *c, const u8 *host);
+void page_written(struct cpu *c, const u8 *host);
+/* Another vCPU has written code. */
+void page_check_shared(struct jit *j);
+
+/* tu.c */
+struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
+void tu_add(struct jit *j, struct tu *tu);
+void tu_kill_all(struct jit *j, struct host_page *hp);
+
+/* arena.c */
+void *pool_alloc(struct jit *j, size_t n);
+/* Everything is forgotten. */
+void jit_flush(struct jit *j);
+
+/* -- translate.c --------------------------------------------------------------------------- */
+struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
+
+/* -- link.c: called from glue ------------------------------------------------------------- */
+const u8 *jit_follow(struct cpu *c, u32 edge);
+const u8 *jit_indirect(struct cpu *c, u64 target);
+u32 jit_punt(struct cpu *c, const struct insn *in);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What translated code calls through the glue. */
+#include "x86/jit/internal.h"
+
+/* -- Instructions without a translation, and slow paths ------------------------------ */
+
+/* Has the instruction done what translated code must not go on after? */
+static bool must_leave(struct cpu *c)
+{
+	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
+	struct jit *j = c->jit;
+
+	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	       ((c->rflags ^ j->rflags) & watched);
+}
+
+u32 jit_punt(struct cpu *c, const struct insn *in)
+{
+	enum step st;
+
+	c->insn = in;
+	st = in->op(c, in);
+	if (likely(st == STEP_NEXT)) {
+		if (likely(!must_leave(c)))
+			return 0;
+		c->rip += in->len;
+		return STEP_JUMP;
+	}
+	if (st == STEP_END || st == STEP_EXIT_DONE) {
+		c->rip += in->len;
+	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		c->rflags |= X86_EFLAGS_RF;
+		st = st == STEP_AGAIN ? STEP_JUMP : st;
+	}
+	return st;
+}
+
+/* -- Jumps ------------------------------------------------------------------------------- */
+
+static void remember_jump(struct jit *j, u64 rip, const u8 *code)
+{
+	struct jump_entry *e = &j->t->jump[(rip ^ rip >> 12) % JUMP_CACHE_SIZE];
+
+	e->key = rip ^ j->t->jump_key;
+	e->code = code;
+}
+
+static struct tu *find(struct cpu *c, u64 rip)
+{
+	struct code_page *p = page_enter(c, rip);
+
+	return p ? tu_find(c->jit, p, rip) : NULL;
+}
+
+static void jump_to(u8 *at, const u8 *to)
+{
+	u32 rel = (u32)(to - (at + 5));
+
+	at[0] = 0xe9;
+	memcpy(at + 1, &rel, 4);
+}
+
+/*
+ * Into another page: cmp dword [page_id slot], id; jne stub; jmp @to.  The
+ * page may lead elsewhere by then, or its code may be stale.
+ */
+static void link_across(struct jit *j, struct edge *e, const struct tu *to)
+{
+	u32 *slot = &j->t->page_id[e->target >> PAGE_SHIFT & (CODE_TLB_SIZE - 1)];
+	u8 *at = e->site;
+	u32 rel;
+
+	rel = (u32)((const u8 *)slot - (exec_of(j, at) + 10));
+	at[0] = 0x81;
+	at[1] = 0x3d;
+	memcpy(at + 2, &rel, 4);
+	memcpy(at + 6, &to->page->id, 4);
+	rel = (u32)(e->stub - (at + 16));
+	at[10] = 0x0f;
+	at[11] = 0x85;
+	memcpy(at + 12, &rel, 4);
+	jump_to(at + 16, to->entry);
+}
+
+const u8 *jit_follow(struct cpu *c, u32 edge)
+{
+	struct edge *e = &c->jit->edges[edge];
+	struct tu *to;
+
+	c->rip = e->target;
+	c->jit->left = false;
+	to = find(c, e->target);
+	if (!to || c->jit->left)
+		return NULL;
+	if (e->from->page == to->page)
+		jump_to(e->site, to->entry);
+	else
+		link_across(c->jit, e, to);
+	return exec_of(c->jit, to->entry);
+}
+
+const u8 *jit_indirect(struct cpu *c, u64 target)
+{
+	const u8 *code;
+	struct tu *to;
+
+	c->jit->left = false;
+	to = find(c, target);
+	if (!to || c->jit->left)
+		return NULL;
+	code = exec_of(c->jit, to->entry);
+	remember_jump(c->jit, target, code);
+	return code;
+}

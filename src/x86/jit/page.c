@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which translated code is current.
+ *
+ * Stores of vCPUs to a page with code are seen as they happen (shared.h).  All
+ * other writers - the VMM's devices, other processes - write unseen; what they
+ * have written is found by comparison.  An epoch begins with every event that
+ * can tell the guest of such a write: the entry of KVM_RUN, an interrupt, a
+ * doorbell that is served here.  A page is compared when it is entered first in
+ * an epoch; from then on jumps into it cost one comparison with tables.page_id.
+ */
+#include "x86/jit/shared.h"
+#include "x86/mmu/internal.h"
+#include "x86/x86.h"
+
+#define LINE		64
+#define BAN_TSC		(1ull << 24)	/* some milliseconds */
+#define BAN_AFTER	4		/* losses */
+
+static struct jit_vm *vm_of(const struct cpu *c)
+{
+	return c->vcpu->vm->arch->jit;
+}
+
+static u32 host_hash(const u8 *host)
+{
+	return ((u64)host >> PAGE_SHIFT) % NR_BUCKETS;
+}
+
+static struct host_page *host_find(struct jit *j, const u8 *host)
+{
+	struct host_page *hp = j->hosts[host_hash(host)];
+
+	while (hp && hp->host != host)
+		hp = hp->hash_next;
+	return hp;
+}
+
+static struct host_page *host_make(struct jit *j, const u8 *host)
+{
+	struct host_page **b = &j->hosts[host_hash(host)], *hp;
+
+	hp = pool_alloc(j, sizeof(*hp));
+	if (!hp)
+		return NULL;
+	memset(hp, 0, sizeof(*hp));
+	hp->snapshot = pool_alloc(j, PAGE_SIZE);
+	if (!hp->snapshot)
+		return NULL;
+	hp->host = host;
+	hp->hash_next = *b;
+	*b = hp;
+	return hp;
+}
+
+/* -- Lookups ---------------------------------------------------------------------- */
+
+void page_key(struct jit *j)
+{
+	u64 class = j->tlb ? j->tlb->class : 0;
+
+	j->t->jump_key = ((u64)j->generation << 2 | class) << 48;
+}
+
+void page_forget(struct jit *j)
+{
+	for (u32 i = 0; i < j->nr_touched; i++)
+		j->t->page_id[j->touched[i]] = 0;
+	j->nr_touched = 0;
+	/* Keys of a generation long ago would count again.  0 is that of empty entries. */
+	if (++j->generation == NR_GENERATIONS) {
+		memset(j->t->jump, 0, sizeof(j->t->jump));
+		j->generation = 1;
+	}
+	page_key(j);
+	j->left = true;
+}
+
+static bool is_current(struct host_page *hp, u64 epoch)
+{
+	u64 lines = hp->lines;
+
+	if (__atomic_load_n(&hp->shared->gen, __ATOMIC_ACQUIRE) != hp->shared_gen)
+		return false;
+	if (hp->epoch == epoch)
+		return true;
+	for (; lines; lines &= lines - 1) {
+		u32 at = __builtin_ctzll(lines) * LINE;
+
+		if (memcmp(hp->host + at, hp->snapshot + at, LINE))
+			return false;
+	}
+	hp->epoch = epoch;
+	return true;
+}
+
+static u32 page_hash(u64 lin, u32 class, const u8 *host)
+{
+	return (lin >> PAGE_SHIFT ^ class << 12 ^ (u64)host >> 15) % NR_BUCKETS;
+}
+
+static struct code_page *page_find(struct jit *j, u64 lin, u32 class, const u8 *host)
+{
+	struct code_page *p = j->pages[page_hash(lin, class, host)];
+
+	while (p && (p->lin != lin || p->class != class || p->host->host != host))
+		p = p->hash_next;
+	return p;
+}
+
+/* The host's page of @lin, if code may be fetched from it. */
+static const u8 *fetch_page(struct cpu *c, u64 lin)
+{
+	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+	struct page p;
+
+	if (likely(e->tag_exec == lin))
+		return (const u8 *)(lin + e->addend);
+	if (!is_canonical(lin) ||
+	    mmu_page(c, lin, ACCESS_EXEC, c->tlb->class, &p) != STEP_NEXT)
+		return NULL;
+	return p.host;
+}
+
+static void remember(struct jit *j, struct code_page *p)
+{
+	u32 i = p->lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+
+	if (!j->t->page_id[i])
+		j->touched[j->nr_touched++] = i;
+	j->t->page_id[i] = p->id;
+	j->page_at[i] = p;
+}
+
+struct code_page *page_enter(struct cpu *c, u64 rip)
+{
+	struct jit *j = c->jit;
+	u64 lin = rip & PAGE_MASK;
+	u32 i = lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	struct code_page *p = j->page_at[i];
+	const u8 *host;
+
+	if (j->t->page_id[i] && p->lin == lin && p->class == c->tlb->class)
+		return p;
+	host = fetch_page(c, lin);
+	p = host ? page_find(j, lin, c->tlb->class, host) : NULL;
+	if (!p || !p->host->tus)
+		return NULL;
+	if (!is_current(p->host, j->epoch)) {
+		tu_kill_all(j, p->host);
+		return NULL;
+	}
+	remember(j, p);
+	return p;
+}
+
+/* -- Making ------------------------------------------------------------------------ */
+
+static bool ready(struct cpu *c, struct host_page *hp)
+{
+	struct shared_page *s = hp->shared;
+
+	if (hp->banned_until && __builtin_ia32_rdtsc() < hp->banned_until)
+		return false;
+	hp->banned_until = 0;
+	if (s && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SHARED_CODE)
+		return true;
+	hp->shared = shared_register(c, hp->host);
+	/* It takes a while, in which anything may have changed: the next time. */
+	return false;
+}
+
+/* The lines of @b are in the snapshot, which is current, and are what @b is made of. */
+static bool take_snapshot(struct host_page *hp, u64 epoch, const struct block *b)
+{
+	u32 off = b->host - hp->host;
+	const u8 *bytes = (const u8 *)b + b->bytes_off;
+
+	if (hp->lines && !is_current(hp, epoch))
+		return false;
+	for (u32 line = off / LINE; line <= (off + b->len - 1) / LINE; line++) {
+		if (hp->lines & BIT_ULL(line))
+			continue;
+		memcpy(hp->snapshot + line * LINE, hp->host + line * LINE, LINE);
+		hp->lines |= BIT_ULL(line);
+	}
+	hp->epoch = epoch;
+	return !memcmp(hp->snapshot + off, bytes, b->len);
+}
+
+static struct code_page *page_new(struct jit *j, u64 lin, u32 class, struct host_page *hp)
+{
+	struct code_page **b = &j->pages[page_hash(lin, class, hp->host)];
+	struct code_page *p = pool_alloc(j, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = (struct code_page){
+		.lin = lin, .class = class, .id = ++j->next_id, .host = hp,
+		.hash_next = *b,
+	};
+	*b = p;
+	return p;
+}
+
+struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b)
+{
+	const u8 *host = (const u8 *)((u64)b->host & PAGE_MASK);
+	struct jit *j = c->jit;
+	struct host_page *hp = host_find(j, host) ?: host_make(j, host);
+	struct code_page *p;
+	u32 gen;
+
+	if (!hp || !ready(c, hp))
+		return NULL;
+	gen = __atomic_load_n(&hp->shared->gen, __ATOMIC_ACQUIRE);
+	if (hp->shared_gen != gen) {
+		tu_kill_all(j, hp);
+		hp->shared_gen = gen;
+	}
+	if (!take_snapshot(hp, j->epoch, b)) {
+		tu_kill_all(j, hp);
+		return NULL;
+	}
+	p = page_find(j, rip & PAGE_MASK, c->tlb->class, host);
+	return p ?: page_new(j, rip & PAGE_MASK, c->tlb->class, hp);
+}
+
+/* -- Stores -------------------------------------------------------------------------- */
+
+bool page_may_write(struct cpu *c, const u8 *host)
+{
+	struct shared_page *s = shared_find(vm_of(c), host);
+
+	return !s || __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SHARED_DATA;
+}
+
+/* A page that is written again and again is better interpreted for a while. */
+static void lose(struct jit *j, struct host_page *hp)
+{
+	tu_kill_all(j, hp);
+	if (++hp->losses >= BAN_AFTER)
+		hp->banned_until = __builtin_ia32_rdtsc() +
+				   (BAN_TSC << MIN(hp->losses - BAN_AFTER, 8));
+}
+
+void page_written(struct cpu *c, const u8 *host)
+{
+	struct shared_page *s = shared_find(vm_of(c), host);
+	struct host_page *hp;
+
+	if (!s || !shared_written(c, s))
+		return;
+	hp = host_find(c->jit, (const u8 *)((u64)host & PAGE_MASK));
+	if (hp && hp->shared)
+		lose(c->jit, hp);
+}
+
+void page_check_shared(struct jit *j)
+{
+	for (u32 i = 0; i < NR_BUCKETS; i++)
+		for (struct host_page *hp = j->hosts[i]; hp; hp = hp->hash_next)
+			if (hp->tus && hp->shared->gen != hp->shared_gen)
+				lose(j, hp);
+}

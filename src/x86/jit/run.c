@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* The translator as the interpreter's loop sees it. */
+#include <errno.h>
+
+#include "x86/cpu/translator.h"
+#include "x86/jit/arena.h"
+#include "x86/mmu/tlb.h"
+#include "x86/x86.h"
+
+#define HOT	24	/* times a block is interpreted before it is translated */
+
+static bool translatable(const struct cpu *c)
+{
+	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
+}
+
+static void enter(struct cpu *c, const u8 *code, enum step *st)
+{
+	struct jit *j = c->jit;
+
+	c->rflags &= ~X86_EFLAGS_RF;
+	j->rflags = c->rflags;
+	j->left = false;
+	*st = j->enter(c, code);
+}
+
+static bool run(struct cpu *c, enum step *st)
+{
+	struct jit *j = c->jit;
+	struct jump_entry *e;
+	const u8 *code;
+
+	if (!translatable(c))
+		return false;
+	if (j->tlb != c->tlb) {
+		j->tlb = c->tlb;
+		page_key(j);
+	}
+	e = &j->t->jump[(c->rip ^ c->rip >> 12) % JUMP_CACHE_SIZE];
+	code = e->key == (c->rip ^ j->t->jump_key) ? e->code : jit_indirect(c, c->rip);
+	if (!code)
+		return false;
+	enter(c, code, st);
+	return true;
+}
+
+static bool room(const struct jit *j)
+{
+	return j->used + TU_MAX_SIZE <= CODE_SIZE && j->nr_edges + 128 <= MAX_EDGES &&
+	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
+}
+
+static void count(struct cpu *c, const struct block *b)
+{
+	struct block *block = (struct block *)b;
+	struct code_page *p;
+	struct tu *tu;
+
+	if (++block->runs < HOT || !translatable(c) || b->cross)
+		return;
+	block->runs = 0;
+	if (!room(c->jit))
+		jit_flush(c->jit);
+	p = page_make(c, c->rip, b);
+	if (!p) {
+		block->runs = HOT - 1;
+		return;
+	}
+	if (tu_find(c->jit, p, c->rip))
+		return;
+	tu = translate(c, b, p);
+	if (tu)
+		tu_add(c->jit, tu);
+}
+
+static void tlb_flushed(struct cpu *c)
+{
+	page_forget(c->jit);
+}
+
+static void epoch(struct cpu *c)
+{
+	c->jit->epoch++;
+	page_forget(c->jit);
+}
+
+static void code_changed(struct cpu *c)
+{
+	page_check_shared(c->jit);
+}
+
+static void blocks_flushed(struct cpu *c)
+{
+	jit_flush(c->jit);
+}
+
+static void destroy(struct cpu *c)
+{
+	jit_free(c->jit);
+	c->jit = NULL;
+	c->translator = NULL;
+}
+
+static const struct translator_ops ops = {
+	.run = run,
+	.count = count,
+	.tlb_flushed = tlb_flushed,
+	.epoch = epoch,
+	.code_changed = code_changed,
+	.may_write = page_may_write,
+	.written = page_written,
+	.blocks_flushed = blocks_flushed,
+	.destroy = destroy,
+};
+
+int jit_create(struct cpu *c)
+{
+	if (!c->vcpu->vm->arch->jit || !__builtin_cpu_supports("bmi2"))
+		return -EOPNOTSUPP;
+	c->jit = jit_alloc();
+	if (!c->jit)
+		return -errno;
+	c->translator = &ops;
+	return 0;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "x86/jit/shared.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "x86/mmu/mmu.h"
+#include "x86/x86.h"
+
+enum { NR_SHARED = 1 << 15 };	/* 128 MiB of code */
+
+struct jit_vm {
+	pthread_mutex_t lock;	/* innermost: nothing is called under it */
+	u32 used;
+	struct shared_page page[NR_SHARED];
+};
+
+struct jit_vm *jit_vm_create(void)
+{
+	struct jit_vm *jv = mmap(NULL, sizeof(*jv), PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (jv == MAP_FAILED)
+		return NULL;
+	pthread_mutex_init(&jv->lock, NULL);
+	return jv;
+}
+
+void jit_vm_destroy(struct jit_vm *jv)
+{
+	if (!jv)
+		return;
+	pthread_mutex_destroy(&jv->lock);
+	munmap(jv, sizeof(*jv));
+}
+
+static u64 page_of(const u8 *host)
+{
+	return (u64)host & PAGE_MASK;
+}
+
+static u32 hash(u64 page)
+{
+	return (page >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 49;
+}
+
+/* The entry of @page, or the free one where it would be. */
+static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
+{
+	for (u32 i = hash(page);; i++) {
+		struct shared_page *s = &jv->page[i % NR_SHARED];
+		u64 host = __atomic_load_n(&s->host, __ATOMIC_ACQUIRE);
+
+		if (host == page || !host)
+			return s;
+	}
+}
+
+struct shared_page *shared_find(struct jit_vm *jv, const u8 *host)
+{
+	struct shared_page *s = slot_of(jv, page_of(host));
+
+	return __atomic_load_n(&s->host, __ATOMIC_ACQUIRE) ? s : NULL;
+}
+
+static struct shared_page *insert(struct jit_vm *jv, u64 page)
+{
+	struct shared_page *s = slot_of(jv, page);
+
+	if (s->host)
+		return s;
+	if (jv->used >= NR_SHARED / 4 * 3)
+		return NULL;
+	jv->used++;
+	__atomic_store_n(&s->host, page, __ATOMIC_RELEASE);
+	return s;
+}
+
+static bool has_others(struct cpu *c)
+{
+	struct vcpu *v;
+	u32 i;
+
+	vm_for_each_vcpu(c->vcpu->vm, i, v) {
+		if (v != c->vcpu)
+			return true;
+	}
+	return false;
+}
+
+static void drop_write_tags(struct cpu *c)
+{
+	struct vcpu *v;
+	u32 i;
+
+	mmu_flush_all(c);
+	if (!has_others(c))
+		return;
+	vm_for_each_vcpu(c->vcpu->vm, i, v) {
+		if (v != c->vcpu)
+			vcpu_request(v, REQ_TLB_FLUSH);
+	}
+	vm_wait_taken(c->vcpu, REQ_TLB_FLUSH);
+}
+
+struct shared_page *shared_register(struct cpu *c, const u8 *host)
+{
+	struct jit_vm *jv = c->vcpu->vm->arch->jit;
+	struct shared_page *s;
+	u32 gen = 0;
+
+	pthread_mutex_lock(&jv->lock);
+	s = insert(jv, page_of(host));
+	if (s && s->state == SHARED_CODE) {
+		pthread_mutex_unlock(&jv->lock);
+		return s;
+	}
+	if (s) {
+		gen = s->gen;
+		__atomic_store_n(&s->state, SHARED_WANTED, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&jv->lock);
+	if (!s)
+		return NULL;
+
+	drop_write_tags(c);
+
+	pthread_mutex_lock(&jv->lock);
+	if (s->gen == gen && s->state == SHARED_WANTED)
+		__atomic_store_n(&s->state, SHARED_CODE, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&jv->lock);
+	return s;
+}
+
+bool shared_written(struct cpu *c, struct shared_page *s)
+{
+	struct jit_vm *jv = c->vcpu->vm->arch->jit;
+	struct vcpu *v;
+	bool was_code;
+	u32 i;
+
+	if (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SHARED_DATA)
+		return false;
+	pthread_mutex_lock(&jv->lock);
+	was_code = s->state != SHARED_DATA;
+	if (was_code) {
+		__atomic_store_n(&s->gen, s->gen + 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&s->state, SHARED_DATA, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&jv->lock);
+	if (!was_code)
+		return false;
+	/* They see it at their next poll, after the store that this announces. */
+	vm_for_each_vcpu(c->vcpu->vm, i, v) {
+		if (v != c->vcpu)
+			vcpu_request(v, REQ_CODE);
+	}
+	return true;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* Instructions with registers or a stack of their own. */
+#include "x86/jit/trans.h"
+
+/* -- Stack ------------------------------------------------------------------------ */
+
+static bool insn_push(struct trans *t)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	bool imm = o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	struct code *k = &t->k;
+	u8 src = R_B;
+
+	if (t->in->osz != 8 ||
+	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
+		return false;
+	flags_park(t);
+	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
+	mem_check(t, 8, true);
+	if (imm)
+		mov_imm(k, R_B, t->in->imm);
+	else
+		src = gpr_use(t, operand_gpr(o), R_B);
+	mov_store(k, RM_MEM(R_A, 0), src);
+	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+	return true;
+}
+
+static bool insn_pop(struct trans *t)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	struct code *k = &t->k;
+	int g;
+
+	if (t->in->osz != 8 || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	    operand_gpr(o) < 0)
+		return false;
+	g = operand_gpr(o);
+	flags_park(t);
+	mov_rr(k, R_A, R_GUEST_RSP);
+	mem_check(t, 8, false);
+	if (g != RSP)
+		lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8));
+	if (pinned[g] != NOT_PINNED) {
+		mov_load(k, pinned[g], RM_MEM(R_A, 0));
+	} else {
+		mov_load(k, R_B, RM_MEM(R_A, 0));
+		mov_store(k, GPR_HOME(g), R_B);
+	}
+	return true;
+}
+
+static bool insn_leave(struct trans *t)
+{
+	struct code *k = &t->k;
+
+	if (t->in->osz != 8)
+		return false;
+	flags_park(t);
+	mov_rr(k, R_A, RBP);
+	mem_check(t, 8, false);
+	lea(k, R_GUEST_RSP, RM_MEM(RBP, 8));
+	mov_load(k, RBP, RM_MEM(R_A, 0));
+	return true;
+}
+
+/* -- Addresses ----------------------------------------------------------------------- */
+
+static bool insn_lea(struct trans *t)
+{
+	int g = operand_gpr(&t->ops[0]);
+	bool wide = t->in->osz == 8;
+	struct rm m;
+	u8 dst;
+
+	if (t->in->osz < 4 || !(t->in->flags & INSN_EA64))
+		return false;
+	m = ea_operand(t);
+	dst = pinned[g] != NOT_PINNED ? pinned[g] : R_A;
+	put_op(&t->k, wide, 0x8d, dst, m);
+	if (dst == R_A)
+		mov_store(&t->k, GPR_HOME(g), R_A);
+	return true;
+}
+
+/* -- RAX and RDX ----------------------------------------------------------------------- */
+
+/* CBW, CWDE, CDQE: R9 from its lower half. */
+static bool insn_extend(struct trans *t)
+{
+	struct code *k = &t->k;
+
+	if (t->in->osz == 8) {
+		put_op(k, true, 0x63, R_GUEST_RAX, RM_REG(R_GUEST_RAX));
+		return true;
+	}
+	if (t->in->osz == 2)
+		put8(k, 0x66);
+	put_op(k, false, t->in->osz == 2 ? 0x0fbe : 0x0fbf, R_GUEST_RAX,
+	       RM_REG(R_GUEST_RAX));
+	return true;
+}
+
+/* CWD, CDQ, CQO */
+static bool insn_sign(struct trans *t)
+{
+	mov_rr(&t->k, RAX, R_GUEST_RAX);
+	if (t->in->osz == 2)
+		put8(&t->k, 0x66);
+	if (t->in->osz == 8)
+		put8(&t->k, 0x48);
+	put8(&t->k, 0x99);
+	return true;
+}
+
+/* The r/m operand of an instruction that uses RAX: R_B, if it is no pinned register. */
+static bool operand_beside_rax(struct trans *t, bool write, struct rm *m)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	int g;
+
+	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+		if (!ea_possible(t))
+			return false;
+		flags_park(t);
+		ea_linear(t);
+		mem_check(t, o->size / 8, write);
+		mov_rr(&t->k, R_B, R_A);
+		*m = RM_MEM(R_B, 0);
+		return true;
+	}
+	g = operand_gpr(o);
+	if (g < 0)
+		return false;
+	*m = RM_REG(gpr_use(t, g, R_B));
+	return true;
+}
+
+static void put_sized(struct trans *t, u32 opcode, u8 reg, struct rm m)
+{
+	u8 size = t->ops[0].size / 8, rex = rex_of(size == 8, reg, &m);
+
+	if (t->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK)
+		put8(&t->k, 0xf0);
+	if (size == 2)
+		put8(&t->k, 0x66);
+	put8(&t->k, 0x40 | rex);
+	put_opcode(&t->k, opcode | (size > 1));
+	put_modrm(&t->k, reg, &m);
+}
+
+/* MUL, and IMUL of one operand: most flags are undefined, so those before matter. */
+static bool insn_multiply(struct trans *t, u8 extension)
+{
+	struct rm m;
+
+	if (!operand_beside_rax(t, false, &m))
+		return false;
+	flags_load(t);
+	mov_rr(&t->k, RAX, R_GUEST_RAX);
+	put_sized(t, 0xf6, extension, m);
+	mov_rr(&t->k, R_GUEST_RAX, RAX);
+	t->flags = FLAGS_HOST;
+	return true;
+}
+
+static bool insn_cmpxchg(struct trans *t)
+{
+	int src = operand_gpr(&t->ops[1]), dst = -1;
+	struct rm m;
+
+	if (src < 0 || !operand_beside_rax(t, true, &m))
+		return false;
+	src = gpr_use(t, src, R_C);
+	mov_rr(&t->k, RAX, R_GUEST_RAX);
+	put_sized(t, 0x0fb0, src, m);
+	mov_rr(&t->k, R_GUEST_RAX, RAX);
+	if (t->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
+		dst = operand_gpr(&t->ops[0]);
+	if (dst >= 0 && pinned[dst] == NOT_PINNED)
+		mov_store(&t->k, GPR_HOME(dst), R_B);
+	t->flags = FLAGS_HOST;
+	return true;
+}
+
+bool insn_special(struct trans *t)
+{
+	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_PUSH:
+		return insn_push(t);
+	case ZYDIS_MNEMONIC_POP:
+		return insn_pop(t);
+	case ZYDIS_MNEMONIC_LEAVE:
+		return insn_leave(t);
+	case ZYDIS_MNEMONIC_LEA:
+		return insn_lea(t);
+	case ZYDIS_MNEMONIC_CBW:
+	case ZYDIS_MNEMONIC_CWDE:
+	case ZYDIS_MNEMONIC_CDQE:
+		return insn_extend(t);
+	case ZYDIS_MNEMONIC_CWD:
+	case ZYDIS_MNEMONIC_CDQ:
+	case ZYDIS_MNEMONIC_CQO:
+		return insn_sign(t);
+	case ZYDIS_MNEMONIC_MUL:
+		return insn_multiply(t, 4);
+	case ZYDIS_MNEMONIC_IMUL:
+		return t->zi.operand_count_visible == 1 && insn_multiply(t, 5);
+	case ZYDIS_MNEMONIC_CMPXCHG:
+		return insn_cmpxchg(t);
+	case ZYDIS_MNEMONIC_NOP:
+	case ZYDIS_MNEMONIC_ENDBR64:
+	case ZYDIS_MNEMONIC_PREFETCHNTA:
+	case ZYDIS_MNEMONIC_PREFETCHT0:
+	case ZYDIS_MNEMONIC_PREFETCHT1:
+	case ZYDIS_MNEMONIC_PREFETCHT2:
+	case ZYDIS_MNEMONIC_PREFETCHW:
+		return true;
+	default:
+		return false;
+	}
+}

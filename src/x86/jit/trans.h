@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* One block on its way through the translator. */
+#ifndef ANYKVM_X86_JIT_TRANS_H
+#define ANYKVM_X86_JIT_TRANS_H
+
+#include <Zydis/Zydis.h>
+
+#include "x86/jit/internal.h"
+
+/* Where the guest's status flags are. */
+enum flags_at {
+	FLAGS_HOST,		/* in the host's only */
+	FLAGS_PARKED,		/* in cpu->jit_flags only */
+	FLAGS_BOTH,
+};
+
+/* What is out of the way of the main line, and emitted behind it. */
+struct cold {
+	enum cold_kind {
+		COLD_PUNT,	/* the interpreter does the instruction */
+		COLD_TAKEN,	/* a conditional branch to @target */
+		COLD_EVENT,	/* a request is there: leave, go on at @target */
+		COLD_STUB,	/* an edge that is not linked */
+	} kind;
+	u8 *at;			/* the displacement that leads here */
+	u8 *resume;		/* PUNT: the instruction after */
+	const struct insn *in;
+	u64 target;		/* PUNT: RIP of the instruction */
+	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
+	u32 edge;
+};
+
+enum { MAX_COLD = 512 };
+
+struct trans {
+	struct code k;
+	struct cpu *c;
+	struct jit *j;
+	struct tu *tu;
+	const struct block *block;
+	const struct insn *in;		/* under way */
+	const u8 *bytes;		/* of it */
+	u64 rip;			/* of it */
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	enum flags_at flags;
+	bool ended;			/* nothing follows the last instruction */
+	u32 nr_cold, punts_from;
+	struct cold cold[MAX_COLD];
+};
+
+/* -- flags.c ------------------------------------------------------------------- */
+
+/* The host's flags may be overwritten afterwards.  RAX is lost. */
+void flags_park(struct trans *t);
+/* The host's flags are the guest's.  RAX is lost. */
+void flags_load(struct trans *t);
+/* The host's are not the guest's any more; they are parked. */
+static inline void flags_clobbered(struct trans *t)
+{
+	t->flags = FLAGS_PARKED;
+}
+
+/* -- memory.c --------------------------------------------------------------------- */
+
+/* Can the address of the memory operand be translated? */
+bool ea_possible(const struct trans *t);
+/* Its r/m; homed registers have been loaded into R_B, R_C.  No segment. */
+struct rm ea_operand(struct trans *t);
+/* R_A = its linear address.  Flags are parked. */
+void ea_linear(struct trans *t);
+/* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
+void mem_check(struct trans *t, u32 size, bool write);
+
+/* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
+bool insn_generic(struct trans *t);
+bool insn_special(struct trans *t);
+bool insn_branch(struct trans *t);
+
+/* -- translate.c ------------------------------------------------------------------------ */
+struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
+/* Jumps to @target; flags are parked. */
+void edge_emit(struct trans *t, u64 target);
+/* Leaves to @target if there is a request; flags are parked. */
+void poll_emit(struct trans *t, u64 target);
+
+/* The guest's register number of an explicit operand, or -1: AH to BH, or none. */
+int operand_gpr(const ZydisDecodedOperand *o);
+
+/* The host register with guest @g in it, to be read: its own or @scratch. */
+u8 gpr_use(struct trans *t, u8 g, u8 scratch);
+
+#endif

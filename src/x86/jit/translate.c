@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* A block of decoded instructions becomes host code. */
+#include "x86/cpu/translator.h"
+#include "x86/jit/trans.h"
+
+enum {
+	EDGE_SIZE = 21,		/* cmp dword [rip + d32], imm32; jne stub; jmp target */
+};
+
+struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
+{
+	struct cold *cold = &t->cold[t->nr_cold++];
+
+	memset(cold, 0, sizeof(*cold));
+	cold->kind = kind;
+	cold->at = at;
+	return cold;
+}
+
+void edge_emit(struct trans *t, u64 target)
+{
+	struct edge *e = &t->j->edges[t->j->nr_edges];
+	struct cold *cold;
+
+	*e = (struct edge){ .target = target, .from = t->tu, .site = t->k.p };
+	cold = cold_add(t, COLD_STUB, jmp_later(&t->k));
+	cold->edge = t->j->nr_edges++;
+	while (t->k.p < e->site + EDGE_SIZE)
+		put8(&t->k, 0xcc);
+}
+
+void poll_emit(struct trans *t, u64 target)
+{
+	struct cold *cold;
+
+	put_op(&t->k, false, 0x83, 7, CPU_FIELD(requests));	/* cmp [], 0 */
+	put8(&t->k, 0);
+	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_NE));
+	cold->target = target;
+}
+
+/* -- Behind the main line ----------------------------------------------------------- */
+
+static void put_punt(struct trans *t, const struct insn *in, u64 rip)
+{
+	mov_imm(&t->k, RAX, rip);
+	mov_imm(&t->k, R_B, (u64)in);
+	call_to(&t->k, t->j->punt);
+}
+
+static void cold_punt(struct trans *t, const struct cold *cold)
+{
+	put_punt(t, cold->in, cold->target);
+	t->flags = FLAGS_PARKED;
+	if (cold->flags == FLAGS_HOST)
+		flags_load(t);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
+static void cold_taken(struct trans *t, const struct cold *cold)
+{
+	t->flags = cold->flags;
+	flags_park(t);
+	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
+		poll_emit(t, cold->target);
+	edge_emit(t, cold->target);
+}
+
+static void cold_event(struct trans *t, const struct cold *cold)
+{
+	mov_imm(&t->k, RAX, cold->target);
+	jmp_to(&t->k, t->j->exit);
+}
+
+static void cold_stub(struct trans *t, const struct cold *cold)
+{
+	t->j->edges[cold->edge].stub = t->k.p;
+	mov_imm(&t->k, R_B, cold->edge);
+	jmp_to(&t->k, t->j->follow);
+}
+
+static void put_cold(struct trans *t)
+{
+	/* Each may add others. */
+	for (u32 i = 0; i < t->nr_cold; i++) {
+		struct cold cold = t->cold[i];
+
+		patch_here(&t->k, cold.at);
+		switch (cold.kind) {
+		case COLD_PUNT:
+			cold_punt(t, &cold);
+			break;
+		case COLD_TAKEN:
+			cold_taken(t, &cold);
+			break;
+		case COLD_EVENT:
+			cold_event(t, &cold);
+			break;
+		case COLD_STUB:
+			cold_stub(t, &cold);
+			break;
+		}
+	}
+}
+
+/* -- Instructions --------------------------------------------------------------------- */
+
+static void punt_all(struct trans *t)
+{
+	flags_park(t);
+	put_punt(t, t->in, t->rip);
+	flags_clobbered(t);
+}
+
+/* The interpreter's way back joins behind the instruction. */
+static void resolve_punts(struct trans *t)
+{
+	for (u32 i = t->punts_from; i < t->nr_cold; i++) {
+		if (t->cold[i].kind != COLD_PUNT || t->cold[i].resume)
+			continue;
+		t->cold[i].resume = t->k.p;
+		t->cold[i].flags = t->flags;
+	}
+	t->punts_from = t->nr_cold;
+}
+
+static bool decode(struct trans *t)
+{
+	static ZydisDecoder decoder;
+	static bool ready;
+
+	if (!ready) {
+		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64,
+				 ZYDIS_STACK_WIDTH_64);
+		ready = true;
+	}
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, t->bytes, t->in->len,
+						   &t->zi, t->ops));
+}
+
+static void one_insn(struct trans *t)
+{
+	if (!decode(t) || t->zi.length != t->in->len ||
+	    t->in->mnemonic != t->zi.mnemonic ||
+	    !(insn_generic(t) || insn_special(t) || insn_branch(t)))
+		punt_all(t);
+	resolve_punts(t);
+}
+
+static void put_block(struct trans *t)
+{
+	const struct block *b = t->block;
+	const u8 *bytes = (const u8 *)b + b->bytes_off;
+
+	for (u32 i = 0; i < b->count; i++) {
+		t->in = &b->insn[i];
+		t->bytes = bytes + t->in->end - t->in->len;
+		t->rip = t->tu->rip + t->in->end - t->in->len;
+		one_insn(t);
+	}
+	if (!t->ended) {
+		flags_park(t);
+		edge_emit(t, t->tu->rip + b->len);
+	}
+}
+
+struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
+{
+	struct jit *j = c->jit;
+	struct trans t = {
+		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
+		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
+	};
+	struct tu *tu = pool_alloc(j, sizeof(*tu));
+
+	if (!tu)
+		return NULL;
+	*tu = (struct tu){
+		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
+	};
+	t.tu = tu;
+	put_block(&t);
+	put_cold(&t);
+	tu->dead_exit = t.k.p;
+	mov_imm(&t.k, RAX, tu->rip);
+	jmp_to(&t.k, j->exit);
+	j->used = (t.k.p - j->rw + 15) & ~15ul;
+	return tu;
+}
