@@ -242,8 +242,8 @@ bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *
 		if (tr && tr->run(c, &st))
 			goto ran;
 		st = block_get(c, &b);
-		if (tr && likely(st == STEP_NEXT))
-			tr->count(c, b);
+		if (tr && likely(st == STEP_NEXT) && tr->count(c, b))
+			continue;
 		if (likely(st == STEP_NEXT))
 			st = counted ? run_insns_counted(c, b, BLOCK_MAX_INSNS) :
 				       run_insns(c, b, BLOCK_MAX_INSNS);

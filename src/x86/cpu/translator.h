@@ -19,8 +19,11 @@ struct translator_ops {
 	 * interpreted.  Else *@st is what the last instruction returned.
 	 */
 	bool (*run)(struct cpu *c, enum step *st);
-	/* A block is about to be interpreted; one that often is gets translated. */
-	void (*count)(struct cpu *c, const struct block *b);
+	/*
+	 * A block is about to be interpreted; one that often is gets translated.
+	 * True if it has been: run() finds it.
+	 */
+	bool (*count)(struct cpu *c, const struct block *b);
 	/* Linear pages may lead elsewhere now. */
 	void (*tlb_flushed)(struct cpu *c);
 	/* Memory may have been written by others than vCPUs since. */

@@ -253,6 +253,12 @@ static bool reads(const ZydisDecodedOperand *o)
 	return o->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
 }
 
+/* BSF and BSR of 0 leave it (SDM vol. 2A, BSF: undefined; AMD's manual has it). */
+static bool keeps_destination(ZydisMnemonic m)
+{
+	return m == ZYDIS_MNEMONIC_BSF || m == ZYDIS_MNEMONIC_BSR;
+}
+
 /* 8 and 16 bits written, and what is written under a condition, keep the rest. */
 static void slot_load(struct trans *t, struct slot *s, const ZydisDecodedOperand *o,
 		      u8 scratch)
@@ -265,7 +271,8 @@ static void slot_load(struct trans *t, struct slot *s, const ZydisDecodedOperand
 	if (s->host != NOT_PINNED)
 		return;
 	s->host = scratch;
-	if (reads(o) || o->size < 32 || (o->actions & ZYDIS_OPERAND_ACTION_CONDWRITE))
+	if (reads(o) || o->size < 32 || keeps_destination(t->zi.mnemonic) ||
+	    (o->actions & ZYDIS_OPERAND_ACTION_CONDWRITE))
 		mov_load(&t->k, scratch, GPR_HOME(s->guest));
 }
 
@@ -312,6 +319,8 @@ bool insn_generic(struct trans *t)
 	if (effect == NOT_HERE || !form_of(t, &f) || !possible(t, &f))
 		return false;
 	if (f.accumulator && (f.mem || f.reg || f.rm))
+		return false;
+	if (t->zi.mnemonic == ZYDIS_MNEMONIC_IMUL && t->zi.operand_count_visible == 1)
 		return false;
 	if (f.mem) {
 		m = memory_operand(t, &f, needs_flags);

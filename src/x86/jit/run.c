@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The translator as the interpreter's loop sees it. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "x86/cpu/translator.h"
 #include "x86/jit/arena.h"
 #include "x86/mmu/tlb.h"
 #include "x86/x86.h"
 
-#define HOT	24	/* times a block is interpreted before it is translated */
+/* Times a block is interpreted before it is translated. */
+#define HOT	24
+
+static u32 hot = HOT;
 
 static bool translatable(const struct cpu *c)
 {
@@ -50,27 +54,29 @@ static bool room(const struct jit *j)
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
-static void count(struct cpu *c, const struct block *b)
+static bool count(struct cpu *c, const struct block *b)
 {
 	struct block *block = (struct block *)b;
 	struct code_page *p;
 	struct tu *tu;
 
-	if (++block->runs < HOT || !translatable(c) || b->cross)
-		return;
+	if (++block->runs < hot || !translatable(c) || b->cross)
+		return false;
 	block->runs = 0;
 	if (!room(c->jit))
 		jit_flush(c->jit);
 	p = page_make(c, c->rip, b);
 	if (!p) {
-		block->runs = HOT - 1;
-		return;
+		block->runs = hot - 1;
+		return false;
 	}
 	if (tu_find(c->jit, p, c->rip))
-		return;
+		return false;
 	tu = translate(c, b, p);
-	if (tu)
-		tu_add(c->jit, tu);
+	if (!tu)
+		return false;
+	tu_add(c->jit, tu);
+	return true;
 }
 
 static void tlb_flushed(struct cpu *c)
@@ -115,6 +121,10 @@ static const struct translator_ops ops = {
 
 int jit_create(struct cpu *c)
 {
+	const char *at = getenv("ANYKVM_JIT_HOT");
+
+	if (at)
+		hot = MAX(1, atoi(at));
 	if (!c->vcpu->vm->arch->jit || !__builtin_cpu_supports("bmi2"))
 		return -EOPNOTSUPP;
 	c->jit = jit_alloc();

@@ -171,12 +171,14 @@ static bool insn_cmpxchg(struct trans *t)
 
 	if (src < 0 || !operand_beside_rax(t, true, &m))
 		return false;
+	if (t->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
+		dst = operand_gpr(&t->ops[0]);
+	if (dst == RAX)
+		m = RM_REG(RAX);
 	src = gpr_use(t, src, R_C);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	put_sized(t, 0x0fb0, src, m);
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
-	if (t->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
-		dst = operand_gpr(&t->ops[0]);
 	if (dst >= 0 && pinned[dst] == NOT_PINNED)
 		mov_store(&t->k, GPR_HOME(dst), R_B);
 	t->flags = FLAGS_HOST;

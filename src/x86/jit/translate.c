@@ -52,7 +52,7 @@ static void cold_punt(struct trans *t, const struct cold *cold)
 {
 	put_punt(t, cold->in, cold->target);
 	t->flags = FLAGS_PARKED;
-	if (cold->flags == FLAGS_HOST)
+	if (cold->flags != FLAGS_PARKED)
 		flags_load(t);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
