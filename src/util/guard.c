@@ -29,6 +29,7 @@ static struct sigaction chained[ARRAY_SIZE(guarded_signals)];
 void guard_push(struct guard *g)
 {
 	g->outer = innermost;
+	g->rescue = NULL;
 	innermost = g;
 	/* The accesses that follow must not move above this. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -110,6 +111,8 @@ bool guard_fault(int sig, siginfo_t *info, void *ucontext)
 
 	if (!g || !is_access_fault(sig, info))
 		return false;
+	if (g->rescue && ucontext)
+		g->rescue(g->rescue_arg, ucontext);
 	innermost = g->outer;
 	restore_mask(sig, ucontext);
 	siglongjmp(g->env, 1);

@@ -18,6 +18,9 @@
 struct guard {
 	sigjmp_buf env;
 	struct guard *outer;
+	/* In the signal handler, before it unwinds: rescue what only registers have. */
+	void (*rescue)(void *arg, void *ucontext);
+	void *rescue_arg;
 };
 
 /*

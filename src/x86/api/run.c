@@ -12,6 +12,7 @@
 #include "x86/cpu/event.h"
 #include "x86/hyperv/hyperv.h"
 #include "x86/cpu/pmu.h"
+#include "x86/cpu/translator.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -77,6 +78,10 @@ static int run_in_guest(struct cpu *c, bool immediate_exit)
 	if (guard_enter(&g) != 0) {
 		pmu_block_abandoned(c);
 		return -EFAULT;		/* the memory behind a slot has gone */
+	}
+	if (c->translator) {
+		g.rescue_arg = c;
+		g.rescue = c->translator->rescue;
 	}
 	/* The registers were set meanwhile, or else the VMM may have set the word. */
 	if (vapic_active(c) && READ_ONCE(c->requests) & REQ_EVENT)

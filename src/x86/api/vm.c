@@ -39,7 +39,7 @@ int arch_vm_create(struct vm *vm)
 	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
 	vm->arch->jit = jit_vm_create();
-	if (hv_vm_create(vm) || xen_vm_create(vm)) {
+	if (!vm->arch->jit || hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}

@@ -174,6 +174,7 @@ enum {
 	REQ_STEAL	= BIT(REQ_ARCH_SHIFT + 3),	/* update steal time */
 	REQ_STIMER	= BIT(REQ_ARCH_SHIFT + 4),	/* Hyper-V's timers are due */
 	REQ_PMU		= BIT(REQ_ARCH_SHIFT + 5),	/* the filter of events has changed */
+	REQ_SWEEP	= BIT(REQ_ARCH_SHIFT + 7),	/* look for writes from outside */
 	REQ_CODE	= BIT(REQ_ARCH_SHIFT + 6),	/* another vCPU writes to translated code */
 };
 

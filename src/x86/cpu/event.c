@@ -350,6 +350,8 @@ static void requests_process(struct cpu *c, u32 req)
 		mmu_flush_all(c);
 	if (req & REQ_CODE)
 		TRANSLATOR(c, code_changed);
+	if (req & REQ_SWEEP)
+		TRANSLATOR(c, epoch);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)

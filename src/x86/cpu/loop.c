@@ -273,7 +273,7 @@ static bool run_blocks_translated(struct cpu *c)
 
 int cpu_loop(struct cpu *c)
 {
-	TRANSLATOR(c, epoch);
+	TRANSLATOR(c, begin);
 	for (;;) {
 		switch (event_process(c)) {
 		case EVENT_EINTR:

@@ -24,6 +24,8 @@ struct translator_ops {
 	 * True if it has been: run() finds it.
 	 */
 	bool (*count)(struct cpu *c, const struct block *b);
+	/* KVM_RUN begins: an epoch. */
+	void (*begin)(struct cpu *c);
 	/* Linear pages may lead elsewhere now. */
 	void (*tlb_flushed)(struct cpu *c);
 	/* Memory may have been written by others than vCPUs since. */
@@ -34,6 +36,8 @@ struct translator_ops {
 	bool (*may_write)(struct cpu *c, const u8 *host);
 	/* It is going to be written. */
 	void (*written)(struct cpu *c, const u8 *host);
+	/* A fault of host memory, of struct cpu @arg: see struct guard. */
+	void (*rescue)(void *arg, void *ucontext);
 	/* No struct block is valid any more. */
 	void (*blocks_flushed)(struct cpu *c);
 	void (*destroy)(struct cpu *c);

@@ -3,6 +3,7 @@
 #ifndef ANYKVM_X86_JIT_INTERNAL_H
 #define ANYKVM_X86_JIT_INTERNAL_H
 
+#include "api/worker.h"
 #include "x86/cpu/cpu.h"
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
@@ -70,6 +71,8 @@ struct tu {
 	u8 *entry;		/* writable view */
 	u8 *dead_exit;		/* goes to the interpreter */
 	bool dead;
+	u8 count;		/* of instructions */
+	u32 at[];		/* from @entry to the code of each, and its end */
 };
 
 /* A linear page of code for one access class. */
@@ -116,6 +119,10 @@ struct jit {
 	struct tu *tu[NR_BUCKETS];
 	struct code_page *pages[NR_BUCKETS];
 	struct host_page *hosts[NR_BUCKETS];
+
+	struct vcpu *vcpu;
+	struct worker_timer sweep;
+	bool sweeping;		/* atomic: the timer is armed */
 
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);

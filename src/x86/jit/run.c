@@ -5,6 +5,8 @@
 
 #include "x86/cpu/translator.h"
 #include "x86/jit/arena.h"
+#include "x86/jit/rescue.h"
+#include "x86/jit/sweep.h"
 #include "x86/mmu/tlb.h"
 #include "x86/x86.h"
 
@@ -90,6 +92,12 @@ static void epoch(struct cpu *c)
 	page_forget(c->jit);
 }
 
+static void begin(struct cpu *c)
+{
+	epoch(c);
+	sweep_begin(c->jit);
+}
+
 static void code_changed(struct cpu *c)
 {
 	page_check_shared(c->jit);
@@ -102,6 +110,7 @@ static void blocks_flushed(struct cpu *c)
 
 static void destroy(struct cpu *c)
 {
+	sweep_destroy(c->jit);
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
@@ -112,9 +121,11 @@ static const struct translator_ops ops = {
 	.count = count,
 	.tlb_flushed = tlb_flushed,
 	.epoch = epoch,
+	.begin = begin,
 	.code_changed = code_changed,
 	.may_write = page_may_write,
 	.written = page_written,
+	.rescue = rescue_registers,
 	.blocks_flushed = blocks_flushed,
 	.destroy = destroy,
 };
@@ -130,6 +141,7 @@ int jit_create(struct cpu *c)
 	c->jit = jit_alloc();
 	if (!c->jit)
 		return -errno;
+	sweep_create(c);
 	c->translator = &ops;
 	return 0;
 }

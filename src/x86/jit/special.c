@@ -39,14 +39,14 @@ static bool insn_pop(struct trans *t)
 	flags_park(t);
 	mov_rr(k, R_A, R_GUEST_RSP);
 	mem_check(t, 8, false);
-	if (g != RSP)
-		lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8));
 	if (pinned[g] != NOT_PINNED) {
 		mov_load(k, pinned[g], RM_MEM(R_A, 0));
 	} else {
 		mov_load(k, R_B, RM_MEM(R_A, 0));
 		mov_store(k, GPR_HOME(g), R_B);
 	}
+	if (g != RSP)
+		lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8));
 	return true;
 }
 
@@ -59,8 +59,9 @@ static bool insn_leave(struct trans *t)
 	flags_park(t);
 	mov_rr(k, R_A, RBP);
 	mem_check(t, 8, false);
+	mov_load(k, R_B, RM_MEM(R_A, 0));
 	lea(k, R_GUEST_RSP, RM_MEM(RBP, 8));
-	mov_load(k, RBP, RM_MEM(R_A, 0));
+	mov_rr(k, RBP, R_B);
 	return true;
 }
 

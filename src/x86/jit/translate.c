@@ -156,8 +156,10 @@ static void put_block(struct trans *t)
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
+		t->tu->at[i] = t->k.p - t->tu->entry;
 		one_insn(t);
 	}
+	t->tu->at[b->count] = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
 		edge_emit(t, t->tu->rip + b->len);
@@ -171,12 +173,13 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
 	};
-	struct tu *tu = pool_alloc(j, sizeof(*tu));
+	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(u32));
 
 	if (!tu)
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
+		.count = b->count,
 	};
 	t.tu = tu;
 	put_block(&t);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory behind a slot has gone, and translated code has touched it.  The
+ * guest's registers are those of the interrupted context; all that an
+ * instruction changes it changes after its access.
+ */
+#include <ucontext.h>
+
+#include "x86/jit/rescue.h"
+
+/* Where the context has each register, in encoding order. */
+static const u8 greg[NR_GPRS] = {
+	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+
+static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
+{
+	const u8 *entry = exec_of(j, tu->entry);
+
+	return pc >= entry && pc < entry + tu->at[tu->count];
+}
+
+/* All are looked through, the dead ones too: this is rare. */
+static const struct tu *tu_at(const struct jit *j, const u8 *pc)
+{
+	for (u32 i = 0; i < NR_BUCKETS; i++)
+		for (const struct tu *tu = j->tu[i]; tu; tu = tu->hash_next)
+			if (holds(j, tu, pc))
+				return tu;
+	return NULL;
+}
+
+static u64 rip_at(const struct jit *j, const struct tu *tu, const u8 *pc)
+{
+	u32 off = pc - exec_of(j, tu->entry), i = 0;
+
+	while (tu->at[i + 1] <= off)
+		i++;
+	return tu->rip + tu->block->insn[i].end - tu->block->insn[i].len;
+}
+
+void rescue_registers(void *arg, void *ucontext)
+{
+	const greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const u8 *pc = (const u8 *)regs[REG_RIP];
+	struct cpu *c = arg;
+	const struct tu *tu = tu_at(c->jit, pc);
+
+	if (!tu)
+		return;
+	for (u8 g = 0; g < NR_GPRS; g++)
+		if (pinned[g] != NOT_PINNED)
+			c->gpr[g] = regs[greg[pinned[g]]];
+	c->rip = rip_at(c->jit, tu, pc);
+	c->status = (c->jit_flags >> 8 & 0xff) | (c->jit_flags & 1) << 11;
+}
