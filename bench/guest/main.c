@@ -100,6 +100,8 @@ static void measure(const struct workload *w, const struct options *o, struct re
 			r->best = now - before;
 	}
 	r->wall = now - start;
+	if (w->finish)
+		w->finish();
 	r->cpu = cpu_ns() - cpu;
 }
 

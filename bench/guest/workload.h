@@ -17,6 +17,7 @@ struct workload {
 	u64 (*unit)(void);	/* returns the same checksum each time */
 	void (*setup)(void);	/* once, not timed; or NULL */
 	bool (*usable)(void);	/* or NULL */
+	void (*finish)(void);	/* ends and reaps what setup began; or NULL */
 };
 
 /* Each ends with a row without a name. */
