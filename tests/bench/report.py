@@ -9,9 +9,8 @@ import unittest
 import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
 # This file has the name of what it tests.
-sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+sys.path[0] = os.path.join(ROOT, "bench")
 
 import plot  # noqa: E402
 import report  # noqa: E402
