@@ -126,7 +126,7 @@ struct jit {
 
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
-	const u8 *punt, *exit, *follow, *indirect;
+	const u8 *punt, *exit, *follow, *indirect, *returned;
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
