@@ -24,6 +24,7 @@ struct jit;
 struct lapic;
 struct tlb;
 struct translator_ops;
+struct translator_tables;
 
 /* General registers, in encoding order. */
 enum gpr {
@@ -210,6 +211,7 @@ struct cpu {
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
 	const struct translator_ops *translator;	/* NULL: all is interpreted */
+	struct translator_tables *tables;
 	struct jit *jit;		/* x86/jit/ */
 	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
 	bool pmu_active;		/* one of them counts */

@@ -219,10 +219,14 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 
 /* -- Life ------------------------------------------------------------------------- */
 
-/* A vCPU's state and its TLBs, which translated code reaches from one register. */
+/*
+ * A vCPU's state, its TLBs and the translator's tables: translated code
+ * reaches them all from one register.
+ */
 struct area {
 	struct cpu cpu;
 	struct mmu mmu;
+	struct translator_tables tables;
 };
 
 static struct spares spares;
@@ -261,6 +265,7 @@ struct cpu *mmu_cpu_alloc(void)
 	if (!a)
 		return NULL;
 	a->cpu.mmu = &a->mmu;
+	a->cpu.tables = &a->tables;
 	return &a->cpu;
 }
 
