@@ -15,6 +15,7 @@ struct mmu {
 	 * page must drop all of it, whereas entries are 4 KiB each.
 	 */
 	u64 large_4m[4], large_1g;
+	u16 pkeys;		/* protection keys of user pages entered */
 	/* Control bits the entries depend on; a change flushes them. */
 	u64 mode;
 };

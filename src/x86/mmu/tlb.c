@@ -48,7 +48,7 @@ static bool alignment_checked(const struct cpu *c)
 static u64 mmu_mode(const struct cpu *c)
 {
 	const u64 cr4 = X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP |
-			X86_CR4_SMAP;
+			X86_CR4_SMAP | X86_CR4_PKE;
 
 	return (c->cr0 & (X86_CR0_PG | X86_CR0_WP)) | (c->cr4 & cr4) |
 	       (c->efer & (EFER_NX | EFER_LMA)) << 32 |
@@ -170,6 +170,8 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	else
 		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
 	log_add(w->global ? &t->global : &t->local, i);
+	if (w->user)
+		c->mmu->pkeys |= (u16)BIT(w->pkey);
 	if (w->page_size > PAGE_SIZE)
 		note_large(c->mmu, lin, w->page_size);
 }
@@ -192,6 +194,7 @@ void mmu_flush_all(struct cpu *c)
 		log_flush(&m->tlb[i], &m->tlb[i].global, true);
 	memset(m->large_4m, 0, sizeof(m->large_4m));
 	m->large_1g = 0;
+	m->pkeys = 0;
 }
 
 void mmu_flush_page(struct cpu *c, u64 lin)
@@ -209,6 +212,25 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 
 		if (e->tag_read == page || e->tag_exec == page)
 			tlb_drop(t, i);
+	}
+}
+
+/*
+ * Tags hold what PKRU allowed when they were filled.  Programs change the
+ * rights of keys that few pages have, kernels write the same value again and
+ * again: no more is dropped than has to be.
+ */
+void mmu_pkru_changed(struct cpu *c, u32 old)
+{
+	u32 changed = c->fpu.pkru ^ old;
+
+	if (likely(!changed) || !(c->cr4 & X86_CR4_PKE))
+		return;
+	for (u32 key = 0; key < 16; key++) {
+		if ((changed >> (2 * key) & 3) && (c->mmu->pkeys & BIT(key))) {
+			mmu_flush_all(c);
+			return;
+		}
 	}
 }
 
