@@ -199,6 +199,23 @@ static void invlpg_drops_all_of_a_large_page(void **state)
 	assert_null(reads(0x80000000));
 }
 
+static void invlpg_of_a_large_page_keeps_others(void **state)
+{
+	window_map(0, 0x5000 | RW);
+	set64(0x15000 + 16, 0x400000 | RW | PS);	/* 4 MiB from the window */
+	set64(0x11000 + 16, 0 | RW | PS);		/* a gigabyte */
+	touch(WINDOW(0));
+	touch(0x80005000);
+	touch(LONG_WINDOW + 0x401000);
+	mmu_flush_page(&m->cpu, LONG_WINDOW + 0x480000);
+	assert_null(reads(LONG_WINDOW + 0x401000));
+	assert_non_null(reads(WINDOW(0)));
+	assert_non_null(reads(0x80005000));
+	mmu_flush_page(&m->cpu, 0x80000000 + (900ul << 20));
+	assert_null(reads(0x80005000));
+	assert_non_null(reads(WINDOW(0)));
+}
+
 static void classes_do_not_share(void **state)
 {
 	struct cpu *c = &m->cpu;
@@ -311,6 +328,7 @@ int main(void)
 		TEST(full_fill_log_flushes_everything),
 		TEST(invlpg_drops_one_page_in_all_classes),
 		TEST(invlpg_drops_all_of_a_large_page),
+		TEST(invlpg_of_a_large_page_keeps_others),
 		TEST(classes_do_not_share),
 		TEST(pkru_change_drops_what_it_concerns),
 		TEST(pke_change_flushes),

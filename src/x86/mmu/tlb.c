@@ -108,7 +108,7 @@ static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 
 static u64 *large_word(struct mmu *m, u64 lin, u64 *bit)
 {
-	u64 hash = (lin >> 22) * 0x9e3779b97f4a7c15ull >> 56;
+	u64 hash = (lin >> 22) * 0x9e3779b97f4a7c15ull >> 54;
 
 	*bit = BIT_ULL(hash % 64);
 	return &m->large_4m[hash / 64];
@@ -129,11 +129,14 @@ static void note_large(struct mmu *m, u64 lin, u64 page_size)
 		*large_word(m, lin, &bit) |= bit;
 }
 
-static bool maybe_large(struct mmu *m, u64 lin)
+/* The size of the largest page around @lin that may be here in pieces. */
+static u64 largest_page(struct mmu *m, u64 lin)
 {
 	u64 bit;
 
-	return (m->large_1g & large_1g_bit(lin)) || (*large_word(m, lin, &bit) & bit);
+	if (m->large_1g & large_1g_bit(lin))
+		return 1ul << 30;
+	return *large_word(m, lin, &bit) & bit ? 4ul << 20 : PAGE_SIZE;
 }
 
 /* A page that must not be written unnoticed gets no write tag. */
@@ -197,22 +200,26 @@ void mmu_flush_all(struct cpu *c)
 	m->pkeys = 0;
 }
 
-void mmu_flush_page(struct cpu *c, u64 lin)
+/* Drops what is in the page of @size around @lin, a power of two. */
+static void tlb_drop_page(struct tlb *t, u64 lin, u64 size)
 {
-	u64 page = lin & PAGE_MASK;
-	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	u32 first = (lin & -size) >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	u32 n = MIN(size >> PAGE_SHIFT, TLB_ENTRIES);
 
-	if (maybe_large(c->mmu, lin)) {
-		mmu_flush_all(c);
-		return;
-	}
-	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
-		struct tlb *t = &c->mmu->tlb[k];
-		struct tlb_entry *e = &t->entry[i];
+	for (u32 i = first; i < first + n; i++) {
+		const struct tlb_entry *e = &t->entry[i];
 
-		if (e->tag_read == page || e->tag_exec == page)
+		if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
 			tlb_drop(t, i);
 	}
+}
+
+void mmu_flush_page(struct cpu *c, u64 lin)
+{
+	u64 size = largest_page(c->mmu, lin);
+
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
+		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
 
 /*
