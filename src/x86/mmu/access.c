@@ -125,13 +125,6 @@ static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 	return STEP_NEXT;
 }
 
-static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
-{
-	TRY(check_alignment(c, lin, n));
-	c->pending_db |= cpu_data_breakpoints(c, lin, n, write);
-	return STEP_NEXT;
-}
-
 /* -- Reads and writes ----------------------------------------------------------------- */
 
 static enum step page_read(struct cpu *c, const struct page *p, u8 *buf, u32 n)
@@ -184,9 +177,11 @@ enum step mem_read_slow(struct cpu *c, u64 lin, void *buf, u32 n)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
 	TRY(span_translate(c, lin, n, ACCESS_READ, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, lin, n, false));
+		c->pending_db |= cpu_data_breakpoints(c, lin, n, false);
 	return span_read(c, &s, buf);
 }
 
@@ -194,9 +189,11 @@ enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
 	TRY(span_translate(c, lin, n, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, lin, n, true));
+		c->pending_db |= cpu_data_breakpoints(c, lin, n, true);
 	return span_write(c, &s, buf);
 }
 
@@ -244,6 +241,8 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	struct page p;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
 	for (;;) {
 		u32 room = PAGE_SIZE - (lin & ~PAGE_MASK);
 
@@ -296,9 +295,11 @@ static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, m->lin, m->size));
 	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, m->lin, m->size, true));
+		c->pending_db |= cpu_data_breakpoints(c, m->lin, m->size, true);
 	if (!span_contiguous(&s))	/* a read-only slot is read as memory */
 		return mem_read_slow(c, m->lin, &m->old, m->size);
 	note_code_store(c, &s);
