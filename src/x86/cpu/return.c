@@ -223,6 +223,8 @@ static enum step iret_protected(struct cpu *c, u8 osz)
 	if (early)
 		TRY(stack_take_frame(c, &s, to_stack, 2, osz));
 	TRY(return_target(c, cs, w[FRAME_OFF], &t));
+	if (cpu_amd_like(c))
+		TRY(target_check_offset(c, &t, 0));
 	if (cpu_code64(c) || t.cpl > c->cpl) {
 		if (!early)
 			TRY(stack_take_frame(c, &s, to_stack, 2, osz));

@@ -83,17 +83,26 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 	return seg_loaded(c, in->sub);
 }
 
+/* AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP, LxS). */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+{
+	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
+	u64 lin;
+
+	TRY(insn_linear(c, in, size + 2, false, &lin));
+	TRY(mem_read_size(c, lin, size, off));
+	return mem_read16(c, lin + size, sel);
+}
+
 /* LDS, LES, LFS, LGS, LSS. */
 enum step op_load_far(struct cpu *c, const struct insn *in)
 {
-	u64 lin, off;
+	u64 off;
 	u16 sel;
 
 	if (!(in->flags & INSN_MEM))
 		return cpu_raise_ud(c);
-	TRY(insn_linear(c, in, in->osz + 2, false, &lin));
-	TRY(mem_read_size(c, lin, in->osz, &off));
-	TRY(mem_read16(c, lin + in->osz, &sel));
+	TRY(read_far_pointer(c, in, &sel, &off));
 	TRY(cpu_load_seg(c, in->sub, sel));
 	reg_set(c, in->reg, in->osz, off);
 	return in->sub == SS ? STEP_END : STEP_NEXT;
@@ -309,16 +318,22 @@ static enum step need_fsgsbase(struct cpu *c)
 	return cpu_code64(c) && (c->cr4 & X86_CR4_FSGSBASE) ? STEP_NEXT : cpu_raise_ud(c);
 }
 
+/* A 66 prefix means nothing to them. */
+static u8 base_size(const struct insn *in)
+{
+	return in->osz == 8 ? 8 : 4;
+}
+
 static enum step read_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
 	TRY(need_fsgsbase(c));
-	reg_set(c, in->rm, in->osz, c->seg[seg].base);
+	reg_set(c, in->rm, base_size(in), c->seg[seg].base);
 	return STEP_NEXT;
 }
 
 static enum step write_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
-	u64 v = reg_get(c, in->rm, in->osz);
+	u64 v = reg_get(c, in->rm, base_size(in));
 
 	TRY(need_fsgsbase(c));
 	if (!is_canonical(v))

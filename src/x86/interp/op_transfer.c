@@ -17,17 +17,6 @@ enum step op_call_far_imm(struct cpu *c, const struct insn *in)
 	return cpu_far_call(c, (u16)(in->imm >> 32), (u32)in->imm, in->osz, insn_next(c, in));
 }
 
-/* AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP). */
-static enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
-{
-	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
-	u64 lin;
-
-	TRY(insn_linear(c, in, size + 2, false, &lin));
-	TRY(mem_read_size(c, lin, size, off));
-	return mem_read16(c, lin + size, sel);
-}
-
 enum step op_jmp_far_mem(struct cpu *c, const struct insn *in)
 {
 	u16 sel;

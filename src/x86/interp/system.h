@@ -38,6 +38,8 @@ static inline enum step need_umip(struct cpu *c)
 
 /* A register of the operand size, or 16 bits of memory: SLDT, LAR, ... */
 enum step read_rm16(struct cpu *c, const struct insn *in, u16 *v);
+/* What a far JMP, CALL or LxS has in memory. */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off);
 enum step write_rm16(struct cpu *c, const struct insn *in, u64 v);
 
 #endif

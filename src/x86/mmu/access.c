@@ -115,12 +115,15 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 
 /* -- Checked accesses ------------------------------------------------------------- */
 
-/* #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4 and 8 bytes. */
+/*
+ * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4 and 8 bytes.  It comes
+ * before the page fault, but after the #GP of an address that is none.
+ */
 static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 {
 	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
 		return STEP_NEXT;
-	if ((n == 2 || n == 4 || n == 8) && (lin & (n - 1)))
+	if ((n == 2 || n == 4 || n == 8) && (lin & (n - 1)) && is_canonical(lin))
 		return cpu_raise_error(c, EXC_AC, 0);
 	return STEP_NEXT;
 }
