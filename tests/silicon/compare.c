@@ -99,10 +99,12 @@ static const char *page_fault_differs(const struct sequence *s, const struct out
 	return mask && error != ours ? "error code" : NULL;
 }
 
+/* Of null ones the host's kernel clears the RPL on its way back to user mode. */
 static const char *segments_differ(const struct state *a, const struct state *b)
 {
-	if (memcmp(a->sel, b->sel, sizeof(a->sel)))
-		return "selector";
+	for (u32 i = 0; i < NR_SEGS; i++)
+		if (a->sel[i] != b->sel[i] && (a->sel[i] | b->sel[i]) > 3)
+			return "selector";
 	if (segments_available && (a->fs_base != b->fs_base || a->gs_base != b->gs_base))
 		return "FS or GS base";
 	return NULL;

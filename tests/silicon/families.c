@@ -39,7 +39,7 @@ static const struct {
 	M(PAUSE, INTEGER), M(LAR, VERIFY), M(LSL, VERIFY), M(VERR, VERIFY), M(VERW, VERIFY),
 	M(PUSHF, FLAG), M(PUSHFD, FLAG), M(PUSHFQ, FLAG),
 	M(POPF, FLAG), M(POPFD, FLAG), M(POPFQ, FLAG),
-	M(BOUND, TRAP), M(INT, TRAP), M(INT1, TRAP), M(INT3, TRAP), M(INTO, TRAP), M(UD2, TRAP),
+	M(BOUND, TRAP), M(INT, TRAP), M(INT3, TRAP), M(INTO, TRAP), M(UD2, TRAP),
 	M(IRET, FAR), M(IRETD, FAR), M(IRETQ, FAR),
 	M(FXSAVE, SAVE), M(FXSAVE64, SAVE), M(FXRSTOR, SAVE), M(FXRSTOR64, SAVE),
 	M(FNSAVE, SAVE), M(FRSTOR, SAVE), M(FNSTENV, SAVE), M(FLDENV, SAVE),
@@ -57,6 +57,8 @@ static const struct {
 	M(XSAVES64, PRIVILEGED), M(XRSTORS, PRIVILEGED), M(XRSTORS64, PRIVILEGED),
 	/* Clocks, and what the host makes up. */
 	M(CPUID, NONE), M(RDTSC, NONE),
+	/* A hypervisor that intercepts #DB leaves RIP on it. */
+	M(INT1, NONE),
 	/* Whether they have a ModRM byte to fetch depends on the processor (SDM vol. 2B, UD). */
 	M(UD0, NONE), M(UD1, NONE),
 #undef M

@@ -235,6 +235,7 @@ void host_run(const struct sequence *s, struct outcome *out)
 	current = s;
 	result = out;
 	ticks = 0;
+	segments_follow_cpu();
 	phase = ENTER;
 	asm volatile("int3" : : : "memory");
 	memset(code + s->at, 0xcc, n);

@@ -85,6 +85,14 @@ bool segments_create(void)
 	return segments_available;
 }
 
+void segments_follow_cpu(void)
+{
+	u64 limit = 0;
+
+	asm("lsl %1, %0" : "+r"(limit) : "r"((u64)CPU_NUMBER | 3));
+	gdt[CPU_NUMBER / 8] = 0x0040f50000000000 | limit;
+}
+
 /* -- Descriptors (SDM vol. 3A 3.4.5) ----------------------------------------------------- */
 
 u64 descriptor_of(u16 sel)

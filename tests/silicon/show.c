@@ -35,6 +35,11 @@ static void print_insn(const struct sequence *s, u32 i, const u8 *bytes, u32 n)
 	for (u32 j = 0; j < MAX_LEN; j++)
 		printf(j < n ? " %02x" : "   ", bytes[j]);
 	printf("  %s\n", text);
+	if (s->insn[i].slot_at) {
+		printf("           [%llx]: ", (long long)s->insn[i].slot_at);
+		print_bytes("", s->insn[i].slot, s->insn[i].slot_len);
+		printf("\n");
+	}
 }
 
 static void print_state(const struct state *s, enum code code)

@@ -142,6 +142,8 @@ extern u64 gdt[GDT_SLOTS], ldt[LDT_SLOTS];
 /* Fills them; false if the host has no LDT or no RDFSBASE. */
 bool segments_create(void);
 extern bool segments_available;
+/* The limit of one of Linux's is the number of the processor it runs on. */
+void segments_follow_cpu(void);
 u64 descriptor_of(u16 sel);	/* 0: none */
 u64 segment_base(u16 sel);
 u32 segment_limit(u16 sel);

@@ -51,6 +51,12 @@ static bool use_slot(struct generator *g, struct insn *in, const ZydisDecodedIns
 	return true;
 }
 
+/* AMD's processors have no far pointers of 80 bits. */
+static u32 far_offset_size(const ZydisDecodedInstruction *zi)
+{
+	return zi->operand_width == 64 && __builtin_cpu_is("amd") ? 4 : zi->operand_width / 8;
+}
+
 /* -- Branches ----------------------------------------------------------------------------- */
 
 static void note_target(struct insn *in, enum where where, u32 at, u32 size)
@@ -107,10 +113,8 @@ static bool slot_branch(struct generator *g, struct insn *in, const ZydisDecoded
 	u32 size = zi->operand_width / 8, n;
 	u16 sel = any_code_selector();
 
-	/* AMD's processors have no far pointers of 80 bits. */
-	if (size == 8 && in->family == FAR && zi->meta.category != ZYDIS_CATEGORY_RET &&
-	    __builtin_cpu_is("amd"))
-		size = 4;
+	if (in->family == FAR && zi->meta.category != ZYDIS_CATEGORY_RET)
+		size = far_offset_size(zi);
 	if (in->family == FAR && !is_certain_stack(g, zi, sel))
 		return false;
 	n = size;
@@ -173,7 +177,7 @@ static void selector(struct generator *g, struct insn *in, const ZydisDecodedIns
 	u32 at = 0;
 
 	if (zi->meta.category == ZYDIS_CATEGORY_SEGOP)	/* LDS and the like */
-		at = put_words(in->slot, 0, zi->operand_width / 8, rnd());
+		at = put_words(in->slot, 0, far_offset_size(zi), rnd());
 	put_words(in->slot, at, 2, sel);
 	if (memory_read(zi, ops)) {
 		if (!use_slot(g, in, zi, ops, at + 2))

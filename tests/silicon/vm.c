@@ -79,6 +79,7 @@ static void make_descriptors(void)
 	memcpy(system_pages + (GDT_AT - HIGH), gdt, sizeof(gdt));
 	memcpy(system_pages + (LDT_AT - HIGH), ldt, sizeof(ldt));
 	memcpy(system_pages + (TSS_AT - HIGH) + 0x24, &stack, 8);	/* IST1 */
+	memset(system_pages + (TSS_AT - HIGH) + 0x66, 0xff, 2);	/* no I/O bitmap */
 }
 
 static void make_handlers(void)
@@ -265,6 +266,7 @@ void ours_run(const struct sequence *s, struct outcome *out)
 	int exit;
 
 	memcpy(memory, s->memory, MEM_BYTES);
+	memcpy(system_pages + (GDT_AT - HIGH) + CPU_NUMBER, &gdt[CPU_NUMBER / 8], 8);
 	set_state(s);
 	ticks = 0;
 	do {
