@@ -50,14 +50,14 @@ static const struct insn *last_insn(const struct sequence *s, const struct outco
 
 /*
  * What of CR2 is certain.  In which order the parts of these operands are read
- * is the processor's own business; Zen 4 has CMPS's destination first, but not
- * of REPE CMPSB.
+ * is the processor's own business: Zen 4 has the end of a saved state first,
+ * and CMPS's destination first, but not of REPE CMPSB.
  */
 static u64 cr2_mask(const struct insn *in)
 {
+	if (in && in->family == SAVE)
+		return 0;
 	switch (in ? in->mnemonic : ZYDIS_MNEMONIC_INVALID) {
-	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FRSTOR:
-		return ~(u64)(PAGE - 1);
 	case ZYDIS_MNEMONIC_CMPSB: case ZYDIS_MNEMONIC_CMPSW:
 	case ZYDIS_MNEMONIC_CMPSD: case ZYDIS_MNEMONIC_CMPSQ:
 		return 0;

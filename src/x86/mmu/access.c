@@ -116,16 +116,30 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 /* -- Checked accesses ------------------------------------------------------------- */
 
 /*
- * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4 and 8 bytes.  It comes
- * before the page fault, but after the #GP of an address that is none.
+ * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4, 8 and 10 bytes.  It
+ * comes before the page fault, but after the #GP of an address that is none.
  */
-static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
+static enum step check_aligned(struct cpu *c, u64 lin, u32 n)
 {
 	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
 		return STEP_NEXT;
-	if ((n == 2 || n == 4 || n == 8) && (lin & (n - 1)) && is_canonical(lin))
+	if ((lin & (n - 1)) && is_canonical(lin))
 		return cpu_raise_error(c, EXC_AC, 0);
 	return STEP_NEXT;
+}
+
+static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	switch (n) {
+	case 2: case 4: case 8: return check_aligned(c, lin, n);
+	case 10: return check_aligned(c, lin, 8);
+	default: return STEP_NEXT;
+	}
+}
+
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	return unlikely(mmu_checked(c)) ? check_aligned(c, lin, n) : STEP_NEXT;
 }
 
 /* -- Reads and writes ----------------------------------------------------------------- */
