@@ -245,7 +245,7 @@ static bool try_insn(struct generator *g, const struct form *f)
 	}
 	for (u32 i = 0; i < zi.operand_count; i++)
 		in->vector_operand |= ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-				      ops[i].size == 128;
+				      ops[i].size >= 128;
 	follow(g, &zi, ops);
 	in->undefined = g->undefined;
 	g->s->nr++;

@@ -92,7 +92,7 @@ struct insn {
 	u32 target_base;	/* of the code segment jumped to */
 	u64 slot_at;		/* linear address; 0: none */
 	u8 slot_len, slot[SLOT_BYTES];	/* what memory holds there at first */
-	bool vector_operand;	/* of 16 bytes, in memory */
+	bool vector_operand;	/* of 16 bytes or more, in memory */
 	u32 undefined;		/* flags the sequence so far leaves undefined */
 	ZydisMnemonic mnemonic;
 	u8 family;

@@ -116,8 +116,8 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 /* -- Checked accesses ------------------------------------------------------------- */
 
 /*
- * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4, 8 and 10 bytes.  It
- * comes before the page fault, but after the #GP of an address that is none.
+ * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2 to 32 bytes, of vectors
+ * to a boundary of 16 (Zen 4).  It comes before the page fault, but after the #GP of an address that is none.
  */
 static enum step check_aligned(struct cpu *c, u64 lin, u32 n)
 {
@@ -133,6 +133,7 @@ static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 	switch (n) {
 	case 2: case 4: case 8: return check_aligned(c, lin, n);
 	case 10: return check_aligned(c, lin, 8);
+	case 16: case 32: return check_aligned(c, lin, 16);
 	default: return STEP_NEXT;
 	}
 }
