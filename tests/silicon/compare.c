@@ -6,7 +6,7 @@
 
 bool compare_undefined;
 
-enum { EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_XM = 19, PF_PRESENT = 1, PF_USER = 4 };
+enum { EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_AC = 17, EXC_XM = 19, PF_PRESENT = 1, PF_USER = 4 };
 enum { MXCSR_OE = 8, MXCSR_UE = 0x10, MXCSR_PE = 0x20, MXCSR_FLAGS = 0x3f };
 #define TASK_SIZE_MAX	0x7ffffffff000ull
 
@@ -66,6 +66,11 @@ static u64 cr2_mask(const struct insn *in)
 	}
 }
 
+static bool is_of_memory(u32 vector)
+{
+	return (vector >= EXC_SS && vector <= EXC_PF) || vector == EXC_AC;
+}
+
 /*
  * Operands in parts, of which each has a fault of its own.  And a misaligned
  * vector that leaves the segment: #GP for the one or #SS for the other, whose
@@ -77,8 +82,7 @@ static bool is_either_fault(const struct sequence *s, const struct outcome *host
 	const struct insn *in = last_insn(s, host);
 
 	if (cr2_mask(in) != ~0ull)
-		return host->vector >= EXC_SS && host->vector <= EXC_PF &&
-		       guest->vector >= EXC_SS && guest->vector <= EXC_PF;
+		return is_of_memory(host->vector) && is_of_memory(guest->vector);
 	return s->code != CODE64 && in && in->vector_operand &&
 	       host->vector == EXC_GP && guest->vector == EXC_SS;
 }
@@ -175,7 +179,8 @@ const char *difference(const struct sequence *s, const struct outcome *host,
 {
 	struct fpu a = host->end.fpu, b = guest->end.fpu;
 	const char *why = fault_differs(s, host, guest);
-	u64 mask = s->code == CODE64 ? ~0ull : 0xffffffff;
+	bool wide = s->code == CODE64 && segment_is_code(host->end.sel[CS], CODE64);
+	u64 mask = wide ? ~0ull : 0xffffffff;
 	u32 flags;
 
 	if (why || host->vector == NEVER_ENDS)

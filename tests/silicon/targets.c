@@ -69,13 +69,15 @@ static void note_target(struct insn *in, enum where where, u32 at, u32 size)
 
 /*
  * A CALL of 64-bit code uses all of RSP, of which the host's kernel leaves
- * anything in the upper half if the stack was a 16-bit one.
+ * anything in the upper half if the stack was a 16-bit one; and at the end of
+ * the address space the host's kernel never ends.
  */
 static bool is_certain_stack(const struct generator *g, const ZydisDecodedInstruction *zi, u16 sel)
 {
 	return g->s->code == CODE64 || zi->meta.category != ZYDIS_CATEGORY_CALL ||
 	       !segment_is_code(sel, CODE64) ||
-	       (segment_is_big(g->s->start.sel[SS]) && !g->segments_loaded);
+	       (segment_is_big(g->s->start.sel[SS]) && !g->segments_loaded &&
+		!(g->written >> RSP & 1));
 }
 
 /* Code of another size stands nowhere but behind the end: an INT3. */

@@ -75,9 +75,11 @@ static u32 step_of(const struct cpu *c, u32 elem)
 static enum step read_element(struct cpu *c, u64 lin, u8 *v, u32 elem)
 {
 	u32 n = step_of(c, elem);
+	u8 all[8];
 
 	for (u32 i = 0; i < elem; i += n)
-		TRY(mem_read(c, lin + i, v + i, n));
+		TRY(mem_read(c, lin + i, all + i, n));
+	memcpy(v, all, elem);
 	return STEP_NEXT;
 }
 
