@@ -57,24 +57,30 @@ static bool decode_form(enum code code, const u8 *b, ZydisDecodedInstruction *zi
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders[code], b, 15, zi, ops));
 }
 
+bool form_is_gather(const struct form *f)
+{
+	return f->vex && f->mem && f->map == 2 && (f->opcode & 0xfc) == 0x90;
+}
+
 /* vvvv is all ones where it is no operand; a gather's may be no other register. */
 static bool try_form(enum code code, struct form *f)
 {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	u8 b[16];
+	u8 bytes[17] = { 0x67 }, *b = bytes + 1, *from = b;
 	bool ok;
 
 	form_bytes(f, b);
-	if (f->vex && f->mem && f->map == 2 && (f->opcode & 0xfc) == 0x90) {
+	if (form_is_gather(f)) {
 		b[4] |= 4;	/* SIB: index XMM2, mask XMM3 */
 		b[5] = 0x10;
 		b[2] ^= 3 << 3;
+		from = code == CODE16 ? bytes : b;
 	}
-	ok = decode_form(code, b, &zi, ops);
+	ok = decode_form(code, from, &zi, ops);
 	if (!ok && f->vex) {
 		b[2] ^= 0x20;
-		ok = decode_form(code, b, &zi, ops);
+		ok = decode_form(code, from, &zi, ops);
 	}
 	f->family = ok ? family_of(&zi, ops) : NONE;
 	if (f->family == NONE)

@@ -91,7 +91,7 @@ static u32 put_prefixes(struct generator *g, const struct form *f, u8 *b)
 	g->asz = sizes[g->s->code];
 	if (below(12) == 0)
 		b[n++] = segments[below(6)];
-	if (below(20) == 0) {
+	if (below(20) == 0 || (form_is_gather(f) && g->s->code == CODE16)) {
 		b[n++] = 0x67;
 		g->asz = g->s->code == CODE32 ? 2 : 4;
 	}

@@ -138,11 +138,6 @@ static void choose_gather(struct generator *g, struct operands *o)
 	o->disp = displacement(1);
 }
 
-static bool is_gather(const struct form *f)
-{
-	return f->vex && f->map == 2 && (f->opcode & 0xfc) == 0x90;
-}
-
 /* MOV with an address and nothing else. */
 static bool is_moffs(const struct form *f)
 {
@@ -168,7 +163,7 @@ void choose_operands(struct generator *g, const struct form *f, struct operands 
 	/* In most forms ModRM.reg is an operand; where not, the collection has all. */
 	o->rex |= g->s->code == CODE64 ? below(2) << 2 : 0;
 	if (f->mem) {
-		if (is_gather(f))
+		if (form_is_gather(f))
 			choose_gather(g, o);
 		else if (g->asz == 2)
 			choose_memory16(g, o);

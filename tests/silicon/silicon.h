@@ -195,6 +195,7 @@ bool needs_user(const ZydisDecodedInstruction *zi, enum family f);
 
 /* forms.c */
 void forms_collect(void);
+bool form_is_gather(const struct form *f);	/* they have a SIB byte */
 u32 forms_of(u32 family, enum code code);
 const struct form *form_choose(u32 family, enum code code, bool user);
 const ZydisDecoder *decoder_of(enum code code);
