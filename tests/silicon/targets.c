@@ -248,6 +248,29 @@ static void make_image(struct sequence *s, u64 at)
 	}
 }
 
+static bool is_xrstor(ZydisMnemonic m)
+{
+	return m == ZYDIS_MNEMONIC_XRSTOR || m == ZYDIS_MNEMONIC_XRSTOR64;
+}
+
+/* What is in use after an XRSTOR is the processor's own business (SDM vol. 1 13.6). */
+static bool shows_in_use(const struct generator *g, ZydisMnemonic m)
+{
+	bool restored = false;
+
+	for (u32 i = 0; i < g->s->nr; i++)
+		restored |= is_xrstor(g->s->insn[i].mnemonic);
+	switch (m) {
+	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64:
+	case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64:
+	case ZYDIS_MNEMONIC_XGETBV:
+		return restored;
+	default:
+		return false;
+	}
+}
+
 static void image(struct generator *g, struct insn *in, const ZydisDecodedInstruction *zi,
 		  const ZydisDecodedOperand *ops)
 {
@@ -299,6 +322,8 @@ bool provide(struct generator *g, struct insn *in, const ZydisDecodedInstruction
 		return branch(g, in, zi, ops);
 	if (in->family == SEGMENT || in->family == VERIFY)
 		selector(g, in, zi, ops);
+	if (in->family == SAVE && shows_in_use(g, zi->mnemonic))
+		return false;
 	if (in->family == SAVE)
 		image(g, in, zi, ops);
 	if (in->family == FSGS)

@@ -43,7 +43,10 @@ enum step op_fwait(struct cpu *c, const struct insn *in)
 /* The registers keep their contents, but are empty (SDM vol. 2A, FINIT). */
 static void fninit(struct cpu *c)
 {
+	const u64 use = c->fpu.xinuse;	/* nothing that was initial is less so */
+
 	x87_set_top(&c->fpu, 0);
+	c->fpu.xinuse = use;
 	memset(c->fpu.fxsave, 0, FXSAVE_MXCSR);
 	c->fpu.fcs = c->fpu.fds = 0;
 	set_fx16(c, FXSAVE_FCW, FCW_INIT);

@@ -309,20 +309,33 @@ static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 		fpu_get_ymm(&c->fpu, x->image + XSAVE_YMM, regs);
 }
 
+/* AMD's processors look at all that is asked for, initial or not; not if it is compacted. */
+static enum step probe_rest(struct cpu *c, const struct insn *in, const struct xrstor *x,
+			    u64 lin)
+{
+	u32 size = xsave_size(x->rfbm);
+	u64 comp;
+
+	memcpy(&comp, x->image + XSAVE_XCOMP_BV, 8);
+	if (comp & XCOMP_COMPACTED)
+		return STEP_NEXT;
+	TRY(xsave_linear(c, in, size, false, &lin));
+	return mem_probe(c, lin, size, false);
+}
+
 static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 {
 	struct xrstor x;
 	u64 allowed, lin;
-	u32 mxcsr, size;
+	u32 mxcsr;
 
 	TRY(xsave_enabled(c, supervisor));
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
-	/* AMD: all that is asked for, whether the image has it or not. */
-	size = cpu_amd_like(c) ? xsave_size(x.rfbm) : XSAVE_MIN;
-	TRY(xsave_linear(c, in, size, false, &lin));
-	TRY(mem_probe(c, lin, size, false));
+	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
 	TRY(read_bytes(c, lin, x.image, 0, XSAVE_MIN));
+	if (cpu_amd_like(c))
+		TRY(probe_rest(c, in, &x, lin));
 	if (!header_ok(c, &x, allowed, supervisor) || !new_mxcsr(c, &x, &mxcsr))
 		return cpu_raise_gp0(c);
 	if (x.rfbm & x.bv & XFEATURE_YMM)
