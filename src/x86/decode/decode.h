@@ -52,6 +52,8 @@ bool decode_host_init(void);
 bool decode_is_undefined(const struct decoding *d);
 /* A branch whose 66 prefix cuts RIP to 16 bits, where Zydis has 64. */
 bool decode_cuts_rip(const struct decoding *d);
+/* MOVSXD of 16 bits reads 32. */
+bool decode_movsxd_is_wide(const struct decoding *d);
 /* A PAUSE to Zydis, something else to the processor. */
 bool decode_is_no_pause(const struct decoding *d);
 /* Invalid to Zydis, but not to the processor: @bytes become what it does take. */

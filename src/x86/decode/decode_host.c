@@ -69,6 +69,11 @@ bool decode_cuts_rip(const struct decoding *d)
 	       (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !d->zi.raw.rex.W;
 }
 
+bool decode_movsxd_is_wide(const struct decoding *d)
+{
+	return amd && (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE);
+}
+
 /* With REX.B it exchanges R8 and RAX. */
 bool decode_is_no_pause(const struct decoding *d)
 {

@@ -99,11 +99,14 @@ static bool decode_extend(const struct decoding *d, struct insn *in)
 	return choose_family(d, in, sign ? &family_movsx16 : &family_movzx16);
 }
 
-/* Without REX.W it is a plain MOV (SDM vol. 2B, MOVSXD). */
+/*
+ * Without REX.W it is a plain MOV (SDM vol. 2B, MOVSXD), to AMD's processors of
+ * a doubleword into 16 bits, too.
+ */
 static bool decode_movsxd(const struct decoding *d, struct insn *in)
 {
 	in->src_size = 4;
-	return choose_family(d, in, in->osz == 8 ? &family_movsx32 : &family_mov);
+	return choose_family(d, in, in->osz == 8 || decode_movsxd_is_wide(d) ? &family_movsx32 : &family_mov);
 }
 
 /* -- Stack and control flow ---------------------------------------------------------------- */

@@ -78,12 +78,26 @@ static void put_pointers(const struct cpu *c, const struct insn *in, u8 *image)
 	}
 }
 
+/* From bit 56 on. */
+static void extend_pointer(u8 *pointer)
+{
+	s64 v;
+
+	memcpy(&v, pointer, 8);
+	v = (s64)((u64)v << 7) >> 7;
+	memcpy(pointer, &v, 8);
+}
+
 /* What fpu_get_x87() makes of the image is that of wide pointers. */
 static void load_x87(struct cpu *c, const struct insn *in, u8 *image)
 {
 	u16 fcs, fds;
 
 	if (wide_pointers(in)) {
+		if (cpu_amd_like(c)) {
+			extend_pointer(image + FXSAVE_FIP);
+			extend_pointer(image + FXSAVE_FDP);
+		}
 		fpu_get_x87(&c->fpu, image);
 		return;
 	}
