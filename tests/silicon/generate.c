@@ -184,6 +184,8 @@ static void follow(struct generator *g, const ZydisDecodedInstruction *zi,
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 			note_written(g, ops[i].reg.value);
+	if (zi->meta.category == ZYDIS_CATEGORY_STRINGOP)
+		g->written |= 1u << RSI | 1u << RDI | 1u << RCX;
 	if (zi->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
 		g->branched = true;
 	if (zi->cpu_flags && writes_flags_always(zi) && !g->branched)
