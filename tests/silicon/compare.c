@@ -71,6 +71,12 @@ static bool is_of_memory(u32 vector)
 	return (vector >= EXC_SS && vector <= EXC_PF) || vector == EXC_AC;
 }
 
+/* At the end of the address space, behind which the rest of the operand is at 0. */
+static bool wraps(const struct outcome *o)
+{
+	return o->vector == EXC_PF && o->cr2 > ~63ull;
+}
+
 /*
  * Operands in parts, of which each has a fault of its own.  And a misaligned
  * vector that leaves the segment: #GP for the one or #SS for the other, whose
@@ -83,7 +89,9 @@ static bool is_either_fault(const struct sequence *s, const struct outcome *host
 
 	if (cr2_mask(in) != ~0ull)
 		return is_of_memory(host->vector) && is_of_memory(guest->vector);
-	return s->code != CODE64 && in && in->vector_operand &&
+	if (s->code == CODE64)
+		return host->vector == EXC_GP && wraps(guest);
+	return in && in->vector_operand &&
 	       host->vector == EXC_GP && guest->vector == EXC_SS;
 }
 

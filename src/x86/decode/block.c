@@ -360,7 +360,7 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	/* Making one may have emptied the cache: only now is @last certain. */
 	*successor(bc, host) = b;
 	bc->last = b;
-	if (unlikely(fetch_room(c) < b->len))
+	if (unlikely(c->code_size != 8) && unlikely(fetch_room(c) < b->len))
 		return block_cut(c, b, out);
 	*out = b;
 	return STEP_NEXT;
@@ -379,7 +379,7 @@ enum step block_get(struct cpu *c, const struct block **out)
 		     !same_bytes(host, block_bytes(b), b->len)))
 		return block_search(c, lin, out);
 	bc->last = b;
-	if (unlikely(fetch_room(c) < b->len))
+	if (unlikely(c->code_size != 8) && unlikely(fetch_room(c) < b->len))
 		return block_cut(c, b, out);
 	*out = b;
 	return STEP_NEXT;
