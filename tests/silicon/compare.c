@@ -71,10 +71,15 @@ static bool is_of_memory(u32 vector)
 	return (vector >= EXC_SS && vector <= EXC_PF) || vector == EXC_AC;
 }
 
-/* At the end of the address space, behind which the rest of the operand is at 0. */
-static bool wraps(const struct outcome *o)
+/*
+ * In the last line of either half of the address space Zen 4 raises #GP for
+ * vectors of 32 bytes behind FS or GS, even if they end before it does.
+ */
+static bool is_in_last_line(const struct outcome *o)
 {
-	return o->vector == EXC_PF && o->cr2 > ~63ull;
+	u64 line = o->cr2 | 63;
+
+	return o->vector == EXC_PF && (line == ~0ull || line == TASK_SIZE_MAX + PAGE - 1);
 }
 
 /*
@@ -90,7 +95,8 @@ static bool is_either_fault(const struct sequence *s, const struct outcome *host
 	if (cr2_mask(in) != ~0ull)
 		return is_of_memory(host->vector) && is_of_memory(guest->vector);
 	if (s->code == CODE64)
-		return host->vector == EXC_GP && wraps(guest);
+		return in && in->vector_operand && host->vector == EXC_GP &&
+		       is_in_last_line(guest);
 	return in && in->vector_operand &&
 	       host->vector == EXC_GP && guest->vector == EXC_SS;
 }
