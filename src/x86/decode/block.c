@@ -315,6 +315,7 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	/* Making one may have emptied the cache: only now is @last certain. */
 	*successor(bc, host) = b;
 	bc->last = b;
+	c->code = host;
 	*out = b;
 	return STEP_NEXT;
 }
@@ -332,6 +333,7 @@ enum step block_get(struct cpu *c, const struct block **out)
 		     !same_bytes(host, block_bytes(b), b->len)))
 		return block_search(c, lin, out);
 	bc->last = b;
+	c->code = host;
 	*out = b;
 	return STEP_NEXT;
 }

@@ -167,7 +167,8 @@ static enum step span_read(struct cpu *c, const struct span *s, u8 *buf)
 
 static void note_code_store(struct cpu *c, const struct span *s)
 {
-	if (in_code_page(c, s->lin[0]) || (s->n[1] && in_code_page(c, s->lin[1])))
+	if (in_code_page(c, s->page[0].host) ||
+	    (s->n[1] && in_code_page(c, s->page[1].host)))
 		c->stop_block = true;
 }
 
@@ -261,7 +262,7 @@ enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
 
 	TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
 	*host = p.host;
-	if (write && in_code_page(c, lin))
+	if (write && in_code_page(c, p.host))
 		c->stop_block = true;
 	return STEP_NEXT;
 }
