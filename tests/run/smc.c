@@ -17,6 +17,7 @@ enum {
 #define DECLARE(name)	GUEST_BLOB(smc_##name);
 BLOBS(DECLARE)
 GUEST_BLOB(smc_ins);
+GUEST_BLOB(smc_rep_over_itself);
 GUEST_BLOB(smc_crossing);
 
 struct blob {
@@ -142,6 +143,35 @@ static void input_is_seen(void **state)
 	guest_destroy(&g);
 }
 
+/* Processors go on with a REP STOS that has overwritten itself. */
+static void rep_goes_on_over_itself(void **state)
+{
+	const struct { u64 from, n; u64 rflags; } cases[] = {
+		{ GUEST_CODE - 5, 100, 2 }, { GUEST_CODE - 0x2003, 0x6000, 2 },
+		{ GUEST_CODE + 0x1803, 0x6000, 0x402 },
+	};
+	struct kvm_regs r;
+	struct guest g;
+
+	needs_guest();
+	guest_create(&g, 0, 1);
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		memset(g.mem + GUEST_CODE - 0x8000, 0xf4, 0x10000);
+		guest_load(&g, GUEST_CODE, smc_rep_over_itself);
+		guest_long(&g, 0, GUEST_CODE);
+		guest_regs(&g, 0, &r);
+		r.rdi = cases[i].from;
+		r.rcx = cases[i].n;
+		r.rax = 0x90;
+		r.rflags = cases[i].rflags;
+		guest_set_regs(&g, 0, &r);
+		assert_int_equal(guest_run(&g, 0), KVM_EXIT_HLT);
+		guest_regs(&g, 0, &r);
+		assert_int_equal(r.rcx, 0);
+	}
+	guest_destroy(&g);
+}
+
 /* -- Across pages ---------------------------------------------------------------------------- */
 
 static void run_crossing(struct guest *g, u64 rip, u32 want)
@@ -186,6 +216,7 @@ int main(void)
 		cmocka_unit_test(stores_through_another_address_are_seen),
 		cmocka_unit_test(stores_are_seen_where_cs_wraps),
 		cmocka_unit_test(input_is_seen),
+		cmocka_unit_test(rep_goes_on_over_itself),
 		cmocka_unit_test(the_second_page_changes),
 	};
 
