@@ -13,11 +13,16 @@ enum {
 	X(cmpxchg16b) X(movnti) X(push) X(pushw) X(pop) X(stos) X(movs)		\
 	X(rep_stos) X(rep_movs) X(rep_movs_down) X(movups) X(movd) X(movlps)	\
 	X(maskmovdqu) X(movq_mmx) X(fistp) X(fst) X(sgdt) X(stmxcsr) X(str)
+#define SERIALIZING(X)								\
+	X(cpuid) X(mfence) X(wbinvd) X(invd) X(lgdt) X(lidt) X(lldt) X(invlpg)	\
+	X(mov_cr)
 
 #define DECLARE(name)	GUEST_BLOB(smc_##name);
 BLOBS(DECLARE)
+SERIALIZING(DECLARE)
 GUEST_BLOB(smc_ins);
 GUEST_BLOB(smc_rep_over_itself);
+GUEST_BLOB(smc_writer);
 GUEST_BLOB(smc_crossing);
 
 struct blob {
@@ -26,6 +31,7 @@ struct blob {
 };
 #define ROW(name)	{ #name, guest_smc_##name, guest_smc_##name##_end },
 static const struct blob stores[] = { BLOBS(ROW) };
+static const struct blob serializing[] = { SERIALIZING(ROW) };
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -172,6 +178,47 @@ static void rep_goes_on_over_itself(void **state)
 	guest_destroy(&g);
 }
 
+/* -- Other vCPUs -------------------------------------------------------------------------- */
+
+/* What was written before a serialising instruction is executed after it. */
+static void serialized(struct guest *g, const struct blob *b)
+{
+	enum { N = 10, WRITER = GUEST_CODE + 0x2000 };
+	struct runner r[2];
+	struct kvm_regs regs;
+
+	put_code(g, b);
+	guest_load(g, WRITER, smc_writer);
+	memset(g->mem + 0x40000, 0, 16);
+	guest_long(g, 0, GUEST_CODE);
+	guest_long(g, 1, WRITER);
+	for (u32 i = 0; i < 2; i++) {
+		guest_regs(g, i, &regs);
+		regs.rdi = N;
+		/* MOV $0, %EAX */
+		regs.rbx = operand_at(g, GUEST_CODE + 32, 0);
+		guest_set_regs(g, i, &regs);
+	}
+	runner_start(&r[1], g, 1);
+	runner_start(&r[0], g, 0);
+	assert_int_equal(runner_join(&r[0]), KVM_EXIT_HLT);
+	if (guest_rax(g, 0) != N)
+		fail_msg("%s: %u executed instead of %u", b->name, (u32)guest_rax(g, 0),
+			 read32(g, 0x40000));
+	assert_int_equal(runner_join(&r[1]), KVM_EXIT_HLT);
+}
+
+static void serializing_instructions_show_it(void **state)
+{
+	struct guest g;
+
+	needs_guest();
+	guest_create(&g, 0, 2);
+	for (u32 i = 0; i < ARRAY_SIZE(serializing); i++)
+		serialized(&g, &serializing[i]);
+	guest_destroy(&g);
+}
+
 /* -- Across pages ---------------------------------------------------------------------------- */
 
 static void run_crossing(struct guest *g, u64 rip, u32 want)
@@ -217,6 +264,7 @@ int main(void)
 		cmocka_unit_test(stores_are_seen_where_cs_wraps),
 		cmocka_unit_test(input_is_seen),
 		cmocka_unit_test(rep_goes_on_over_itself),
+		cmocka_unit_test(serializing_instructions_show_it),
 		cmocka_unit_test(the_second_page_changes),
 	};
 
