@@ -195,6 +195,27 @@ static void set_fault(struct insn *in, op_fn op)
 	in->flags = INSN_END;
 }
 
+/* Code copied, with what stands before it in its first eight bytes. */
+struct copy {
+	u64 words[(BLOCK_MAX_BYTES + 7) / 8 + 1];
+};
+
+/*
+ * Copies @n bytes of one page; where they begin in the copy.  Others write
+ * this memory: eight bytes that are aligned are seen as they were stored (SDM
+ * vol. 3A 8.1.1), so that a CPU may change an instruction within them while
+ * another executes it.
+ */
+static const u8 *copy_code(struct copy *to, const u8 *host, u32 n)
+{
+	u32 skip = (u64)host & 7;
+	const u64 *from = (const u64 *)(host - skip);
+
+	for (u32 i = 0; i * 8 < skip + n; i++)
+		to->words[i] = READ_ONCE(from[i]);
+	return (const u8 *)to->words + skip;
+}
+
 /* Decodes what the page holds from @bytes on.  The first may not fit: 0. */
 static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
 {
@@ -228,10 +249,11 @@ static enum step fetch_crossing(struct cpu *c, u64 lin, const u8 *host, u8 *byte
 {
 	u32 here = PAGE_SIZE - (lin & ~PAGE_MASK);
 	const u8 *next;
+	struct copy a, b;
 
 	TRY(mmu_fetch(c, lin + here, &next));
-	memcpy(bytes, host, here);
-	memcpy(bytes + here, next, 15 - here);
+	memcpy(bytes, copy_code(&a, host, here), here);
+	memcpy(bytes + here, copy_code(&b, next, 15 - here), 15 - here);
 	return STEP_NEXT;
 }
 
@@ -261,12 +283,10 @@ static enum step block_make(struct cpu *c, u64 lin, const u8 *host,
 			    struct block **out)
 {
 	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), BLOCK_MAX_BYTES);
-	u8 bytes[BLOCK_MAX_BYTES];
-	struct block *b;
+	struct block *b = block_alloc(c, host);
+	struct copy copy;
+	const u8 *bytes = copy_code(&copy, host, avail);
 
-	/* Others write this memory: decode from a copy that stays as it is. */
-	memcpy(bytes, host, avail);
-	b = block_alloc(c, host);
 	b->len = decode_run(c, b, bytes, avail);
 	if (!b->count)
 		return make_crossing(c, lin, host, out);
