@@ -257,7 +257,7 @@ static enum step fetch_crossing(struct cpu *c, u64 lin, const u8 *host, u8 *byte
 	return STEP_NEXT;
 }
 
-static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
+static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host, u32 room,
 			       struct block **out)
 {
 	u32 here = PAGE_SIZE - (lin & ~PAGE_MASK);
@@ -266,7 +266,9 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 
 	TRY(fetch_crossing(c, lin, host, bytes));
 	b = block_alloc(c, host);
-	if (decode_run(c, b, bytes, 15) == 0) {
+	if (decode_run(c, b, bytes, MIN(room, 15)) == 0) {
+		if (room < 15)
+			return cpu_raise_gp0(c);
 		set_fault(&b->insn[0], op_too_long);
 		b->insn[0].len = b->insn[0].end = 15;
 		b->count = 1;
@@ -279,17 +281,19 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 	return STEP_NEXT;
 }
 
-static enum step block_make(struct cpu *c, u64 lin, const u8 *host,
+/* A block of at most @room bytes, behind which CS ends. */
+static enum step block_make(struct cpu *c, u64 lin, const u8 *host, u32 room,
 			    struct block **out)
 {
-	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), BLOCK_MAX_BYTES);
+	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), room);
 	struct block *b = block_alloc(c, host);
 	struct copy copy;
 	const u8 *bytes = copy_code(&copy, host, avail);
 
 	b->len = decode_run(c, b, bytes, avail);
 	if (!b->count)
-		return make_crossing(c, lin, host, out);
+		return avail < room ? make_crossing(c, lin, host, room, out) :
+				      cpu_raise_gp0(c);
 	block_publish(c, b, bytes);
 	*out = b;
 	return STEP_NEXT;
@@ -320,18 +324,39 @@ static struct block **successor(struct block_cache *bc, const u8 *host)
 	return &bc->last->next[host != bc->last->host + bc->last->len];
 }
 
+/* Does CS, of 16- or 32-bit code, end before a block from RIP on may? */
+static inline bool near_limit(const struct cpu *c)
+{
+	u32 limit = c->seg[CS].limit;
+
+	return unlikely(c->rip + BLOCK_MAX_BYTES - 1 > limit) && limit != ~0u;
+}
+
+/* The bytes that a block at RIP may have; 0 if CS has none there. */
+static u32 block_room(const struct cpu *c)
+{
+	u32 limit = c->seg[CS].limit;
+
+	if (cpu_code64(c) || !near_limit(c))
+		return BLOCK_MAX_BYTES;
+	return c->rip > limit ? 0 : limit - c->rip + 1;
+}
+
 /* All that block_get() leaves out, so as to need no stack frame. */
 static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 							const struct block **out)
 {
 	struct block_cache *bc = c->blocks;
+	u32 room = block_room(c);
 	struct block *b;
 	const u8 *host;
 
+	if (unlikely(!room))
+		return cpu_raise_gp0(c);
 	TRY(mmu_fetch(c, lin, &host));
 	b = bc->bucket[bucket_of(host, c->code_size)];
-	if (!b || !block_fits(c, b, lin, host))
-		TRY(block_make(c, lin, host, &b));
+	if (!b || b->len > room || !block_fits(c, b, lin, host))
+		TRY(block_make(c, lin, host, room, &b));
 	/* Making one may have emptied the cache: only now is @last certain. */
 	*successor(bc, host) = b;
 	bc->last = b;
@@ -348,6 +373,8 @@ enum step block_get(struct cpu *c, const struct block **out)
 	const u8 *host = (const u8 *)(lin + e->addend);
 	struct block *b = *successor(bc, host);
 
+	if (!cpu_code64(c) && near_limit(c))
+		return block_search(c, lin, out);
 	if (unlikely((lin ^ e->tag_exec) >= PAGE_SIZE || b->host != host ||
 		     b->code_size != c->code_size || b->cross ||
 		     !same_bytes(host, block_bytes(b), b->len)))
