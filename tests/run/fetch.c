@@ -109,11 +109,28 @@ static void limit_before_page(void **state)
 	guest_destroy(&g);
 }
 
+/* A handler that the limit leaves out is #GP, again and again. */
+static void handlers_are_within_the_limit(void **state)
+{
+	struct guest g;
+
+	needs_guest();
+	guest_create(&g, 0, 1);
+	for (u32 v = 0; v < 32; v++)
+		memcpy(g.mem + v * 4, &(u32){ HANDLER }, 4);
+	memcpy(g.mem + GUEST_CODE + 0x100, "\x0f\x0b", 2);
+	guest_real(&g, 0, GUEST_CODE + 0x100);
+	set_limit(&g, HANDLER - 1);
+	assert_int_equal(guest_run(&g, 0), KVM_EXIT_SHUTDOWN);
+	guest_destroy(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(code_ends_with_its_segment),
 		cmocka_unit_test(limit_before_page),
+		cmocka_unit_test(handlers_are_within_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
