@@ -125,7 +125,8 @@ static void task16(void **state)
 	put16(TSS2 + 38, DATA0);
 	put16(TSS2 + 40, DATA0);
 	assert_jumped(cpu_far_jump(&cpu, SEL_TSS2, 0, 4, 0), CODE0, 0x1234);
-	assert_int_equal((u16)cpu.gpr[RAX], 0x42);
+	assert_int_equal(cpu.gpr[RAX], 0x42);
+	assert_int_equal(cpu.gpr[RSP], 0x7800);
 	assert_int_equal(cpu.seg[FS].selector, 0);
 }
 

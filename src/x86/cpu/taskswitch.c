@@ -83,8 +83,8 @@ static enum step task_read(struct cpu *c, const struct desc *d, struct task *t)
 	TRY(sys_copy_in(c, d->base, &n, sizeof(n)));
 	t->eip = n.ip;
 	t->eflags = n.flags;
-	for (u32 i = 0; i < 8; i++)
-		t->gpr[i] = 0xffff0000 | n.gpr[i];
+	for (u32 i = 0; i < 8; i++)	/* KVM: with zeroes above */
+		t->gpr[i] = n.gpr[i];
 	memcpy(t->seg, n.seg, sizeof(n.seg));
 	t->ldt = n.ldt;
 	return STEP_NEXT;
