@@ -218,6 +218,30 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 	return span_write(c, &s, buf);
 }
 
+ATOMIC_MAY_UNWIND static void update8(u8 *p, u8 set, u8 clear)
+{
+	if (set)
+		__atomic_fetch_or(p, set, __ATOMIC_SEQ_CST);
+	if (clear)
+		__atomic_fetch_and(p, (u8)~clear, __ATOMIC_SEQ_CST);
+}
+
+enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear)
+{
+	struct span s;
+	u8 v;
+
+	TRY(span_translate(c, lin, 1, ACCESS_WRITE, true, &s));
+	if (unlikely(!s.page[0].host)) {
+		TRY(span_read(c, &s, &v));
+		v = (v | set) & ~clear;
+		return span_write(c, &s, &v);
+	}
+	note_code_store(c, &s);
+	update8(s.page[0].host, set, clear);
+	return STEP_NEXT;
+}
+
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {
 	const u8 *p = tlb_host_read(c, lin, size);

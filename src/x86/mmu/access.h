@@ -28,6 +28,8 @@ enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n);
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT frames). */
 enum step mem_sys_read(struct cpu *c, u64 lin, void *buf, u32 n);
 enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n);
+/* The same to set and clear bits of a byte, LOCKed (SDM vol. 3A 8.1.2.1). */
+enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear);
 
 /*
  * Checks that @n bytes at @lin can be written (or read) without doing it: for
