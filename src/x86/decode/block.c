@@ -365,16 +365,13 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	return STEP_NEXT;
 }
 
-enum step block_get(struct cpu *c, const struct block **out)
+static inline enum step block_predicted(struct cpu *c, u64 lin, const struct block **out)
 {
 	struct block_cache *bc = c->blocks;
-	u64 lin = cpu_linear_rip(c);
 	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
 	const u8 *host = (const u8 *)(lin + e->addend);
 	struct block *b = *successor(bc, host);
 
-	if (!cpu_code64(c) && near_limit(c))
-		return block_search(c, lin, out);
 	if (unlikely((lin ^ e->tag_exec) >= PAGE_SIZE || b->host != host ||
 		     b->code_size != c->code_size || b->cross ||
 		     !same_bytes(host, block_bytes(b), b->len)))
@@ -383,4 +380,18 @@ enum step block_get(struct cpu *c, const struct block **out)
 	c->code = host;
 	*out = b;
 	return STEP_NEXT;
+}
+
+static __attribute__((noinline)) enum step block_get_legacy(struct cpu *c,
+							    const struct block **out)
+{
+	u64 lin = cpu_linear_rip(c);
+
+	return near_limit(c) ? block_search(c, lin, out) : block_predicted(c, lin, out);
+}
+
+/* Of two kinds of code, so that 64-bit code needs no stack frame here. */
+enum step block_get(struct cpu *c, const struct block **out)
+{
+	return cpu_code64(c) ? block_predicted(c, c->rip, out) : block_get_legacy(c, out);
 }
