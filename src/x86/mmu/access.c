@@ -229,13 +229,13 @@ ATOMIC_MAY_UNWIND static void update8(u8 *p, u8 set, u8 clear)
 enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear)
 {
 	struct span s;
-	u64 v = 0;
+	u8 v[16];	/* gcc sees all sizes of span_read() */
 
 	TRY(span_translate(c, lin, 1, ACCESS_WRITE, true, &s));
 	if (unlikely(!s.page[0].host)) {
-		TRY(span_read(c, &s, (u8 *)&v));
-		v = (v | set) & ~(u64)clear;
-		return span_write(c, &s, (const u8 *)&v);
+		TRY(span_read(c, &s, v));
+		v[0] = (v[0] | set) & ~clear;
+		return span_write(c, &s, v);
 	}
 	note_code_store(c, &s);
 	update8(s.page[0].host, set, clear);
