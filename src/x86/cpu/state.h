@@ -141,6 +141,7 @@ struct cpu {
 	bool stop_block;	/* the loop ends the block after this insn */
 	struct tlb *tlb;	/* of the current access class, see mmu/tlb.h */
 	const struct insn *insn;	/* under way; NULL outside handlers */
+	const u8 *code;		/* where its block begins in host memory */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

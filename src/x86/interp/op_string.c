@@ -11,9 +11,6 @@
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
 
-/* Bytes until a repeated instruction lets the loop look at events. */
-enum { REP_BUDGET = 16384, ELEMENT_COST = 64 };
-
 /* -- Elements --------------------------------------------------------------------- */
 
 static enum step string_linear(struct cpu *c, enum seg seg, u64 off, u32 size,
@@ -350,21 +347,21 @@ static bool single_stepping(const struct cpu *c)
 	       (c->guest_debug & KVM_GUESTDBG_SINGLESTEP);
 }
 
-/* A breakpoint was hit, code was changed, or somebody wants the loop. */
+/* A breakpoint, a step, an end of what held interrupts back, or a request. */
 static bool must_pause(const struct cpu *c)
 {
-	return c->pending_db || c->stop_block || READ_ONCE(c->requests);
+	return c->pending_db || single_stepping(c) || c->ev.shadow || READ_ONCE(c->requests);
 }
 
 /*
  * Iterates until rCX is 0, or until ZF says so if @by_zf.  STEP_AGAIN when the
- * loop should look at events, breakpoints or modified code first.
+ * loop should look at events or breakpoints first; as long as there are none
+ * processors go on even if the instruction has overwritten itself.
  */
 static enum step string_repeat(struct cpu *c, const struct insn *in, op_fn one,
 			       bulk_fn bulk, bool by_zf)
 {
 	bool slow = !bulk || c->tlb->class == TLB_CHECKED || single_stepping(c);
-	s64 budget = single_stepping(c) ? 1 : REP_BUDGET;
 	const u64 zf_goes_on = in->flags & INSN_REP ? X86_EFLAGS_ZF : 0;
 	u64 n;
 
@@ -373,17 +370,14 @@ static enum step string_repeat(struct cpu *c, const struct insn *in, op_fn one,
 			n = 0;
 		else
 			TRY(bulk(c, in, &n));
-		if (n) {
-			budget -= n * in->osz;
-		} else {
+		if (!n) {
 			TRY(one(c, in));
 			n = 1;
-			budget -= ELEMENT_COST;
 		}
 		string_commit(c, in->asz, n);
 		if (by_zf && (c->status & X86_EFLAGS_ZF) != zf_goes_on)
 			return STEP_NEXT;
-		if (string_count(c, in->asz) && (budget <= 0 || must_pause(c)))
+		if (string_count(c, in->asz) && must_pause(c))
 			return STEP_AGAIN;
 	}
 	return STEP_NEXT;

@@ -178,7 +178,8 @@ static enum step span_read(struct cpu *c, const struct span *s, u8 *buf)
 
 static void note_code_store(struct cpu *c, const struct span *s)
 {
-	if (in_code_page(c, s->lin[0]) || (s->n[1] && in_code_page(c, s->lin[1])))
+	if (in_code_page(c, s->page[0].host) ||
+	    (s->n[1] && in_code_page(c, s->page[1].host)))
 		c->stop_block = true;
 }
 
@@ -232,6 +233,30 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 	return span_write(c, &s, buf);
 }
 
+ATOMIC_MAY_UNWIND static void update8(u8 *p, u8 set, u8 clear)
+{
+	if (set)
+		__atomic_fetch_or(p, set, __ATOMIC_SEQ_CST);
+	if (clear)
+		__atomic_fetch_and(p, (u8)~clear, __ATOMIC_SEQ_CST);
+}
+
+enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear)
+{
+	struct span s;
+	u8 v[16];	/* gcc sees all sizes of span_read() */
+
+	TRY(span_translate(c, lin, 1, ACCESS_WRITE, true, &s));
+	if (unlikely(!s.page[0].host)) {
+		TRY(span_read(c, &s, v));
+		v[0] = (v[0] | set) & ~clear;
+		return span_write(c, &s, v);
+	}
+	note_code_store(c, &s);
+	update8(s.page[0].host, set, clear);
+	return STEP_NEXT;
+}
+
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {
 	const u8 *p = tlb_host_read(c, lin, size);
@@ -281,7 +306,7 @@ enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
 
 	TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
 	*host = p.host;
-	if (write && in_code_page(c, lin))
+	if (write && in_code_page(c, p.host))
 		c->stop_block = true;
 	return STEP_NEXT;
 }

@@ -34,12 +34,6 @@ static inline bool mmu_checked(const struct cpu *c)
 	return c->tlb->class == TLB_CHECKED;
 }
 
-/* Is linear @lin in the page that is being executed? */
-static inline bool in_code_page(const struct cpu *c, u64 lin)
-{
-	return (lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE;
-}
-
 static inline bool slot_holds(const struct memslot *s, gfn_t gfn)
 {
 	return gfn - s->base_gfn < s->npages;
