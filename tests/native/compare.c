@@ -126,9 +126,6 @@ const char *difference(const struct decoded *d, const struct state *a,
 
 	if (d->zi.cpu_flags)
 		flags &= ~d->zi.cpu_flags->undefined;
-	if (d->zi.mnemonic == ZYDIS_MNEMONIC_TZCNT ||
-	    d->zi.mnemonic == ZYDIS_MNEMONIC_LZCNT)
-		flags = X86_EFLAGS_CF | X86_EFLAGS_ZF;
 	for (u32 n = 0; n < 16; n++) {
 		if (n != RSP && a->gpr[n] != b->gpr[n])
 			return "general register";

@@ -28,6 +28,9 @@ struct decoded {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	struct insn in;
 };
+
+/* What the interpreter executes although it is of a set that runs natively. */
+bool is_integer(ZydisMnemonic m);
 bool guest_decode(struct cpu *c, const u8 *bytes, u32 n, struct decoded *d);
 enum step guest_step(struct cpu *c, const u8 *bytes, u32 n);
 

@@ -36,8 +36,13 @@ u8 decode_seg(ZydisRegister reg);
 op_fn decode_family(const struct decoding *d, const struct op_family *family,
 		    struct insn *in);
 
-/* decode_isa.c: can any guest have the extension that the instruction is of? */
-bool decode_is_offered(const ZydisDecodedInstruction *zi);
+/* decode_isa.c: who executes it, as isa.def has it. */
+enum decode_isa {
+	ISA_REFUSED,	/* #UD: no guest is offered it, or the host lacks it */
+	ISA_ENGINE,
+	ISA_NATIVE,
+};
+enum decode_isa decode_isa(const ZydisDecodedInstruction *zi);
 
 /* decode_host.c: what the processor does, against Zydis. */
 enum decode_alias {
