@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The flags that depend on privilege: CLI, STI, PUSHF, POPF, CLAC, STAC. */
 #include "x86/cpu/vm86.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
@@ -102,20 +103,17 @@ enum step op_popf(struct cpu *c, const struct insn *in)
 
 static enum step set_ac(struct cpu *c, u64 ac)
 {
-	if (c->cpl)
-		return cpu_raise_ud(c);
-	TRY(need_feature(c, FEATURE_SMAP));
 	c->rflags = (c->rflags & ~X86_EFLAGS_AC) | ac;
 	mmu_class_changed(c);
 	return STEP_NEXT;
 }
 
-enum step op_clac(struct cpu *c, const struct insn *in)
+enum step exec_clac(struct cpu *c, const struct insn *in)
 {
 	return set_ac(c, 0);
 }
 
-enum step op_stac(struct cpu *c, const struct insn *in)
+enum step exec_stac(struct cpu *c, const struct insn *in)
 {
 	return set_ac(c, X86_EFLAGS_AC);
 }

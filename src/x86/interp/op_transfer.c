@@ -80,8 +80,6 @@ enum step op_int3(struct cpu *c, const struct insn *in)
 
 enum step op_into(struct cpu *c, const struct insn *in)
 {
-	if (cpu_code64(c))
-		return cpu_raise_ud(c);
 	if (!(c->status & X86_EFLAGS_OF))
 		return STEP_NEXT;
 	return cpu_soft_int(c, EXC_OF, insn_next(c, in));

@@ -5,9 +5,9 @@
 #include <Zydis/Zydis.h>
 
 #include "x86/cpu/xsave.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
-#include "x86/native/check.h"
 
 enum { XSAVE_MAX = XSAVE_YMM + 256, ACCESS_MAX = 64 };
 
@@ -72,15 +72,13 @@ static void narrow_pointers(const struct insn *in, u8 *image)
 static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
 			   u64 *lin)
 {
-	if (c->cr0 & (X86_CR0_EM | X86_CR0_TS))
-		return cpu_raise(c, EXC_NM);
 	TRY(insn_linear(c, in, 512, write, lin));
 	if (*lin & 15)
 		return cpu_raise_gp0(c);
 	return mem_probe(c, *lin, 512, write);
 }
 
-enum step op_fxsave(struct cpu *c, const struct insn *in)
+enum step exec_fxsave(struct cpu *c, const struct insn *in)
 {
 	u8 image[512] = { 0 };
 	u64 lin;
@@ -91,7 +89,7 @@ enum step op_fxsave(struct cpu *c, const struct insn *in)
 	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * vec_regs(c));
 }
 
-enum step op_fxrstor(struct cpu *c, const struct insn *in)
+enum step exec_fxrstor(struct cpu *c, const struct insn *in)
 {
 	u8 image[512];
 	u32 mxcsr;
@@ -114,15 +112,6 @@ enum step op_fxrstor(struct cpu *c, const struct insn *in)
 static u64 requested(const struct cpu *c)
 {
 	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
-}
-
-static enum step xsave_enabled(struct cpu *c, bool supervisor)
-{
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
-	if (c->cr0 & X86_CR0_TS)
-		return cpu_raise(c, EXC_NM);
-	return supervisor && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
 static enum step xsave_linear(struct cpu *c, const struct insn *in, u32 size,
@@ -169,7 +158,6 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, false));
 	rfbm = requested(c) & c->xcr0;
 	size = xsave_size(rfbm);
 	TRY(xsave_linear(c, in, size, true, &lin));
@@ -181,12 +169,12 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 			  rfbm & VECTORS, 8);
 }
 
-enum step op_xsave(struct cpu *c, const struct insn *in)
+enum step exec_xsave(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, false);
 }
 
-enum step op_xsaveopt(struct cpu *c, const struct insn *in)
+enum step exec_xsaveopt(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, true);
 }
@@ -199,7 +187,6 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, supervisor));
 	rfbm = requested(c) & (c->xcr0 | (supervisor ? c->xss : 0));
 	size = xsave_size(rfbm);
 	TRY(xsave_linear(c, in, size, true, &lin));
@@ -211,12 +198,12 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, 16);
 }
 
-enum step op_xsavec(struct cpu *c, const struct insn *in)
+enum step exec_xsavec(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, false);
 }
 
-enum step op_xsaves(struct cpu *c, const struct insn *in)
+enum step exec_xsaves(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, true);
 }
@@ -287,7 +274,6 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	u64 allowed, lin;
 	u32 mxcsr;
 
-	TRY(xsave_enabled(c, supervisor));
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
 	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
@@ -301,24 +287,22 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	return STEP_NEXT;
 }
 
-enum step op_xrstor(struct cpu *c, const struct insn *in)
+enum step exec_xrstor(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, false);
 }
 
-enum step op_xrstors(struct cpu *c, const struct insn *in)
+enum step exec_xrstors(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, true);
 }
 
 /* XGETBV: XCR0, or with ECX = 1 the components in use. */
-enum step op_xgetbv(struct cpu *c, const struct insn *in)
+enum step exec_xgetbv(struct cpu *c, const struct insn *in)
 {
 	u32 index = (u32)c->gpr[RCX];
 	u64 v;
 
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
 	if (index > 1)
 		return cpu_raise_gp0(c);
 	v = index ? c->xcr0 & fpu_xinuse(&c->fpu) : c->xcr0;

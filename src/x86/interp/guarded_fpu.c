@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+#include "x86/interp/exec.h"
+#include "x86/interp/guard.h"
+#include "x86/interp/ops.h"
+
+#include "x86/interp/guarded_fpu.def"
