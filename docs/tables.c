@@ -6,6 +6,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
+#include "instructions.h"
+
 static void ioctls(void)
 {
 #define IOCTL(scope, cmd, arg, fn) \
@@ -52,5 +54,10 @@ int main(void)
 	exits();
 	msrs();
 	cpuid();
+	instructions();
+	refused_instructions();
+	requirements_list();
+	handlers_list();
+	specs_list();
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Far JMP, CALL, RET, IRET, SYSCALL, SYSENTER. */
 #include "fixture.h"
 #include "x86/cpu/vm86.h"
+#include "x86/interp/ops.h"
 
 enum { NEXT = CODE + 7 };
 
@@ -51,10 +52,12 @@ static void real_mode_jump_call_return(void **state)
 
 static void real_mode_iret_keeps_vm(void **state)
 {
+	struct insn in = { .osz = 4, .len = 2 };
+
 	enter_real();
 	push32s(3, 0x222, 0x4000, ~0u);
 	cpu.ev.nmi_masked = true;
-	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_jumped(op_iret(&cpu, &in), 0x4000, 0x222);
 	assert_int_equal(cpu_rflags(&cpu) & X86_EFLAGS_VM, 0);
 	assert_int_equal(cpu_rflags(&cpu) & X86_EFLAGS_VIP, 0);
 	assert_true(cpu.rflags & X86_EFLAGS_IF);
@@ -488,20 +491,22 @@ static void sysret_intel_checks_rcx(void **state)
 
 static void sysenter_and_sysexit(void **state)
 {
+	struct insn in = { .osz = 4 };
+
 	enter_32(3);
-	assert_exception(cpu_sysenter(&cpu), EXC_GP, 0);
+	assert_exception(op_sysenter(&cpu, &in), EXC_GP, 0);
 	cpu.sysenter_cs = CODE0;
 	cpu.sysenter_esp = STACK0;
 	cpu.sysenter_eip = HANDLER;
-	assert_jumped(cpu_sysenter(&cpu), CODE0, HANDLER);
+	assert_jumped(op_sysenter(&cpu, &in), CODE0, HANDLER);
 	assert_int_equal(cpu.cpl, 0);
 	assert_int_equal(cpu.gpr[RSP], STACK0);
 	cpu.gpr[RCX] = STACK3;
 	cpu.gpr[RDX] = CODE;
-	assert_jumped(cpu_sysexit(&cpu, 4), CODE0 + 16 + 3, CODE);
+	assert_jumped(op_sysexit(&cpu, &in), CODE0 + 16 + 3, CODE);
 	assert_int_equal(cpu.gpr[RSP], STACK3);
 	assert_int_equal(cpu.seg[SS].selector, CODE0 + 24 + 3);
-	assert_exception(cpu_sysexit(&cpu, 4), EXC_GP, 0);
+	assert_exception(op_sysexit(&cpu, &in), EXC_GP, 0);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
  */
 #include "silicon.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,8 @@ static enum family family_of_base(const ZydisDecodedInstruction *zi)
 	}
 }
 
+static bool listing;	/* as of a host that has everything */
+
 static enum family family_of(const ZydisDecodedInstruction *zi)
 {
 	switch (zi->meta.isa_ext) {
@@ -93,7 +96,7 @@ static enum family family_of(const ZydisDecodedInstruction *zi)
 
 static bool host_has(enum family f)
 {
-	switch (f) {
+	switch (listing ? NONE : f) {
 	case AES: return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
 	case SSE4: return __builtin_cpu_supports("sse4.2");
 	case SSE4A: return __builtin_cpu_supports("sse4a");
@@ -265,6 +268,8 @@ static bool try_form(bool wide, struct form *f)
 		return false;
 	f->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
 	f->family = family_of(&zi);
+	if (listing)
+		printf("%s\t%s\n", family_names[f->family], ZydisMnemonicGetString(zi.mnemonic));
 	add_form(wide, f);
 	return true;
 }
@@ -332,4 +337,10 @@ const struct form *form_choose(u32 family, bool wide)
 			family = ALL_FAMILIES;
 	}
 	return nr_forms[wide][family] ? &forms[wide][family][below(nr_forms[wide][family])] : NULL;
+}
+
+void forms_list(void)
+{
+	listing = true;
+	forms_collect();
 }

@@ -12,6 +12,8 @@
 
 #include <Zydis/Zydis.h>
 
+#include "undefined.h"
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -123,6 +125,7 @@ extern const u32 nr_families;
 u32 family_by_name(const char *name);	/* nr_families: none such */
 
 void forms_collect(void);
+void forms_list(void);		/* families and mnemonics, for scripts/docs */
 const struct form *form_choose(u32 family, bool wide);
 /* Whether it can run as a case: no system instruction, no clock, no branch out. */
 bool insn_is_allowed(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops);
@@ -145,8 +148,6 @@ void ours_destroy(void);
 
 /* -- Comparison --------------------------------------------------------------------------- */
 
-/* The flags that @zi may leave undefined (undefined.c). */
-u32 undefined_flags(const ZydisDecodedInstruction *zi);
 /* What differs, or NULL. */
 const char *difference(const struct sequence *s, const struct outcome *host,
 		       const struct outcome *guest);

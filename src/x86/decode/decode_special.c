@@ -2,7 +2,6 @@
 /* Mnemonics that stand for several operations. */
 #include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/special.h"
 
 static bool choose(struct insn *in, op_fn op, u8 flags)

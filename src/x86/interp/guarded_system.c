@@ -2,6 +2,6 @@
 #include "x86/interp/exec.h"
 #include "x86/interp/guard.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 
+#define DECIDES(name, what)
 #include "x86/interp/guarded_system.def"

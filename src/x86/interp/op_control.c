@@ -2,7 +2,6 @@
 /* MOV to and from control and debug registers, CLTS, LMSW, SMSW. */
 #include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 
 /* The operand is a whole register, whatever the prefixes say. */

@@ -3,7 +3,6 @@
 #include "x86/cpu/protect.h"
 #include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
 

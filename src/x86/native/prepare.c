@@ -78,7 +78,7 @@ static bool leaves_x87_alone(const struct native_form *f)
 	       f->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY && is_vec(&f->ops[0]);
 }
 
-static enum native_check check_of(const struct native_form *f)
+enum native_check native_check_of(const struct native_form *f)
 {
 	bool mmx = false, vec = false;
 
@@ -263,7 +263,7 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 
 	if (!n || !decode_hidden(zi, bytes, &full, ops))
 		return false;
-	f.check = check_of(&f);
+	f.check = native_check_of(&f);
 	if (!form_operands(&f))
 		return false;
 	set_operands(&f, bytes, in);
