@@ -64,7 +64,7 @@ static bool family_has(const struct op_family *family, op_fn op)
 	return false;
 }
 
-static const char *handler_name(op_fn op)
+static const char *find_handler(op_fn op)
 {
 	u32 i;
 
@@ -77,9 +77,22 @@ static const char *handler_name(op_fn op)
 	return "?";
 }
 
+/* Encodings that follow each other mostly have the same. */
+static const char *handler_name(op_fn op)
+{
+	static const char *name;
+	static op_fn last;
+
+	if (op != last) {
+		last = op;
+		name = find_handler(op);
+	}
+	return name;
+}
+
 static const char *requirements(const char *handler)
 {
-	static const struct { const char *handler, *text; } rows[] = {
+	static const struct { char handler[24]; const char *text; } rows[] = {
 #define GUARDED(name, requirements) { "op_" #name, #requirements },
 #define DECIDES(name, text) { "op_" #name, text },
 #include "x86/interp/guarded.def"
@@ -110,9 +123,8 @@ static const char *native_requirements(const ZydisDecodedInstruction *zi,
 static bool is_ours(const ZydisDecodedInstruction *zi)
 {
 	const struct op_entry *e = &op_table[zi->mnemonic];
-	const struct decoding d = { .zi = *zi };
 
-	return (e->op || e->family) && !decode_is_vector(&d);
+	return (e->op || e->family) && !decode_is_vector(zi);
 }
 
 bool describe_is_offered(const ZydisDecodedInstruction *zi)

@@ -17,16 +17,20 @@ static bool refused[ZYDIS_ISA_EXT_MAX_VALUE + 1][ZYDIS_MNEMONIC_MAX_VALUE + 1];
 
 static struct row *row_of(const struct row *new)
 {
-	u32 i;
+	static struct row *last[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+	struct row *r;
 
-	for (i = 0; i < nr_rows; i++)
-		if (rows[i].mnemonic == new->mnemonic && !strcmp(rows[i].handler, new->handler) &&
-		    !strcmp(rows[i].requires, new->requires) && rows[i].feature == new->feature)
-			return &rows[i];
+	for (r = last[new->mnemonic]; r; r = r->before)
+		if (!strcmp(r->handler, new->handler) && !strcmp(r->requires, new->requires) &&
+		    r->feature == new->feature)
+			return r;
 	if (nr_rows == ARRAY_SIZE(rows))
 		abort();
-	rows[nr_rows] = *new;
-	return &rows[nr_rows++];
+	r = &rows[nr_rows++];
+	*r = *new;
+	r->before = last[r->mnemonic];
+	last[r->mnemonic] = r;
+	return r;
 }
 
 static u8 mandatory_prefix(const ZydisDecodedInstruction *zi)

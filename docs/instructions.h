@@ -27,6 +27,7 @@ struct row {
 	u32 modes, written, undefined;
 	struct encoding *encoding;
 	u32 count;
+	struct row *before;	/* of the same mnemonic */
 };
 
 /* describe.c: what the source's lists say of an instruction. */

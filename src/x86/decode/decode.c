@@ -65,7 +65,7 @@ static bool decode_handler(const struct decoding *d, struct insn *in)
 {
 	const struct op_entry *e = &op_table[d->zi.mnemonic];
 
-	if (decode_is_vector(d))
+	if (decode_is_vector(&d->zi))
 		return false;
 	if (decode_special(d, in))
 		return true;

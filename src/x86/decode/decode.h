@@ -74,6 +74,6 @@ u32 decode_length(const u8 *bytes, u32 avail, u8 code_size);
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);
 /* Is it a vector instruction under the name of a string instruction? */
-bool decode_is_vector(const struct decoding *d);
+bool decode_is_vector(const ZydisDecodedInstruction *zi);
 
 #endif

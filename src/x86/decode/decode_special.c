@@ -170,12 +170,12 @@ static bool decode_io(const struct decoding *d, struct insn *in)
 	return false;
 }
 
-bool decode_is_vector(const struct decoding *d)
+bool decode_is_vector(const ZydisDecodedInstruction *zi)
 {
-	switch (d->zi.mnemonic) {
+	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVSD:
 	case ZYDIS_MNEMONIC_CMPSD:
-		return d->zi.meta.category != ZYDIS_CATEGORY_STRINGOP;
+		return zi->meta.category != ZYDIS_CATEGORY_STRINGOP;
 	default:
 		return false;
 	}
