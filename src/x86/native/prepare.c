@@ -93,8 +93,6 @@ enum native_check native_check_of(const struct native_form *f)
 	vec |= is_simd_fp(f->zi);
 	if (f->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return vec ? CHECK_AVX : CHECK_BMI;
-	if (leaves_x87_alone(f))
-		return CHECK_SSE;
 	if (converts_mmx(f->zi->mnemonic))
 		return CHECK_MMX_SSE;
 	if (mmx)
@@ -264,6 +262,8 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 	if (!n || !decode_hidden(zi, bytes, &full, ops))
 		return false;
 	f.check = native_check_of(&f);
+	if (leaves_x87_alone(&f))
+		f.check = CHECK_SSE;
 	if (!form_operands(&f))
 		return false;
 	set_operands(&f, bytes, in);
