@@ -38,11 +38,6 @@ enum step op_sti(struct cpu *c, const struct insn *in)
 
 /* -- PUSHF, POPF (SDM vol. 2B) --------------------------------------------------------- */
 
-static u8 flags_operand(const struct cpu *c, const struct insn *in)
-{
-	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
-}
-
 enum step op_pushf(struct cpu *c, const struct insn *in)
 {
 	u64 image = cpu_rflags(c) & ~(X86_EFLAGS_VM | X86_EFLAGS_RF);
@@ -52,7 +47,7 @@ enum step op_pushf(struct cpu *c, const struct insn *in)
 			return cpu_raise_gp0(c);
 		image = vme_flags_image(c);
 	}
-	return stack_push(c, image, flags_operand(c, in));
+	return stack_push(c, image, stack_operand_size(c, in));
 }
 
 /* The bits this privilege may change; VM, VIF, VIP stay; RF is cleared. */
@@ -85,7 +80,7 @@ static enum step popf_vme(struct cpu *c, const struct insn *in)
 
 enum step op_popf(struct cpu *c, const struct insn *in)
 {
-	u8 size = flags_operand(c, in);
+	u8 size = stack_operand_size(c, in);
 	u64 image, mask, old;
 
 	if (cpu_vm86(c) && cpu_iopl(c) < 3)

@@ -297,20 +297,15 @@ enum step exec_vstmxcsr(struct cpu *c, const struct insn *in)
 	return store_mxcsr(c, in);
 }
 
-static u32 vec_regs(const struct cpu *c)
-{
-	return cpu_code64(c) ? 16 : 8;
-}
-
 enum step exec_vzeroall(struct cpu *c, const struct insn *in)
 {
-	memset(c->fpu.vec, 0, 64 * vec_regs(c));
+	memset(c->fpu.vec, 0, 64 * cpu_vec_regs(c));
 	return STEP_NEXT;
 }
 
 enum step exec_vzeroupper(struct cpu *c, const struct insn *in)
 {
-	for (u32 n = 0; n < vec_regs(c); n++)
+	for (u32 n = 0; n < cpu_vec_regs(c); n++)
 		memset(c->fpu.vec[n] + 16, 0, 48);
 	return STEP_NEXT;
 }

@@ -2,6 +2,7 @@
 /* Segment registers and descriptor tables. */
 #include "x86/cpu/protect.h"
 #include "x86/interp/exec.h"
+#include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
@@ -56,20 +57,15 @@ enum step op_mov_from_seg(struct cpu *c, const struct insn *in)
 	return write_rm16(c, in, c->seg[in->sub].selector);
 }
 
-static u8 stack_operand(const struct cpu *c, const struct insn *in)
-{
-	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
-}
-
 enum step op_push_seg(struct cpu *c, const struct insn *in)
 {
-	return stack_push(c, c->seg[in->sub].selector, stack_operand(c, in));
+	return stack_push(c, c->seg[in->sub].selector, stack_operand_size(c, in));
 }
 
 /* The stack pointer moves only if the load succeeds. */
 enum step op_pop_seg(struct cpu *c, const struct insn *in)
 {
-	u8 size = stack_operand(c, in);
+	u8 size = stack_operand_size(c, in);
 	struct stack s;
 	u64 sel;
 
@@ -84,12 +80,10 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 /* LDS, LES, LFS, LGS, LSS. */
 enum step op_load_far(struct cpu *c, const struct insn *in)
 {
-	u64 lin, off;
 	u16 sel;
+	u64 off;
 
-	TRY(insn_linear(c, in, in->osz + 2, false, &lin));
-	TRY(mem_read_size(c, lin, in->osz, &off));
-	TRY(mem_read16(c, lin + in->osz, &sel));
+	TRY(read_far_pointer(c, in, &sel, &off));
 	TRY(cpu_load_seg(c, in->sub, sel));
 	reg_set(c, in->reg, in->osz, off);
 	return in->sub == SS ? STEP_END : STEP_NEXT;
@@ -162,7 +156,7 @@ enum step exec_str(struct cpu *c, const struct insn *in)
 
 static void set_zf(struct cpu *c, bool zf)
 {
-	c->status = (c->status & ~X86_EFLAGS_ZF) | (zf ? X86_EFLAGS_ZF : 0);
+	flags_assign(c, X86_EFLAGS_ZF, zf);
 }
 
 /* Reads a descriptor; outside its table is no exception here. */

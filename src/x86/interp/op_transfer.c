@@ -16,7 +16,7 @@ enum step op_call_far_imm(struct cpu *c, const struct insn *in)
 	return cpu_far_call(c, (u16)(in->imm >> 32), (u32)in->imm, in->osz, insn_next(c, in));
 }
 
-static enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
 {
 	u64 lin;
 

@@ -32,12 +32,6 @@ static enum step read_bytes(struct cpu *c, u64 lin, u8 *image, u32 from, u32 to)
 	return STEP_NEXT;
 }
 
-/* XMM8-15 and their upper halves exist in 64-bit code only. */
-static u32 vec_regs(const struct cpu *c)
-{
-	return cpu_code64(c) ? 16 : 8;
-}
-
 static bool wide_pointers(const struct insn *in)
 {
 	switch (in->mnemonic) {
@@ -86,7 +80,7 @@ enum step exec_fxsave(struct cpu *c, const struct insn *in)
 	TRY(fx_linear(c, in, true, &lin));
 	fpu_put_fxsave(&c->fpu, image);
 	narrow_pointers(in, image);
-	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * vec_regs(c));
+	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * cpu_vec_regs(c));
 }
 
 enum step exec_fxrstor(struct cpu *c, const struct insn *in)
@@ -103,7 +97,7 @@ enum step exec_fxrstor(struct cpu *c, const struct insn *in)
 	narrow_pointers(in, image);
 	c->fpu.mxcsr = mxcsr;
 	fpu_get_x87(&c->fpu, image);
-	fpu_get_sse(&c->fpu, image, vec_regs(c));
+	fpu_get_sse(&c->fpu, image, cpu_vec_regs(c));
 	return STEP_NEXT;
 }
 
@@ -133,7 +127,7 @@ static u32 xsave_size(u64 components)
 static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
 			    u8 *image, u64 save, bool mxcsr, u32 header)
 {
-	u32 regs = vec_regs(c);
+	u32 regs = cpu_vec_regs(c);
 
 	fpu_put_fxsave(&c->fpu, image);
 	fpu_put_ymm(&c->fpu, image + XSAVE_YMM);
@@ -255,7 +249,7 @@ static bool new_mxcsr(const struct cpu *c, const struct xrstor *x, u32 *mxcsr)
 static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 {
 	u64 load = x->rfbm & x->bv;
-	u32 regs = vec_regs(c);
+	u32 regs = cpu_vec_regs(c);
 
 	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
 	if (load & XFEATURE_X87) {

@@ -19,6 +19,15 @@ static inline enum step need_cpl0(struct cpu *c)
 	return c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
+/* What a segment register or the flags take on the stack. */
+static inline u8 stack_operand_size(const struct cpu *c, const struct insn *in)
+{
+	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
+}
+
+/* selector:offset in memory. */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off);
+
 /* A register of the operand size, or 16 bits of memory: SLDT, LAR, ... */
 enum step read_rm16(struct cpu *c, const struct insn *in, u16 *v);
 enum step write_rm16(struct cpu *c, const struct insn *in, u64 v);

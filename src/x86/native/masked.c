@@ -29,14 +29,12 @@ static inline bool selected(const u8 *mask, u32 i, u32 elem)
 static enum step linear_at(struct cpu *c, const struct insn *in, u64 delta,
 			   u32 n, bool write, u64 *lin)
 {
-	u64 off = insn_offset(c, in) + delta;
+	u64 off = cut_to(insn_offset(c, in) + delta, in->asz);
 
 	if (in->flags & INSN_EA64) {
 		*lin = off;
 		return STEP_NEXT;
 	}
-	if (in->asz != 8)
-		off = in->asz == 4 ? (u32)off : (u16)off;
 	return cpu_seg_linear(c, in->seg, off, n, write, lin);
 }
 

@@ -25,7 +25,8 @@ bool native_available(void);
 /*
  * Makes (or finds) the thunk of @zi, which the host has, and sets in->op,
  * in->aux and what op needs.  False, and in->op as it was, if the form is not
- * supported.  Operand and address fields of @in are filled in already.
+ * supported.  @ops has the hidden operands, too; operand and address fields of
+ * @in are filled in already.
  */
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 		    const ZydisDecodedOperand *ops, const u8 *bytes,

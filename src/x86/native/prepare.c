@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "x86/decode/decode.h"
 #include "x86/native/thunk.h"
 
 /* -- Properties of an instruction ------------------------------------------------ */
@@ -102,23 +103,12 @@ enum native_check native_check_of(const struct native_form *f)
 
 /* -- Operands ----------------------------------------------------------------------- */
 
-static u8 gpr_off(ZydisRegister r)
-{
-	if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
-		return GPR_OFF(r - ZYDIS_REGISTER_AH) + 1;
-	if (r >= ZYDIS_REGISTER_AL && r <= ZYDIS_REGISTER_BL)
-		return GPR_OFF(r - ZYDIS_REGISTER_AL);
-	if (r >= ZYDIS_REGISTER_SPL && r <= ZYDIS_REGISTER_R15B)
-		return GPR_OFF(r - ZYDIS_REGISTER_SPL + RSP);
-	return GPR_OFF(ZydisRegisterGetId(r));
-}
-
 static u16 operand_off(const ZydisDecodedOperand *o)
 {
 	if (!o)
 		return 0;
 	if (is_gpr(o))
-		return gpr_off(o->reg.value);
+		return decode_gpr(o->reg.value);
 	if (is_mmx(o))
 		return MMX_OFF(o->reg.value - ZYDIS_REGISTER_MM0);
 	if (is_vec(o))
@@ -227,39 +217,13 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	return in->op;
 }
 
-/* Decodes again, because the caller's operands may lack the hidden ones. */
-static bool decode_hidden(const ZydisDecodedInstruction *zi, const u8 *bytes,
-			  ZydisDecodedInstruction *out,
-			  ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT])
-{
-	ZydisStackWidth width;
-	ZydisDecoder d;
-
-	switch (zi->machine_mode) {
-	case ZYDIS_MACHINE_MODE_LONG_64:
-		width = ZYDIS_STACK_WIDTH_64;
-		break;
-	case ZYDIS_MACHINE_MODE_LONG_COMPAT_32:
-	case ZYDIS_MACHINE_MODE_LEGACY_32:
-		width = ZYDIS_STACK_WIDTH_32;
-		break;
-	default:
-		width = ZYDIS_STACK_WIDTH_16;
-		break;
-	}
-	ZydisDecoderInit(&d, zi->machine_mode, width);
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, zi->length, out, ops));
-}
-
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
-		    const ZydisDecodedOperand *visible, const u8 *bytes,
+		    const ZydisDecodedOperand *ops, const u8 *bytes,
 		    struct insn *in)
 {
-	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	ZydisDecodedInstruction full;
-	struct native_form f = { .zi = &full, .ops = ops };
+	struct native_form f = { .zi = zi, .ops = ops };
 
-	if (!n || !decode_hidden(zi, bytes, &full, ops))
+	if (!n)
 		return false;
 	f.check = native_check_of(&f);
 	if (leaves_x87_alone(&f))
