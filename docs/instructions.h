@@ -47,7 +47,8 @@ void encodings_each(found_fn found);
 void instructions(void);
 void refused_instructions(void);
 
-/* specs.c */
+/* covered.c */
 void specs_list(void);
+void forms_read(void);		/* from standard input */
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The .def lists as lines of tab-separated fields, the table's name first.
- * scripts/docs makes the documents of docs/generated from them.
+ * scripts/docs makes the documents of docs/generated from them.  With --forms
+ * the output of silicon --forms is read.
  */
 #include <linux/kvm.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "instructions.h"
 
@@ -47,7 +49,7 @@ static void cpuid(void)
 #include "x86/api/cpuid.def"
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	ioctls();
 	caps();
@@ -59,5 +61,7 @@ int main(void)
 	requirements_list();
 	handlers_list();
 	specs_list();
+	if (argc > 1 && !strcmp(argv[1], "--forms"))
+		forms_read();
 	return 0;
 }

@@ -167,6 +167,22 @@ static void mov_ss_has_a_shadow(void **state)
 	assert_int_equal(cpu.gpr[RBX], DATA16);
 }
 
+static void push_seg_is_as_wide_as_its_operand(void **state)
+{
+	struct insn in = rm_reg(0, 0, 4);
+
+	enter_64(0);
+	in.sub = FS;
+	cpu.seg[FS].selector = DATA16;
+	put64(STACK0 - 8, ~0ull);
+	assert_step(STEP_NEXT, op_push_seg(&cpu, &in));
+	assert_int_equal(cpu.gpr[RSP], STACK0 - 8);
+	assert_int_equal(get64(STACK0 - 8), DATA16);
+	in.osz = 2;
+	assert_step(STEP_NEXT, op_push_seg(&cpu, &in));
+	assert_int_equal(cpu.gpr[RSP], STACK0 - 10);
+}
+
 /* LDS, LES, LFS, LGS, LSS: the register changes only if the load succeeds. */
 static void far_pointers(void **state)
 {
@@ -315,7 +331,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 		T(bad_loads), T(good_loads), T(through_the_ldt), T(big_real_mode_keeps_limits),
 		T(limits_and_types), T(long_mode_addresses), T(task_register),
-		T(sixteen_byte_descriptors), T(mov_ss_has_a_shadow), T(far_pointers), T(pop_seg_faults_before_rsp),
+		T(sixteen_byte_descriptors), T(mov_ss_has_a_shadow), T(far_pointers),
+		T(push_seg_is_as_wide_as_its_operand), T(pop_seg_faults_before_rsp),
 		T(lgdt_takes_24_bits), T(umip), T(look_at_descriptors), T(arpl_raises_rpl),
 		T(swapgs_and_bases),
 	};

@@ -245,6 +245,14 @@ static bool decode_form(bool wide, const u8 *b, ZydisDecodedInstruction *zi,
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders[wide], b, 15, zi, ops));
 }
 
+static void print_form(const struct form *f, u32 code_size, const u8 *b)
+{
+	printf("%s %u ", family_names[f->family], code_size);
+	for (u32 i = 0; i < 16; i++)
+		printf("%02x", b[i]);
+	printf("\n");
+}
+
 /* vvvv is all ones where it is no operand; a gather's may be no other register. */
 static bool try_form(bool wide, struct form *f)
 {
@@ -269,7 +277,7 @@ static bool try_form(bool wide, struct form *f)
 	f->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
 	f->family = family_of(&zi);
 	if (listing)
-		printf("%s\t%s\n", family_names[f->family], ZydisMnemonicGetString(zi.mnemonic));
+		print_form(f, wide ? 8 : 4, b);
 	add_form(wide, f);
 	return true;
 }

@@ -125,7 +125,7 @@ extern const u32 nr_families;
 u32 family_by_name(const char *name);	/* nr_families: none such */
 
 void forms_collect(void);
-void forms_list(void);		/* families and mnemonics, for scripts/docs */
+void forms_list(void);		/* families, sizes of code and bytes, for scripts/docs */
 const struct form *form_choose(u32 family, bool wide);
 /* Whether it can run as a case: no system instruction, no clock, no branch out. */
 bool insn_is_allowed(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops);
