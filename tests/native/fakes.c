@@ -40,6 +40,11 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 				       STEP_NEXT;
 }
 
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	return STEP_NEXT;
+}
+
 enum step cpu_seg_linear(struct cpu *c, enum seg seg, u64 off, u32 size,
 			 bool write, u64 *lin)
 {

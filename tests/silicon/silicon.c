@@ -15,12 +15,14 @@ enum { SKIPPED = 77 };
 static struct {
 	u64 seed, first, cases;
 	u32 family, shown;
-	int wide, user;		/* -1: both */
+	int code, user;		/* -1: all */
 	bool verbose, known_host;
 } options = { .seed = 1, .cases = 100000, .family = ALL_FAMILIES, .shown = 10,
-	      .wide = -1, .user = -1 };
+	      .code = -1, .user = -1 };
 
-static u64 differences;
+static u64 differences, unsteady;
+/* Cases with an instruction of the family, and of those what differed. */
+static struct { u64 cases, insns, differ; } counts[NR_FAMILIES];
 
 static const char usage[] =
 	"silicon: random instructions on the host's CPU and in a guest\n"
@@ -28,7 +30,7 @@ static const char usage[] =
 	"  --first N     begin with this one (0)\n"
 	"  --cases N     how many (100000)\n"
 	"  --family NAME instructions of one family only\n"
-	"  --code 32|64  of this size only\n"
+	"  --code 16|32|64 of this size only\n"
 	"  --cpl 0|3     in the guest at this level only\n"
 	"  --show N      differences printed in full, the others in a line (10)\n"
 	"  --undefined   compare flags that are documented as undefined, too\n"
@@ -44,7 +46,7 @@ static void die(const char *text)
 
 static void list_families(void)
 {
-	for (u32 i = 0; i < nr_families; i++)
+	for (u32 i = 0; i < NR_FAMILIES; i++)
 		puts(family_names[i]);
 	exit(0);
 }
@@ -85,12 +87,12 @@ static void take_option(const char *name, const char *arg)
 	} else if (!strcmp(name, "--show")) {
 		options.shown = n;
 	} else if (!strcmp(name, "--code")) {
-		options.wide = n == 64;
+		options.code = n == 64 ? CODE64 : n == 32 ? CODE32 : CODE16;
 	} else if (!strcmp(name, "--cpl")) {
 		options.user = n == 3;
 	} else if (!strcmp(name, "--family")) {
 		options.family = family_by_name(arg);
-		if (options.family == nr_families)
+		if (options.family == NR_FAMILIES)
 			die("silicon: no such family (--families lists them)\n");
 	} else {
 		die(usage);
@@ -109,11 +111,37 @@ static void take_arguments(char **argv)
 	}
 }
 
+static void count(const struct sequence *s, bool differs)
+{
+	bool has[NR_FAMILIES] = { false };
+
+	for (u32 i = 0; i < s->nr; i++) {
+		has[s->insn[i].family] = true;
+		counts[s->insn[i].family].insns += !differs;
+	}
+	for (u32 f = 0; f < NR_FAMILIES; f++) {
+		counts[f].cases += has[f] && !differs;
+		counts[f].differ += has[f] && differs;
+	}
+}
+
+static void print_table(void)
+{
+	printf("family      forms: 16   32   64-bit       cases  instructions  differences\n");
+	for (u32 f = 0; f < NR_FAMILIES; f++)
+		if (counts[f].cases)
+			printf("%-12s %8u %5u %5u %15llu %13llu %12llu\n", family_names[f],
+			       forms_of(f, CODE16), forms_of(f, CODE32), forms_of(f, CODE64),
+			       (long long)counts[f].cases, (long long)counts[f].insns,
+			       (long long)counts[f].differ);
+}
+
 /* -- One case --------------------------------------------------------------------------- */
 
-static const char *run_case(const struct sequence *s, struct outcome *host,
+static const char *run_case(struct sequence *s, struct outcome *host,
 			    struct outcome *guest)
 {
+	sequence_complete(s);
 	host_run(s, host);
 	ours_run(s, guest);
 	return difference(s, host, guest);
@@ -140,8 +168,8 @@ static void print_command(u64 nr)
 	       (long long)nr);
 	if (options.family != ALL_FAMILIES)
 		printf(" --family %s", family_names[options.family]);
-	if (options.wide >= 0)
-		printf(" --code %u", options.wide ? 64 : 32);
+	if (options.code >= 0)
+		printf(" --code %u", code_bits[options.code]);
 	if (options.user >= 0)
 		printf(" --cpl %u", options.user ? 3 : 0);
 	printf("%s\n", compare_undefined ? " --undefined" : "");
@@ -154,6 +182,7 @@ static void report(u64 nr, struct sequence *s)
 	const char *why;
 
 	minimise(s);
+	count(s, true);
 	why = run_case(s, &host, &guest);
 	printf("case %llu differs in %s:", (long long)nr, why);
 	for (u32 i = 0; i < s->nr; i++)
@@ -166,24 +195,38 @@ static void report(u64 nr, struct sequence *s)
 	print_command(nr);
 }
 
+static enum code choose_code(void)
+{
+	u32 n = below(8);
+
+	return n < 5 ? CODE64 : n < 7 || !segments_available ? CODE32 : CODE16;
+}
+
 static void one_case(u64 nr)
 {
 	static struct sequence s;
 	static struct outcome host, guest;
-	bool wide, user;
+	enum code code;
+	bool user;
 
 	rnd_seed(options.seed, nr);
-	wide = options.wide < 0 ? below(4) != 0 : options.wide;
+	code = options.code < 0 ? choose_code() : (enum code)options.code;
 	user = options.user < 0 ? below(2) : options.user;
-	sequence_generate(&s, options.family, wide, user);
+	sequence_generate(&s, options.family, code, user);
 	if (options.verbose) {
 		printf("\ncase %llu: ", (long long)nr);
 		print_sequence(&s);
 		fflush(stdout);
 	}
+	count(&s, false);
 	if (!run_case(&s, &host, &guest)) {
 		if (options.verbose)
 			print_outcomes(&s, &host, &guest);
+		return;
+	}
+	/* What the host's kernel does between two instructions may be seen, once. */
+	if (!run_case(&s, &host, &guest)) {
+		unsteady++;
 		return;
 	}
 	report(nr, &s);
@@ -197,6 +240,8 @@ int main(int argc, char **argv)
 	take_arguments(argv);
 	if (options.known_host && !host_is_zen4())
 		return SKIPPED;
+	if (!segments_create() && options.code == CODE16)
+		die("silicon: the host has no 16-bit code\n");
 	ours_create();
 	if (!host_create()) {
 		fputs("silicon: the host refuses the addresses of the window\n", stderr);
@@ -215,6 +260,9 @@ int main(int argc, char **argv)
 	}
 	if (progress)
 		fputc('\n', stderr);
+	print_table();
+	if (unsteady)
+		printf("%llu cases differed once and not again\n", (long long)unsteady);
 	printf("%llu cases, %llu differ\n", (long long)options.cases, (long long)differences);
 	ours_destroy();
 	return differences != 0;

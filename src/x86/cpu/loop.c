@@ -130,6 +130,9 @@ static bool trap_after(struct cpu *c, bool tf, bool branched)
 	c->pending_db = 0;
 	if (!dr6)
 		return false;
+	/* Nor does the frame between two iterations have it on AMD's processors. */
+	if (cpu_amd_like(c))
+		c->rflags &= ~X86_EFLAGS_RF;
 	cpu_raise_db(c, dr6);
 	return true;
 }

@@ -130,6 +130,10 @@ void stack_current(const struct cpu *c, struct stack *s, u32 error);
 void stack_new(struct stack *s, const struct segment *ss, u64 sp, u8 cpl, u32 error);
 enum step stack_put(struct cpu *c, struct stack *s, u64 v, u8 size);
 enum step stack_take(struct cpu *c, struct stack *s, u64 *v, u8 size);
+/* @n of them at once. */
+enum step stack_take_frame(struct cpu *c, struct stack *s, u64 *words, u32 n, u8 size);
+/* As wide as that of code of @code64 with this SS. */
+void stack_for_target(struct stack *s, bool code64);
 void stack_add(struct stack *s, u64 n);
 
 /* Writes with the privilege of @cpl: an IDT frame or a call gate's. */

@@ -24,6 +24,7 @@ struct block_cache {
 	struct block none;	/* where no block is; goes nowhere */
 	size_t used;		/* of arena[] */
 	struct block *bucket[BUCKETS];
+	u8 cut[BLOCK_MAX_SIZE] __attribute__((aligned(16)));	/* see block_cut() */
 	u8 arena[ARENA_SIZE] __attribute__((aligned(16)));
 };
 
@@ -195,6 +196,16 @@ static void set_fault(struct insn *in, op_fn op)
 	in->flags = INSN_END;
 }
 
+/* Bytes from RIP to the limit of CS, beyond which a fetch raises #GP. */
+static inline u64 fetch_room(const struct cpu *c)
+{
+	const u32 limit = c->seg[CS].limit;
+
+	if (c->code_size == 8 || limit == ~0u)
+		return ~0ull;
+	return c->rip > limit ? 0 : limit - c->rip + 1;
+}
+
 /* Decodes what the page holds from @bytes on.  The first may not fit: 0. */
 static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
 {
@@ -268,6 +279,8 @@ static enum step block_make(struct cpu *c, u64 lin, const u8 *host,
 	memcpy(bytes, host, avail);
 	b = block_alloc(c, host);
 	b->len = decode_run(c, b, bytes, avail);
+	if (!b->count && fetch_room(c) <= avail)
+		return cpu_raise_gp0(c);
 	if (!b->count)
 		return make_crossing(c, lin, host, out);
 	block_publish(c, b, bytes);
@@ -300,6 +313,36 @@ static struct block **successor(struct block_cache *bc, const u8 *host)
 	return &bc->last->next[host != bc->last->host + bc->last->len];
 }
 
+/* Is the first instruction undefined before all of it has been fetched? */
+static bool fails_within(struct cpu *c, const struct block *b, u64 room)
+{
+	struct insn in;
+
+	return b->insn[0].op == op_ud &&
+	       decode_insn(c->native, block_bytes(b), room, b->code_size, &in) != DECODE_SHORT;
+}
+
+/* The instructions of @b that the limit of CS leaves. */
+static __attribute__((noinline)) enum step block_cut(struct cpu *c, const struct block *b,
+						     const struct block **out)
+{
+	struct block *cut = (struct block *)c->blocks->cut;
+	u64 room = fetch_room(c);
+	u32 n = 0;
+
+	while (n < b->count && b->insn[n].end <= room)
+		n++;
+	if (!n && fails_within(c, b, room))
+		n = 1;
+	if (!n)
+		return cpu_raise_gp0(c);
+	memcpy(cut, b, sizeof(*b) + n * sizeof(b->insn[0]));
+	cut->count = n;
+	cut->len = b->insn[n - 1].end;
+	*out = cut;
+	return STEP_NEXT;
+}
+
 /* All that block_get() leaves out, so as to need no stack frame. */
 static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 							const struct block **out)
@@ -308,6 +351,8 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	struct block *b;
 	const u8 *host;
 
+	if (unlikely(!fetch_room(c)))
+		return cpu_raise_gp0(c);
 	TRY(mmu_fetch(c, lin, &host));
 	b = bc->bucket[bucket_of(host, c->code_size)];
 	if (!b || !block_fits(c, b, lin, host))
@@ -315,6 +360,8 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	/* Making one may have emptied the cache: only now is @last certain. */
 	*successor(bc, host) = b;
 	bc->last = b;
+	if (unlikely(fetch_room(c) < b->len))
+		return block_cut(c, b, out);
 	*out = b;
 	return STEP_NEXT;
 }
@@ -332,6 +379,8 @@ enum step block_get(struct cpu *c, const struct block **out)
 		     !same_bytes(host, block_bytes(b), b->len)))
 		return block_search(c, lin, out);
 	bc->last = b;
+	if (unlikely(fetch_room(c) < b->len))
+		return block_cut(c, b, out);
 	*out = b;
 	return STEP_NEXT;
 }

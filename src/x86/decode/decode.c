@@ -117,7 +117,8 @@ enum decode_result decode_insn(struct native *native, const u8 *bytes,
 	avail = MIN(avail, INSN_MAX_BYTES);
 	d.code_size = code_size;
 	status = parse(decoder, &ctx, bytes, avail, &d);
-	if (ZYAN_FAILED(status) && result_of(status, avail) == DECODE_INVALID) {
+	if (ZYAN_FAILED(status) ? result_of(status, avail) == DECODE_INVALID :
+				  decode_is_no_pause(&d)) {
 		memcpy(other, bytes, avail);
 		used = other;
 		status = parse_alias(decoder, &ctx, other, avail, &d);

@@ -55,8 +55,10 @@ enum decode_alias {
 bool decode_host_init(void);
 /* #UD, although Zydis takes it for an instruction. */
 bool decode_is_undefined(const struct decoding *d);
-/* A short branch whose 66 prefix cuts RIP to 16 bits. */
+/* A branch whose 66 prefix cuts RIP to 16 bits, where Zydis has 64. */
 bool decode_cuts_rip(const struct decoding *d);
+/* A PAUSE to Zydis, something else to the processor. */
+bool decode_is_no_pause(const struct decoding *d);
 /* Invalid to Zydis, but not to the processor: @bytes become what it does take. */
 enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size);
 

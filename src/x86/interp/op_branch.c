@@ -5,6 +5,7 @@
  * Relative displacements count from the start of the branch: the decoder has
  * added its length.
  */
+#include "x86/cpu/protect.h"
 #include "x86/interp/family.h"
 #include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
@@ -35,10 +36,27 @@ static enum step jump(struct cpu *c, u64 target, u8 osz)
 	return STEP_JUMP;
 }
 
+/* On AMD's processors the stack has its say before the target. */
+static __attribute__((noinline)) enum step bad_call(struct cpu *c, const struct insn *in,
+						    enum step bad)
+{
+	const struct exception e = c->exc;
+	u64 sp = stack_get(c) - in->osz, lin;
+
+	if (!cpu_amd_like(c))
+		return bad;
+	if (c->stack_size != 8)
+		sp = c->stack_size == 4 ? (u32)sp : (u16)sp;
+	TRY(cpu_seg_linear(c, SS, sp, in->osz, true, &lin));
+	TRY(mem_probe(c, lin, in->osz, true));
+	c->exc = e;
+	return bad;
+}
+
 static inline enum step call64(struct cpu *c, const struct insn *in, u64 target)
 {
 	if (unlikely(!is_canonical(target)))
-		return cpu_raise_gp0(c);
+		return bad_call(c, in, cpu_raise_gp0(c));
 	TRY(stack_push64(c, c->rip + in->len));
 	c->rip = target;
 	return STEP_JUMP;
@@ -46,7 +64,10 @@ static inline enum step call64(struct cpu *c, const struct insn *in, u64 target)
 
 static enum step call(struct cpu *c, const struct insn *in, u64 target)
 {
-	TRY(check_target(c, &target, in->osz));
+	enum step st = check_target(c, &target, in->osz);
+
+	if (unlikely(st != STEP_NEXT))
+		return bad_call(c, in, st);
 	TRY(stack_push(c, c->rip + in->len, in->osz));
 	c->rip = target;
 	return STEP_JUMP;

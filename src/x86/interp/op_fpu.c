@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "x86/cpu/xsave.h"
+#include "x86/cpu/protect.h"
 #include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
@@ -38,6 +39,7 @@ static void fninit(struct cpu *c)
 {
 	x87_set_top(&c->fpu, 0);
 	memset(c->fpu.fxsave, 0, FXSAVE_MXCSR);
+	c->fpu.fcs = c->fpu.fds = 0;
 	set_fx16(c, FXSAVE_FCW, FCW_INIT);
 }
 
@@ -139,6 +141,12 @@ static u32 env_size(const struct insn *in)
 	return in->osz == 2 ? 14 : 28;
 }
 
+/* Intel's processors have deprecated them and store 0 (CPUID.7.EBX[13]). */
+static u16 selector(const struct cpu *c, u16 sel)
+{
+	return cpu_amd_like(c) ? sel : 0;
+}
+
 /* The seven fields; in the 32-bit format the upper halves read as ones. */
 static void make_env(struct cpu *c, const struct insn *in, u8 *env)
 {
@@ -150,16 +158,14 @@ static void make_env(struct cpu *c, const struct insn *in, u8 *env)
 	w[1] = 0xffff0000u | fx16(c, FXSAVE_FSW);
 	w[2] = 0xffff0000u | full_tags(c);
 	w[3] = fip;
-	w[4] = fop << 16;		/* the selectors are deprecated: 0 */
+	w[4] = fop << 16 | selector(c, c->fpu.fcs);
 	w[5] = fdp;
-	w[6] = 0xffff0000u;
+	w[6] = 0xffff0000u | selector(c, c->fpu.fds);
 	if (env_is_real(c)) {
 		w[3] = 0xffff0000u | (fip & 0xffff);
 		w[4] = (fip >> 16) << 12 | fop;
 		w[5] = 0xffff0000u | (fdp & 0xffff);
 		w[6] = (fdp >> 16) << 12;
-	} else if (in->osz == 2) {
-		w[4] = 0;
 	}
 	if (in->osz != 2) {
 		memcpy(env, w, 28);
@@ -180,10 +186,13 @@ static void load_env(struct cpu *c, const struct insn *in, const u8 *env)
 	fip = w[3];
 	fdp = w[5];
 	fop = step == 4 ? w[4] >> 16 & 0x7ff : 0;
+	c->fpu.fcs = (u16)w[4];
+	c->fpu.fds = (u16)w[6];
 	if (env_is_real(c)) {
 		fip = (w[3] & 0xffff) | (u32)(w[4] >> 12 << 16);
 		fdp = (w[5] & 0xffff) | (u32)(w[6] >> 12 << 16);
 		fop = w[4] & 0x7ff;
+		c->fpu.fcs = c->fpu.fds = 0;
 	}
 	x87_set_top(&c->fpu, w[1] >> 11 & 7);
 	set_fx16(c, FXSAVE_FCW, (u16)w[0]);
@@ -195,13 +204,19 @@ static void load_env(struct cpu *c, const struct insn *in, const u8 *env)
 	fpu_update_es(&c->fpu);
 }
 
+static enum step env_linear(struct cpu *c, const struct insn *in, u32 n, bool write, u64 *lin)
+{
+	TRY(insn_linear(c, in, n, write, lin));
+	return mem_check_alignment(c, *lin, in->osz == 2 ? 2 : 4);
+}
+
 enum step exec_fnstenv(struct cpu *c, const struct insn *in)
 {
 	u32 n = env_size(in);
 	u8 env[28];
 	u64 lin;
 
-	TRY(insn_linear(c, in, n, true, &lin));
+	TRY(env_linear(c, in, n, true, &lin));
 	make_env(c, in, env);
 	TRY(mem_write(c, lin, env, n));
 	set_fx16(c, FXSAVE_FCW, fx16(c, FXSAVE_FCW) | FCW_MASKS);
@@ -215,7 +230,7 @@ enum step exec_fldenv(struct cpu *c, const struct insn *in)
 	u8 env[28];
 	u64 lin;
 
-	TRY(insn_linear(c, in, n, false, &lin));
+	TRY(env_linear(c, in, n, false, &lin));
 	TRY(mem_read(c, lin, env, n));
 	load_env(c, in, env);
 	return STEP_NEXT;
@@ -227,7 +242,7 @@ enum step exec_fnsave(struct cpu *c, const struct insn *in)
 	u8 area[28 + 80];
 	u64 lin;
 
-	TRY(insn_linear(c, in, n + 80, true, &lin));
+	TRY(env_linear(c, in, n + 80, true, &lin));
 	TRY(mem_probe(c, lin, n + 80, true));
 	make_env(c, in, area);
 	for (u32 i = 0; i < 8; i++)
@@ -244,7 +259,7 @@ enum step exec_frstor(struct cpu *c, const struct insn *in)
 	u8 area[28 + 80];
 	u64 lin;
 
-	TRY(insn_linear(c, in, n + 80, false, &lin));
+	TRY(env_linear(c, in, n + 80, false, &lin));
 	TRY(mem_read(c, lin, area, 64));
 	TRY(mem_read(c, lin + 64, area + 64, n + 80 - 64));
 	load_env(c, in, area);

@@ -77,6 +77,23 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 	return seg_loaded(c, in->sub);
 }
 
+/*
+ * AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP, LxS), and
+ * look at the limit for each part of one.
+ */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+{
+	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
+	u64 lin, at = insn_offset(c, in) + size;
+
+	TRY(insn_linear(c, in, cpu_amd_like(c) ? size : size + 2, false, &lin));
+	TRY(mem_read_size(c, lin, size, off));
+	if (in->asz != 8)
+		at = in->asz == 4 ? (u32)at : (u16)at;
+	TRY(cpu_seg_linear(c, in->seg, at, 2, false, &lin));
+	return mem_read16(c, lin, sel);
+}
+
 /* LDS, LES, LFS, LGS, LSS. */
 enum step op_load_far(struct cpu *c, const struct insn *in)
 {
@@ -279,15 +296,21 @@ enum step exec_swapgs(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
+/* A 66 prefix means nothing to them. */
+static u8 base_size(const struct insn *in)
+{
+	return in->osz == 8 ? 8 : 4;
+}
+
 static enum step read_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
-	reg_set(c, in->rm, in->osz, c->seg[seg].base);
+	reg_set(c, in->rm, base_size(in), c->seg[seg].base);
 	return STEP_NEXT;
 }
 
 static enum step write_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
-	u64 v = reg_get(c, in->rm, in->osz);
+	u64 v = reg_get(c, in->rm, base_size(in));
 
 	if (!is_canonical(v))
 		return cpu_raise_gp0(c);

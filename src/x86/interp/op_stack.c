@@ -162,7 +162,7 @@ static enum step enter_body(struct cpu *c, const struct insn *in, u64 *frame)
 	u64 lin;
 
 	TRY(stack_push(c, reg_get(c, GPR_OFF(RBP), in->osz), in->osz));
-	*frame = stack_get(c);
+	*frame = c->gpr[RSP];	/* all of it, whatever the stack's size */
 	if (level)
 		TRY(enter_display(c, level, in->osz, *frame));
 	stack_set(c, stack_get(c) - bytes);

@@ -190,9 +190,14 @@ enum step exec_wbinvd(struct cpu *c, const struct insn *in)
 
 static enum step touch_line(struct cpu *c, const struct insn *in)
 {
-	u64 lin;
+	const struct segment *s = &c->seg[in->seg];
+	u64 lin, off = insn_offset(c, in);
 
-	TRY(insn_linear(c, in, 1, false, &lin));
+	/* Code that cannot be read can be flushed (SDM vol. 2A, CLFLUSH). */
+	if (c->code_size != 8 && attr_is_code(s->attr) && seg_within_limit(s, (u32)off, 1))
+		lin = (u32)(s->base + off);
+	else
+		TRY(insn_linear(c, in, 1, false, &lin));
 	return mem_probe(c, lin, 1, false);
 }
 
@@ -215,10 +220,10 @@ enum step exec_clwb(struct cpu *c, const struct insn *in)
 enum step exec_clzero(struct cpu *c, const struct insn *in)
 {
 	static const u8 zero[64];
-	u64 off = reg_get(c, GPR_OFF(RAX), in->asz) & ~63ull, lin;
+	u64 off = reg_get(c, GPR_OFF(RAX), in->asz), lin;
 
-	TRY(cpu_seg_linear(c, in->seg, off, sizeof(zero), true, &lin));
-	return mem_write(c, lin, zero, sizeof(zero));
+	TRY(cpu_seg_linear(c, in->seg, off, 1, true, &lin));
+	return mem_write(c, lin & ~63ull, zero, sizeof(zero));
 }
 
 /* -- What belongs to virtualization ------------------------------------------------------------ */

@@ -16,15 +16,6 @@ enum step op_call_far_imm(struct cpu *c, const struct insn *in)
 	return cpu_far_call(c, (u16)(in->imm >> 32), (u32)in->imm, in->osz, insn_next(c, in));
 }
 
-enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
-{
-	u64 lin;
-
-	TRY(insn_linear(c, in, in->osz + 2, false, &lin));
-	TRY(mem_read_size(c, lin, in->osz, off));
-	return mem_read16(c, lin + in->osz, sel);
-}
-
 enum step op_jmp_far_mem(struct cpu *c, const struct insn *in)
 {
 	u16 sel;

@@ -5,6 +5,7 @@
 #include <Zydis/Zydis.h>
 
 #include "x86/cpu/xsave.h"
+#include "x86/cpu/protect.h"
 #include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
@@ -49,16 +50,44 @@ static bool wide_pointers(const struct insn *in)
 	}
 }
 
-/*
- * Without REX.W the pointers are 32 bits and a selector (SDM vol. 1 table
- * 10-2); selectors are deprecated and read as 0 (CPUID.7.EBX[13]).
- */
-static void narrow_pointers(const struct insn *in, u8 *image)
+/* A pointer of 32 bits with its selector, which Intel's processors store as 0. */
+static void put_selector(const struct cpu *c, u8 *pointer, u16 sel)
 {
-	if (wide_pointers(in))
+	u32 field = cpu_amd_like(c) ? sel : 0;
+
+	memcpy(pointer + 4, &field, 4);
+}
+
+/*
+ * Of the pointers (SDM vol. 1 table 10-2) AMD's processors store zeros unless an
+ * exception is pending.
+ */
+static void put_pointers(const struct cpu *c, const struct insn *in, u8 *image)
+{
+	if (cpu_amd_like(c) && !(image[FXSAVE_FSW] & FSW_ES)) {
+		memset(image + FXSAVE_FOP, 0, FXSAVE_MXCSR - FXSAVE_FOP);
+	} else if (!wide_pointers(in)) {
+		put_selector(c, image + FXSAVE_FIP, c->fpu.fcs);
+		put_selector(c, image + FXSAVE_FDP, c->fpu.fds);
+	}
+}
+
+/* What fpu_get_x87() makes of the image is that of wide pointers. */
+static void load_x87(struct cpu *c, const struct insn *in, u8 *image)
+{
+	u16 fcs, fds;
+
+	if (wide_pointers(in)) {
+		fpu_get_x87(&c->fpu, image);
 		return;
+	}
+	memcpy(&fcs, image + FXSAVE_FIP + 4, 2);
+	memcpy(&fds, image + FXSAVE_FDP + 4, 2);
 	memset(image + FXSAVE_FIP + 4, 0, 4);
 	memset(image + FXSAVE_FDP + 4, 0, 4);
+	fpu_get_x87(&c->fpu, image);
+	c->fpu.fcs = fcs;
+	c->fpu.fds = fds;
 }
 
 /* -- FXSAVE and FXRSTOR -------------------------------------------------------------- */
@@ -67,6 +96,8 @@ static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
 			   u64 *lin)
 {
 	TRY(insn_linear(c, in, 512, write, lin));
+	if (cpu_amd_like(c))
+		TRY(mem_check_alignment(c, *lin, 4));
 	if (*lin & 15)
 		return cpu_raise_gp0(c);
 	return mem_probe(c, *lin, 512, write);
@@ -79,7 +110,7 @@ enum step exec_fxsave(struct cpu *c, const struct insn *in)
 
 	TRY(fx_linear(c, in, true, &lin));
 	fpu_put_fxsave(&c->fpu, image);
-	narrow_pointers(in, image);
+	put_pointers(c, in, image);
 	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * cpu_vec_regs(c));
 }
 
@@ -94,9 +125,8 @@ enum step exec_fxrstor(struct cpu *c, const struct insn *in)
 	memcpy(&mxcsr, image + FXSAVE_MXCSR, 4);
 	if (mxcsr & ~fpu_mxcsr_mask())
 		return cpu_raise_gp0(c);
-	narrow_pointers(in, image);
 	c->fpu.mxcsr = mxcsr;
-	fpu_get_x87(&c->fpu, image);
+	load_x87(c, in, image);
 	fpu_get_sse(&c->fpu, image, cpu_vec_regs(c));
 	return STEP_NEXT;
 }
@@ -131,7 +161,7 @@ static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
 
 	fpu_put_fxsave(&c->fpu, image);
 	fpu_put_ymm(&c->fpu, image + XSAVE_YMM);
-	narrow_pointers(in, image);
+	put_pointers(c, in, image);
 	if (save & XFEATURE_X87) {
 		TRY(write_bytes(c, lin, image, 0, FXSAVE_MXCSR));
 		TRY(write_bytes(c, lin, image, FXSAVE_ST, FXSAVE_XMM));
@@ -252,10 +282,8 @@ static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 	u32 regs = cpu_vec_regs(c);
 
 	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
-	if (load & XFEATURE_X87) {
-		narrow_pointers(in, x->image);
-		fpu_get_x87(&c->fpu, x->image);
-	}
+	if (load & XFEATURE_X87)
+		load_x87(c, in, x->image);
 	if (load & XFEATURE_SSE)
 		fpu_get_sse(&c->fpu, x->image, regs);
 	if (load & XFEATURE_YMM)
@@ -271,6 +299,9 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
 	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
+	/* All that is asked for, whether the image has it or not. */
+	if (cpu_amd_like(c))
+		TRY(mem_probe(c, lin, xsave_size(x.rfbm), false));
 	TRY(read_bytes(c, lin, x.image, 0, XSAVE_MIN));
 	if (!header_ok(c, &x, allowed, supervisor) || !new_mxcsr(c, &x, &mxcsr))
 		return cpu_raise_gp0(c);

@@ -25,11 +25,11 @@ static inline u8 stack_operand_size(const struct cpu *c, const struct insn *in)
 	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
 }
 
-/* selector:offset in memory. */
-enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off);
-
 /* A register of the operand size, or 16 bits of memory: SLDT, LAR, ... */
 enum step read_rm16(struct cpu *c, const struct insn *in, u16 *v);
 enum step write_rm16(struct cpu *c, const struct insn *in, u64 v);
+
+/* What a far JMP, CALL or LxS has in memory. */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off);
 
 #endif

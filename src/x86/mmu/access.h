@@ -34,6 +34,8 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n);
  * instructions that must not fault half-way (ENTER, far CALL, frames).
  */
 enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write);
+/* #AC of what consists of operands of @n bytes. */
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n);
 
 /*
  * Host pointer for @lin, for string instructions and atomic accesses: sets

@@ -41,6 +41,20 @@ static enum step linear_at(struct cpu *c, const struct insn *in, u64 delta,
 
 /* -- Gathers ------------------------------------------------------------------------ */
 
+static bool any_selected(const u8 *mask, u32 n, u32 elem)
+{
+	for (u32 i = 0; i < n; i++)
+		if (selected(mask, i, elem))
+			return true;
+	return false;
+}
+
+/* That of the elements before it is delivered in lieu of a fault (SDM vol. 2C, VGATHER). */
+static bool trap_is_due(const struct cpu *c)
+{
+	return (c->rflags & X86_EFLAGS_TF) || c->pending_db;
+}
+
 /* What is done of a gather: @n elements, and the mask's of them are clear. */
 static void gather_commit(struct cpu *c, const struct native_operands *o,
 			  const u8 *dst, u32 n, u32 elem)
@@ -49,6 +63,44 @@ static void gather_commit(struct cpu *c, const struct native_operands *o,
 	memset(operand(c, o->vvvv), 0, n * elem);
 	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
 }
+
+/* -- Elements, which need no alignment: bytes are never checked for it ------------------ */
+
+static u32 step_of(const struct cpu *c, u32 elem)
+{
+	return unlikely(c->rflags & X86_EFLAGS_AC) ? 1 : elem;
+}
+
+static enum step read_element(struct cpu *c, u64 lin, u8 *v, u32 elem)
+{
+	u32 n = step_of(c, elem);
+	u8 all[8];
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_read(c, lin + i, all + i, n));
+	memcpy(v, all, elem);
+	return STEP_NEXT;
+}
+
+static enum step probe_element(struct cpu *c, u64 lin, u32 elem)
+{
+	u32 n = step_of(c, elem);
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_probe(c, lin + i, n, true));
+	return STEP_NEXT;
+}
+
+static enum step write_element(struct cpu *c, u64 lin, const u8 *v, u32 elem)
+{
+	u32 n = step_of(c, elem);
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_write(c, lin + i, v + i, n));
+	return STEP_NEXT;
+}
+
+/* -- Gathers --------------------------------------------------------------------------- */
 
 /*
  * A fault leaves the elements before it done, and their bits of the mask
@@ -79,9 +131,13 @@ static enum step op_gather(struct cpu *c, const struct insn *in)
 			v = (s32)v;
 		s = linear_at(c, in, (u64)v << in->shift, elem, false, &lin);
 		if (s == STEP_NEXT)
-			s = mem_read(c, lin, dst + i * elem, elem);
-		if (s == STEP_FAULT)
+			s = read_element(c, lin, dst + i * elem, elem);
+		if (s == STEP_FAULT) {
+			bool begun = any_selected(mask, i, elem);
+
 			gather_commit(c, o, dst, i, elem);
+			return begun && trap_is_due(c) ? STEP_AGAIN : STEP_FAULT;
+		}
 		if (s != STEP_NEXT)
 			return s;
 	}
@@ -106,7 +162,7 @@ static enum step op_maskmov_load(struct cpu *c, const struct insn *in)
 		if (!selected(mask, i, elem))
 			continue;
 		TRY(linear_at(c, in, i * elem, elem, false, &lin));
-		TRY(mem_read(c, lin, dst + i * elem, elem));
+		TRY(read_element(c, lin, dst + i * elem, elem));
 	}
 	memcpy(operand(c, o->reg), dst, sizeof(dst));
 	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
@@ -124,11 +180,11 @@ static enum step store_selected(struct cpu *c, const struct insn *in,
 		if (!selected(mask, i, elem))
 			continue;
 		TRY(linear_at(c, in, i * elem, elem, true, &lin[i]));
-		TRY(mem_probe(c, lin[i], elem, true));
+		TRY(probe_element(c, lin[i], elem));
 	}
 	for (u32 i = 0; i < n; i++)
 		if (selected(mask, i, elem))
-			TRY(mem_write(c, lin[i], src + i * elem, elem));
+			TRY(write_element(c, lin[i], src + i * elem, elem));
 	return STEP_NEXT;
 }
 
@@ -150,7 +206,10 @@ static enum step probe_all(struct cpu *c, const struct insn *in)
 	u64 lin;
 
 	TRY(linear_at(c, in, 0, in->src_size, true, &lin));
-	return mem_probe(c, lin, in->src_size, true);
+	/* For #AC it consists of quadwords. */
+	for (u32 i = 0; i < in->src_size; i += 8)
+		TRY(mem_probe(c, lin + i, 8, true));
+	return STEP_NEXT;
 }
 
 /* MASKMOVDQU xmm, mask and MASKMOVQ mm, mask: bytes at DS:rDI. */

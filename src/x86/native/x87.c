@@ -89,6 +89,10 @@ static void x87_commit(struct cpu *c, const struct insn *in, struct x87_image *i
 		i->fip = old->fip;
 		i->fop = old->fop;
 		i->fdp = old->fdp;
+	} else {
+		c->fpu.fcs = c->seg[CS].selector;
+		if (in->flags & INSN_MEM)
+			c->fpu.fds = c->seg[in->seg].selector;
 	}
 	memcpy(c->fpu.fxsave, i, X87_BYTES);
 	c->fpu.xinuse |= XFEATURE_X87;
