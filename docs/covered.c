@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The instructions that tests make, and their handlers. */
+/* The instructions that tests/silicon makes, and their handlers. */
 #include <stdio.h>
 #include <string.h>
 
-#include "insn/specs.h"
 #include "instructions.h"
 
 /* "covered", by whom, mnemonic, handler; nothing if @b is no instruction. */
@@ -31,28 +30,6 @@ static void covered(const char *by, const u8 *b, u8 code_size)
 	if (strcmp(line, last))
 		puts(line);
 	strcpy(last, line);
-}
-
-static void spec(const struct spec *s, u8 code_size)
-{
-	u8 b[16] = { s->prefix };
-	u32 n = s->prefix != 0;
-
-	memcpy(b + n, s->opcode, s->len);
-	n += s->len;
-	if (s->digit != NO_MODRM)
-		b[n] = (s->flags & MEM_ONLY ? 0x00 : 0xc0) | (s->digit & 7) << 3;
-	covered("insn/differential.c", b, code_size);
-}
-
-void specs_list(void)
-{
-	u32 i;
-
-	for (i = 0; i < nr_specs; i++) {
-		spec(&specs[i], 4);
-		spec(&specs[i], 8);
-	}
 }
 
 /* Lines of silicon --forms: family, size of code, bytes. */

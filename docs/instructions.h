@@ -48,7 +48,6 @@ void instructions(void);
 void refused_instructions(void);
 
 /* covered.c */
-void specs_list(void);
 void forms_read(void);		/* from standard input */
 
 #endif

@@ -60,7 +60,6 @@ int main(int argc, char **argv)
 	refused_instructions();
 	requirements_list();
 	handlers_list();
-	specs_list();
 	if (argc > 1 && !strcmp(argv[1], "--forms"))
 		forms_read();
 	return 0;

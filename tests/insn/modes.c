@@ -104,6 +104,20 @@ static void jcxz_looks_at_16_bits(void **state)
 	assert_int_equal(c->rip, 0x117 + 0x12);
 }
 
+/* The bounds are two operands: the second one's address wraps. */
+static void bounds_wrap(void **state)
+{
+	c->gpr[RDI] = 0xfffe;
+	memcpy(mem + 0xfffe, (u16[]){ 5 }, 2);
+	memcpy(mem, (u16[]){ 9 }, 2);
+	c->gpr[RAX] = 9;
+	assert_int_equal(STEP(0x62, 0x05), STEP_NEXT);		/* BOUND AX, [DI] */
+	c->gpr[RAX] = 10;
+	assert_exception(STEP(0x62, 0x05), EXC_BR);
+	c->gpr[RAX] = 4;
+	assert_exception(STEP(0x62, 0x05), EXC_BR);
+}
+
 static void calls_and_returns(void **state)
 {
 	assert_int_equal(STEP(0xe8, 0x10, 0x00), STEP_JUMP);
@@ -219,7 +233,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(ip_wraps_at_the_operand_size),
 		TEST(targets_beyond_the_limit_fault),
-		TEST(calls_and_returns), TEST(jcxz_looks_at_16_bits),
+		TEST(calls_and_returns), TEST(jcxz_looks_at_16_bits), TEST(bounds_wrap),
 		TEST(the_stack_pointer_wraps_at_its_width),
 		TEST(pusha_and_popa),
 		TEST(loops_count_in_the_address_size),

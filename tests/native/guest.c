@@ -45,7 +45,8 @@ static op_fn listed(ZydisMnemonic m)
 	}
 }
 
-bool is_integer(ZydisMnemonic m)
+/* What the interpreter executes although it is of a set that runs natively. */
+static bool is_integer(ZydisMnemonic m)
 {
 	switch (m) {
 #define FAMILY(mnemonic, name, flags) case ZYDIS_MNEMONIC_##mnemonic:

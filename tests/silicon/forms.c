@@ -102,6 +102,12 @@ static bool try_form(enum code code, struct form *f)
 	return true;
 }
 
+/* VEX and EVEX; of memory BOUND, LES and LDS, but not in 64-bit code. */
+static bool begins_vector(u32 opcode)
+{
+	return opcode == 0x62 || opcode == 0xc4 || opcode == 0xc5;
+}
+
 static void collect_modrm(enum code code, struct form f)
 {
 	/* ModRM.rm is part of the opcode. */
@@ -113,6 +119,8 @@ static void collect_modrm(enum code code, struct form f)
 		f.modrm = reg << 3;
 		if (try_form(code, &f) && !f.has_modrm)
 			return;
+		if (!f.vex && !f.map && begins_vector(f.opcode))
+			continue;
 		f.mem = false;
 		f.fixed_rm = x87;
 		for (u32 rm = 0; rm < (x87 ? 8 : 1); rm++) {
@@ -127,10 +135,10 @@ static bool is_prefix(enum code code, u32 opcode)
 {
 	switch (opcode) {
 	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
-	case 0xf0: case 0xf2: case 0xf3: case 0x0f: case 0xc4: case 0xc5: case 0x62:
+	case 0xf0: case 0xf2: case 0xf3: case 0x0f:
 		return true;
 	default:
-		return code == CODE64 && (opcode & 0xf0) == 0x40;
+		return code == CODE64 && ((opcode & 0xf0) == 0x40 || begins_vector(opcode));
 	}
 }
 

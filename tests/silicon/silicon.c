@@ -16,7 +16,7 @@ static struct {
 	u64 seed, first, cases;
 	u32 family, shown;
 	int code, user;		/* -1: all */
-	bool verbose, known_host;
+	bool verbose, known_host, guest_only;
 } options = { .seed = 1, .cases = 100000, .family = ALL_FAMILIES, .shown = 10,
 	      .code = -1, .user = -1 };
 
@@ -35,6 +35,7 @@ static const char usage[] =
 	"  --show N      differences printed in full, the others in a line (10)\n"
 	"  --undefined   compare flags that are documented as undefined, too\n"
 	"  --known-host  skip (exit status 77) on processors that were never compared\n"
+	"  --guest       the guest's side only, for sanitizers\n"
 	"  --verbose     print every case\n"
 	"  --families    list them\n";
 
@@ -63,6 +64,8 @@ static bool take_flag(const char *arg)
 		options.verbose = true;
 	else if (!strcmp(arg, "--known-host"))
 		options.known_host = true;
+	else if (!strcmp(arg, "--guest"))
+		options.guest_only = true;
 	else if (!strcmp(arg, "--undefined"))
 		compare_undefined = true;
 	else if (!strcmp(arg, "--families"))
@@ -142,6 +145,10 @@ static const char *run_case(struct sequence *s, struct outcome *host,
 			    struct outcome *guest)
 {
 	sequence_complete(s);
+	if (options.guest_only) {
+		ours_run(s, guest);
+		return NULL;
+	}
 	host_run(s, host);
 	ours_run(s, guest);
 	return difference(s, host, guest);
@@ -243,7 +250,7 @@ int main(int argc, char **argv)
 	if (!segments_create() && options.code == CODE16)
 		die("silicon: the host has no 16-bit code\n");
 	ours_create();
-	if (!host_create()) {
+	if (!options.guest_only && !host_create()) {
 		fputs("silicon: the host refuses the addresses of the window\n", stderr);
 		return SKIPPED;
 	}

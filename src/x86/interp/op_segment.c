@@ -84,12 +84,10 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
 {
 	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
-	u64 lin, at = insn_offset(c, in) + size;
+	u64 lin, at = cut_to(insn_offset(c, in) + size, in->asz);
 
 	TRY(insn_linear(c, in, cpu_amd_like(c) ? size : size + 2, false, &lin));
 	TRY(mem_read_size(c, lin, size, off));
-	if (in->asz != 8)
-		at = in->asz == 4 ? (u32)at : (u16)at;
 	TRY(cpu_seg_linear(c, in->seg, at, 2, false, &lin));
 	return mem_read16(c, lin, sel);
 }
