@@ -102,10 +102,11 @@ static bool try_form(enum code code, struct form *f)
 	return true;
 }
 
-/* VEX and EVEX; of memory BOUND, LES and LDS, but not in 64-bit code. */
-static bool begins_vector(u32 opcode)
+/* LES, LDS and BOUND, which are prefixes where ModRM.mod is 3. */
+static bool is_vex_or_load(const struct form *f)
 {
-	return opcode == 0x62 || opcode == 0xc4 || opcode == 0xc5;
+	return !f->vex && !f->map &&
+	       (f->opcode == 0xc4 || f->opcode == 0xc5 || f->opcode == 0x62);
 }
 
 static void collect_modrm(enum code code, struct form f)
@@ -119,7 +120,7 @@ static void collect_modrm(enum code code, struct form f)
 		f.modrm = reg << 3;
 		if (try_form(code, &f) && !f.has_modrm)
 			return;
-		if (!f.vex && !f.map && begins_vector(f.opcode))
+		if (is_vex_or_load(&f))
 			continue;
 		f.mem = false;
 		f.fixed_rm = x87;
@@ -137,8 +138,10 @@ static bool is_prefix(enum code code, u32 opcode)
 	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
 	case 0xf0: case 0xf2: case 0xf3: case 0x0f:
 		return true;
+	case 0xc4: case 0xc5: case 0x62:
+		return code == CODE64;
 	default:
-		return code == CODE64 && ((opcode & 0xf0) == 0x40 || begins_vector(opcode));
+		return code == CODE64 && (opcode & 0xf0) == 0x40;
 	}
 }
 

@@ -227,7 +227,7 @@ static void one_case(u64 nr)
 	}
 	count(&s, false);
 	if (!run_case(&s, &host, &guest)) {
-		if (options.verbose)
+		if (options.verbose && !options.guest_only)
 			print_outcomes(&s, &host, &guest);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/decode/block.h"
+#include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
 
@@ -172,6 +173,15 @@ static bool enters_handler(const struct insn *in)
 	}
 }
 
+/* ...but for MOV SS and POP SS on AMD's processors. */
+static bool renews_shadow(const struct cpu *c)
+{
+	const struct insn *in = c->insn;
+
+	return cpu_amd_like(c) && in && in->sub == SS &&
+	       (in->op == op_mov_to_seg || in->op == op_pop_seg);
+}
+
 static enum one_result step_one(struct cpu *c)
 {
 	u64 rf = c->rflags & X86_EFLAGS_RF;
@@ -196,8 +206,9 @@ static enum one_result step_one(struct cpu *c)
 	if (branched && enters_handler(c->insn))
 		tf = c->rflags & X86_EFLAGS_TF;
 
-	/* The shadow covers one instruction, and one that asks anew is ignored. */
-	c->ev.shadow &= ~shadow;
+	/* The shadow covers one instruction, and one that asks anew is ignored... */
+	if (!renews_shadow(c))
+		c->ev.shadow &= ~shadow;
 	if (st == STEP_FAULT) {
 		settle(c);
 		/* Not accessed after all; MOV SS's are lost (SDM vol. 3C 26.7.3). */

@@ -101,16 +101,16 @@ enum step op_aad(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-/* Each bound has a look at the limit of its own. */
 enum step op_bound(struct cpu *c, const struct insn *in)
 {
-	u64 second = cut_to(insn_offset(c, in) + in->osz, in->asz), lin, low, high;
 	int shift = 64 - 8 * in->osz;
+	u64 lin, low, high;
 	s64 index;
 
+	/* Two operands, each with a limit check of its own. */
 	TRY(insn_linear(c, in, in->osz, false, &lin));
 	TRY(mem_read_size(c, lin, in->osz, &low));
-	TRY(cpu_seg_linear(c, in->seg, second, in->osz, false, &lin));
+	TRY(insn_linear_at(c, in, in->osz, in->osz, false, &lin));
 	TRY(mem_read_size(c, lin, in->osz, &high));
 	index = (s64)(*gpr64(c, in->reg) << shift) >> shift;
 	if (index < (s64)(low << shift) >> shift || index > (s64)(high << shift) >> shift)

@@ -84,11 +84,11 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
 {
 	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
-	u64 lin, at = cut_to(insn_offset(c, in) + size, in->asz);
+	u64 lin;
 
 	TRY(insn_linear(c, in, cpu_amd_like(c) ? size : size + 2, false, &lin));
 	TRY(mem_read_size(c, lin, size, off));
-	TRY(cpu_seg_linear(c, in->seg, at, 2, false, &lin));
+	TRY(insn_linear_at(c, in, size, 2, false, &lin));
 	return mem_read16(c, lin, sel);
 }
 

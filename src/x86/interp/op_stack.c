@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* PUSH, POP, PUSHA, POPA, ENTER, LEAVE (SDM vol. 2). */
+#include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/special.h"
 #include "x86/interp/stack.h"
@@ -112,7 +113,14 @@ enum step op_pusha(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-/* The image of SP is skipped. */
+/* Those from @first on; the image of SP is skipped. */
+static void popa_commit(struct cpu *c, const u64 *v, int first, u8 size)
+{
+	for (int i = first; i <= RDI; i++)
+		if (i != RSP)
+			reg_set(c, GPR_OFF(i), size, v[i]);
+}
+
 enum step op_popa(struct cpu *c, const struct insn *in)
 {
 	u64 rsp = c->gpr[RSP];
@@ -124,12 +132,12 @@ enum step op_popa(struct cpu *c, const struct insn *in)
 
 		if (step != STEP_NEXT) {
 			c->gpr[RSP] = rsp;
+			if (cpu_amd_like(c))	/* what has been popped stays */
+				popa_commit(c, v, i + 1, in->osz);
 			return step;
 		}
 	}
-	for (i = RAX; i <= RDI; i++)
-		if (i != RSP)
-			reg_set(c, GPR_OFF(i), in->osz, v[i]);
+	popa_commit(c, v, RAX, in->osz);
 	return STEP_NEXT;
 }
 

@@ -294,14 +294,14 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 {
 	struct xrstor x;
 	u64 allowed, lin;
-	u32 mxcsr;
+	u32 mxcsr, size;
 
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
-	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
-	/* All that is asked for, whether the image has it or not. */
-	if (cpu_amd_like(c))
-		TRY(mem_probe(c, lin, xsave_size(x.rfbm), false));
+	/* AMD: all that is asked for, whether the image has it or not. */
+	size = cpu_amd_like(c) ? xsave_size(x.rfbm) : XSAVE_MIN;
+	TRY(xsave_linear(c, in, size, false, &lin));
+	TRY(mem_probe(c, lin, size, false));
 	TRY(read_bytes(c, lin, x.image, 0, XSAVE_MIN));
 	if (!header_ok(c, &x, allowed, supervisor) || !new_mxcsr(c, &x, &mxcsr))
 		return cpu_raise_gp0(c);

@@ -261,6 +261,9 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 
 	if (unlikely(mmu_checked(c)))
 		TRY(check_alignment(c, lin, n));
+	/* All of it has to be canonical before a page may fault. */
+	if (unlikely(!is_canonical(lin + n - 1)))
+		return raise_non_canonical(c);
 	for (;;) {
 		u32 room = PAGE_SIZE - (lin & ~PAGE_MASK);
 

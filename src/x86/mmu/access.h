@@ -208,6 +208,15 @@ static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 	return insn_linear_segment(c, in, n, write, lin);
 }
 
+/* Of a part of it, @delta bytes behind its start. */
+static inline enum step insn_linear_at(struct cpu *c, const struct insn *in, u32 delta,
+				       u32 n, bool write, u64 *lin)
+{
+	u64 off = cut_to(insn_offset(c, in) + delta, in->asz);
+
+	return cpu_seg_linear(c, in->seg, off, n, write, lin);
+}
+
 /* -- Stack ------------------------------------------------------------------------ */
 
 /*
