@@ -91,7 +91,7 @@ struct mmio_fragment {
 	bool is_write;
 	u8 data[8];
 };
-enum { MMIO_LOG_MAX = 128 };	/* XRSTOR of all that CPUID offers takes 104 */
+enum { MMIO_LOG_MAX = 128 };	/* XRSTOR of all that CPUID offers takes 105 */
 struct mmio_log {
 	u8 count;		/* fragments done */
 	u8 cursor;		/* next to replay */
