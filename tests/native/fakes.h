@@ -28,6 +28,7 @@ struct decoded {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	struct insn in;
 };
+
 bool guest_decode(struct cpu *c, const u8 *bytes, u32 n, struct decoded *d);
 enum step guest_step(struct cpu *c, const u8 *bytes, u32 n);
 

@@ -2,6 +2,7 @@
 /* The encodings, found by decoding every prefix, opcode and ModRM.reg. */
 #include "silicon.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,14 @@ bool form_is_gather(const struct form *f)
 	return f->vex && f->mem && f->map == 2 && (f->opcode & 0xfc) == 0x90;
 }
 
+static void print_form(const struct form *f, u32 code_size, const u8 *b)
+{
+	printf("%s %u ", family_names[f->family], code_size);
+	for (u32 i = 0; i < 16; i++)
+		printf("%02x", b[i]);
+	printf("\n");
+}
+
 /* vvvv is all ones where it is no operand; a gather's may be no other register. */
 static bool try_form(enum code code, struct form *f)
 {
@@ -87,6 +96,8 @@ static bool try_form(enum code code, struct form *f)
 		return false;
 	f->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
 	f->user = needs_user(&zi, f->family);
+	if (any_host)
+		print_form(f, 2 << code, b);
 	add_form(code, f);
 	return true;
 }
@@ -191,4 +202,10 @@ const struct form *form_choose(u32 family, enum code code, bool user)
 		f = &forms[code][any][below(nr_forms[code][any])];
 	} while (f->user && !user);
 	return f;
+}
+
+void forms_list(void)
+{
+	any_host = true;
+	forms_collect();
 }

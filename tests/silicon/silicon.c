@@ -52,6 +52,12 @@ static void list_families(void)
 	exit(0);
 }
 
+static void list_forms(void)
+{
+	forms_list();
+	exit(0);
+}
+
 static bool take_flag(const char *arg)
 {
 	if (!strcmp(arg, "--verbose"))
@@ -64,6 +70,8 @@ static bool take_flag(const char *arg)
 		compare_undefined = true;
 	else if (!strcmp(arg, "--families"))
 		list_families();
+	else if (!strcmp(arg, "--forms"))
+		list_forms();
 	else
 		return false;
 	return true;

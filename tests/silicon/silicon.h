@@ -12,6 +12,8 @@
 
 #include <Zydis/Zydis.h>
 
+#include "undefined.h"
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -181,7 +183,7 @@ struct form {
 enum family {
 	INTEGER, SHIFT, MULDIV, BIT, BCD, STRING, STACK, BRANCH, FAR, TRAP, ATOMIC, FLAG, SEGMENT,
 	FSGS, VERIFY, PRIVILEGED, CACHE, SAVE, BMI, MMX, SSE, SSE2, SSE3, SSE4, SSE4A, AES, SHA,
-	GFNI, AVX, AVX2, GATHER, FMA, F16C, VAES, X87,
+	GFNI, AVX, AVX2, GATHER, FMA, F16C, VAES, VNNI, X87,
 	NR_FAMILIES, NONE,
 };
 
@@ -189,12 +191,14 @@ extern const char *const family_names[NR_FAMILIES];
 #define ALL_FAMILIES	0xff
 u32 family_by_name(const char *name);	/* NR_FAMILIES: none such */
 /* NONE: it cannot run as a case. */
+extern bool any_host;		/* as if the host had everything */
 enum family family_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops);
 /* The host's user mode and the guest's CPL 0 need not agree. */
 bool needs_user(const ZydisDecodedInstruction *zi, enum family f);
 
 /* forms.c */
 void forms_collect(void);
+void forms_list(void);		/* families, sizes of code and bytes, for scripts/docs */
 bool form_is_gather(const struct form *f);	/* they have a SIB byte */
 u32 forms_of(u32 family, enum code code);
 const struct form *form_choose(u32 family, enum code code, bool user);
@@ -251,8 +255,6 @@ void ours_destroy(void);
 
 /* -- Comparison --------------------------------------------------------------------------- */
 
-/* The flags that @zi may leave undefined (undefined.c). */
-u32 undefined_flags(const ZydisDecodedInstruction *zi);
 /* What differs, or NULL. */
 const char *difference(const struct sequence *s, const struct outcome *host,
 		       const struct outcome *guest);

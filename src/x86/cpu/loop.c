@@ -17,7 +17,7 @@
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
 #include "x86/decode/block.h"
-#include "x86/interp/ops_far.h"
+#include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
 

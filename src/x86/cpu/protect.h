@@ -18,11 +18,6 @@ static inline u8 sel_rpl(u16 sel)		{ return sel & 3; }
 static inline bool sel_is_local(u16 sel)	{ return sel & 4; }
 static inline u32 sel_error(u16 sel, u32 ext)	{ return (sel & 0xfffc) | ext; }
 
-static inline bool is_canonical(u64 v)
-{
-	return (u64)((s64)(v << 16) >> 16) == v;
-}
-
 /* -- Descriptors (SDM vol. 3A 3.4.5, 3.5) -------------------------------------- */
 
 struct desc {

@@ -251,4 +251,15 @@ static inline u32 cpu_iopl(const struct cpu *c)
 	return (c->rflags >> 12) & 3;
 }
 
+static inline bool is_canonical(u64 lin)
+{
+	return (u64)((s64)(lin << 16) >> 16) == lin;
+}
+
+/* The lower @size (2, 4, 8) bytes of an offset or a count. */
+static inline u64 cut_to(u64 v, u8 size)
+{
+	return size == 8 ? v : size == 4 ? (u32)v : (u16)v;
+}
+
 #endif

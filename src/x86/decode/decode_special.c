@@ -2,7 +2,6 @@
 /* Mnemonics that stand for several operations. */
 #include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/special.h"
 
 static bool choose(struct insn *in, op_fn op, u8 flags)
@@ -174,12 +173,12 @@ static bool decode_io(const struct decoding *d, struct insn *in)
 	return false;
 }
 
-bool decode_is_vector(const struct decoding *d)
+bool decode_is_vector(const ZydisDecodedInstruction *zi)
 {
-	switch (d->zi.mnemonic) {
+	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVSD:
 	case ZYDIS_MNEMONIC_CMPSD:
-		return d->zi.meta.category != ZYDIS_CATEGORY_STRINGOP;
+		return zi->meta.category != ZYDIS_CATEGORY_STRINGOP;
 	default:
 		return false;
 	}

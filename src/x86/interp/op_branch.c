@@ -15,8 +15,7 @@
 /* Cuts *@target to the operand size and checks it, in any mode. */
 static enum step check_target(struct cpu *c, u64 *target, u8 osz)
 {
-	if (osz != 8)
-		*target = osz == 4 ? (u32)*target : (u16)*target;
+	*target = cut_to(*target, osz);
 	if (cpu_code64(c))
 		return is_canonical(*target) ? STEP_NEXT : cpu_raise_gp0(c);
 	return *target > c->seg[CS].limit ? cpu_raise_gp0(c) : STEP_NEXT;
@@ -234,11 +233,9 @@ enum step op_jcxz(struct cpu *c, const struct insn *in)
 /* The counter changes even if the branch is not taken, not if it faults. */
 static enum step loop_while(struct cpu *c, const struct insn *in, bool condition)
 {
-	u64 count = reg_get(c, GPR_OFF(RCX), in->asz) - 1;
+	u64 count = cut_to(c->gpr[RCX] - 1, in->asz);
 	u64 target = c->rip + in->imm;
 
-	if (in->asz != 8)
-		count = in->asz == 4 ? (u32)count : (u16)count;
 	if (!count || !condition) {
 		reg_set(c, GPR_OFF(RCX), in->asz, count);
 		return STEP_NEXT;

@@ -146,9 +146,7 @@ enum step op_popa(struct cpu *c, const struct insn *in)
 /* RBP as a stack offset. */
 static u64 frame_get(const struct cpu *c)
 {
-	u64 rbp = c->gpr[RBP];
-
-	return c->stack_size == 8 ? rbp : c->stack_size == 4 ? (u32)rbp : (u16)rbp;
+	return cut_to(c->gpr[RBP], c->stack_size);
 }
 
 /* Copies the frame pointers of the enclosing levels. */
@@ -157,9 +155,7 @@ static enum step enter_display(struct cpu *c, u8 level, u8 size, u64 frame)
 	u64 link = frame_get(c), lin, v;
 
 	while (--level) {
-		link -= size;
-		if (c->stack_size != 8)
-			link = c->stack_size == 4 ? (u32)link : (u16)link;
+		link = cut_to(link - size, c->stack_size);
 		TRY(cpu_seg_linear(c, SS, link, size, false, &lin));
 		TRY(mem_read_size(c, lin, size, &v));
 		TRY(stack_push(c, v, size));

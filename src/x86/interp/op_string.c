@@ -8,6 +8,7 @@
  * iterations leaves the instruction ready to continue (SDM vol. 2B, REP).
  */
 #include "x86/interp/bulk.h"
+#include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
 
@@ -67,22 +68,22 @@ static void dest_advance(struct cpu *c, const struct insn *in, u64 n)
 	string_advance(c, GPR_OFF(RDI), in->asz, in->osz, n);
 }
 
-#define CMP_FLAGS(type, a, b, flags)					\
-	__asm__("cmp %2, %1\n\tpushfq\n\tpopq %0"			\
-		: "=r" (flags) : "q" ((type)(a)), "q" ((type)(b)) : "cc")
+#define CMP_FLAGS(bits, a, b, ax)						\
+	asm("cmp" SUFFIX_##bits " %[from], %[to]" ASM_FLAGS_OUT : "=a"(ax)	\
+	    : [to] "r"((u##bits)(a)), [from] "r"((u##bits)(b)) : "cc")
 
 /* The flags of @a - @b. */
 static void set_cmp_flags(struct cpu *c, u32 size, u64 a, u64 b)
 {
-	u64 flags;
+	u32 ax;
 
 	switch (size) {
-	case 1: CMP_FLAGS(u8, a, b, flags); break;
-	case 2: CMP_FLAGS(u16, a, b, flags); break;
-	case 4: CMP_FLAGS(u32, a, b, flags); break;
-	default: CMP_FLAGS(u64, a, b, flags); break;
+	case 1: CMP_FLAGS(8, a, b, ax); break;
+	case 2: CMP_FLAGS(16, a, b, ax); break;
+	case 4: CMP_FLAGS(32, a, b, ax); break;
+	default: CMP_FLAGS(64, a, b, ax); break;
 	}
-	c->status = flags;
+	flags_store(c, ax);
 }
 
 static enum step movs_one(struct cpu *c, const struct insn *in)

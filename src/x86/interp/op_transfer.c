@@ -3,7 +3,6 @@
 #include "x86/cpu/protect.h"
 #include "x86/cpu/vm86.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
 
@@ -71,8 +70,6 @@ enum step op_int3(struct cpu *c, const struct insn *in)
 
 enum step op_into(struct cpu *c, const struct insn *in)
 {
-	if (cpu_code64(c))
-		return cpu_raise_ud(c);
 	if (!(c->status & X86_EFLAGS_OF))
 		return STEP_NEXT;
 	return cpu_soft_int(c, EXC_OF, insn_next(c, in));

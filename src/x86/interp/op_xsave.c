@@ -6,9 +6,9 @@
 
 #include "x86/cpu/xsave.h"
 #include "x86/cpu/protect.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
-#include "x86/native/check.h"
 
 enum { XSAVE_MAX = XSAVE_YMM + 256, PKRU_SIZE = 8, ACCESS_MAX = 64 };
 
@@ -31,12 +31,6 @@ static enum step read_bytes(struct cpu *c, u64 lin, u8 *image, u32 from, u32 to)
 		TRY(mem_read(c, lin + from, image + from, n));
 	}
 	return STEP_NEXT;
-}
-
-/* XMM8-15 and their upper halves exist in 64-bit code only. */
-static u32 vec_regs(const struct cpu *c)
-{
-	return cpu_code64(c) ? 16 : 8;
 }
 
 static bool wide_pointers(const struct insn *in)
@@ -115,8 +109,6 @@ static void load_x87(struct cpu *c, const struct insn *in, u8 *image)
 static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
 			   u64 *lin)
 {
-	if (c->cr0 & (X86_CR0_EM | X86_CR0_TS))
-		return cpu_raise(c, EXC_NM);
 	TRY(insn_linear(c, in, 512, write, lin));
 	if (cpu_amd_like(c))
 		TRY(mem_check_alignment(c, *lin, 4));
@@ -125,7 +117,7 @@ static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
 	return mem_probe(c, *lin, 512, write);
 }
 
-enum step op_fxsave(struct cpu *c, const struct insn *in)
+enum step exec_fxsave(struct cpu *c, const struct insn *in)
 {
 	u8 image[512] = { 0 };
 	u64 lin;
@@ -133,10 +125,10 @@ enum step op_fxsave(struct cpu *c, const struct insn *in)
 	TRY(fx_linear(c, in, true, &lin));
 	fpu_put_fxsave(&c->fpu, image);
 	put_pointers(c, in, image);
-	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * vec_regs(c));
+	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * cpu_vec_regs(c));
 }
 
-enum step op_fxrstor(struct cpu *c, const struct insn *in)
+enum step exec_fxrstor(struct cpu *c, const struct insn *in)
 {
 	u8 image[512];
 	u32 mxcsr;
@@ -149,7 +141,7 @@ enum step op_fxrstor(struct cpu *c, const struct insn *in)
 		return cpu_raise_gp0(c);
 	c->fpu.mxcsr = mxcsr;
 	load_x87(c, in, image);
-	fpu_get_sse(&c->fpu, image, vec_regs(c));
+	fpu_get_sse(&c->fpu, image, cpu_vec_regs(c));
 	return STEP_NEXT;
 }
 
@@ -158,15 +150,6 @@ enum step op_fxrstor(struct cpu *c, const struct insn *in)
 static u64 requested(const struct cpu *c)
 {
 	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
-}
-
-static enum step xsave_enabled(struct cpu *c, bool supervisor)
-{
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
-	if (c->cr0 & X86_CR0_TS)
-		return cpu_raise(c, EXC_NM);
-	return supervisor && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
 static enum step xsave_linear(struct cpu *c, const struct insn *in, u32 size,
@@ -201,7 +184,7 @@ static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
 			    u8 *image, u64 save, bool mxcsr, u64 comp)
 {
 	u32 header = comp & XCOMP_COMPACTED ? 16 : 8;
-	u32 regs = vec_regs(c);
+	u32 regs = cpu_vec_regs(c);
 
 	fpu_put_fxsave(&c->fpu, image);
 	fpu_put_ymm(&c->fpu, image + XSAVE_YMM);
@@ -229,7 +212,6 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, false));
 	rfbm = requested(c) & c->xcr0;
 	size = xsave_size(rfbm, 0);
 	TRY(xsave_linear(c, in, size, true, &lin));
@@ -241,12 +223,12 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 			  rfbm & VECTORS, 0);
 }
 
-enum step op_xsave(struct cpu *c, const struct insn *in)
+enum step exec_xsave(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, false);
 }
 
-enum step op_xsaveopt(struct cpu *c, const struct insn *in)
+enum step exec_xsaveopt(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, true);
 }
@@ -259,7 +241,6 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, supervisor));
 	rfbm = requested(c) & (c->xcr0 | (supervisor ? c->xss : 0));
 	comp = rfbm | XCOMP_COMPACTED;
 	size = xsave_size(rfbm, comp);
@@ -270,12 +251,12 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, comp);
 }
 
-enum step op_xsavec(struct cpu *c, const struct insn *in)
+enum step exec_xsavec(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, false);
 }
 
-enum step op_xsaves(struct cpu *c, const struct insn *in)
+enum step exec_xsaves(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, true);
 }
@@ -328,7 +309,7 @@ static bool new_mxcsr(const struct cpu *c, const struct xrstor *x, u32 *mxcsr)
 static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 {
 	u64 load = x->rfbm & x->bv;
-	u32 regs = vec_regs(c), old_pkru = c->fpu.pkru;
+	u32 regs = cpu_vec_regs(c), old_pkru = c->fpu.pkru;
 
 	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
 	if (load & XFEATURE_X87)
@@ -364,7 +345,6 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	u32 mxcsr;
 
 	x.pkru = 0;
-	TRY(xsave_enabled(c, supervisor));
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
 	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
@@ -382,24 +362,22 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	return STEP_NEXT;
 }
 
-enum step op_xrstor(struct cpu *c, const struct insn *in)
+enum step exec_xrstor(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, false);
 }
 
-enum step op_xrstors(struct cpu *c, const struct insn *in)
+enum step exec_xrstors(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, true);
 }
 
 /* XGETBV: XCR0, or with ECX = 1 the components in use. */
-enum step op_xgetbv(struct cpu *c, const struct insn *in)
+enum step exec_xgetbv(struct cpu *c, const struct insn *in)
 {
 	u32 index = (u32)c->gpr[RCX];
 	u64 v;
 
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
 	if (index > 1)
 		return cpu_raise_gp0(c);
 	v = index ? c->xcr0 & fpu_xinuse(&c->fpu) : c->xcr0;

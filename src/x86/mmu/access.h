@@ -220,10 +220,8 @@ static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 static inline enum step insn_linear_at(struct cpu *c, const struct insn *in, u32 delta,
 				       u32 n, bool write, u64 *lin)
 {
-	u64 off = insn_offset(c, in) + delta;
+	u64 off = cut_to(insn_offset(c, in) + delta, in->asz);
 
-	if (in->asz != 8)
-		off = in->asz == 4 ? (u32)off : (u16)off;
 	return cpu_seg_linear(c, in->seg, off, n, write, lin);
 }
 

@@ -23,11 +23,6 @@ struct mmu {
 /* The class of explicit accesses now, whether they are checked or not. */
 enum tlb_class mmu_class(const struct cpu *c);
 
-static inline bool is_canonical(u64 lin)
-{
-	return (u64)((s64)(lin << 16) >> 16) == lin;
-}
-
 /* Do explicit accesses need looking at one by one (TLB_CHECKED)? */
 static inline bool mmu_checked(const struct cpu *c)
 {
