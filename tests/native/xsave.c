@@ -31,10 +31,6 @@ static int teardown(void **state)
 
 /* -- Malformed headers ------------------------------------------------------------ */
 
-static const u8 xsave64[] = { 0x48, 0x0f, 0xae, 0x63, 0x10 };
-static const u8 xsavec64[] = { 0x48, 0x0f, 0xc7, 0x63, 0x10 };
-static const u8 xsaveopt64[] = { 0x48, 0x0f, 0xae, 0x73, 0x10 };
-
 static void put64(u32 at, u64 v)
 {
 	memcpy(memory + AREA + at, &v, 8);
