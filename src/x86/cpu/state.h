@@ -148,6 +148,9 @@ struct cpu {
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
 	u64 jit_rsp, jit_limit;	/* of the host's stack: its bottom, the deepest CALL */
 	u64 jit_target;		/* of an indirect CALL under way */
+	u32 jit_vec;		/* the host's vector registers and MXCSR are the guest's */
+	u32 jit_skip;		/* the next block is the interpreter's */
+	u32 jit_mxcsr;		/* the host's own */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

@@ -98,6 +98,9 @@ struct host_page {
 	struct host_page *hash_next;
 };
 
+/* What the vector registers are live for: bits of cpu->jit_vec. */
+enum vec_need { VEC_SSE = 1, VEC_AVX = 2 };
+
 struct jit {
 	struct tables *t;	/* code follows it in memory */
 	u8 *rw;			/* writable view of the code */
@@ -127,6 +130,7 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect;
+	const u8 *vec_save, *vec_load[3];	/* vec.c; by enum vec_need */
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
@@ -143,6 +147,12 @@ static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 
 /* -- glue.c: the fixed pieces ---------------------------------------------------------- */
 void glue_make(struct jit *j);
+
+/* vec.c */
+void vec_make_save(struct jit *j, struct code *k);
+void vec_make_load(struct jit *j, struct code *k);
+/* The vector registers are back in struct cpu.  Only flags are lost. */
+void vec_leave(const struct jit *j, struct code *k);
 
 /* -- page.c: which code is current ------------------------------------------------------- */
 

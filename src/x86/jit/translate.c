@@ -48,9 +48,11 @@ static void put_punt(struct trans *t, const struct insn *in, u64 rip)
 	call_to(&t->k, t->j->punt);
 }
 
-static void cold_punt(struct trans *t, const struct cold *cold)
+static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
 	put_punt(t, cold->in, cold->target);
+	if (vec_matters)
+		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
 	if (cold->flags != FLAGS_PARKED)
 		flags_load(t);
@@ -79,6 +81,12 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 	jmp_to(&t->k, t->j->follow);
 }
 
+static void cold_vec(struct trans *t, const struct cold *cold)
+{
+	vec_load(t, cold->vec, cold->target);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
 static void put_cold(struct trans *t)
 {
 	/* Each may add others. */
@@ -88,7 +96,7 @@ static void put_cold(struct trans *t)
 		patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
-			cold_punt(t, &cold);
+			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
 			cold_taken(t, &cold);
@@ -98,6 +106,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_STUB:
 			cold_stub(t, &cold);
+			break;
+		case COLD_VEC:
+			cold_vec(t, &cold);
 			break;
 		}
 	}
@@ -110,6 +121,7 @@ static void punt_all(struct trans *t)
 	flags_park(t);
 	put_punt(t, t->in, t->rip);
 	flags_clobbered(t);
+	t->vec = 0;
 }
 
 /* The interpreter's way back joins behind the instruction. */
@@ -120,6 +132,7 @@ static void resolve_punts(struct trans *t)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
+		t->cold[i].vec = t->vec;
 	}
 	t->punts_from = t->nr_cold;
 }
@@ -142,7 +155,8 @@ static void one_insn(struct trans *t)
 {
 	if (!decode(t) || t->zi.length != t->in->len ||
 	    t->in->mnemonic != t->zi.mnemonic ||
-	    !(insn_generic(t) || insn_special(t) || insn_branch(t)))
+	    !(insn_generic(t) || insn_special(t) || insn_branch(t) ||
+	      insn_vector(t)))
 		punt_all(t);
 	resolve_punts(t);
 }

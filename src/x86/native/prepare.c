@@ -175,7 +175,7 @@ static bool allows_unaligned(ZydisMnemonic m)
 }
 
 /* SDM vol. 1 14.9: 16 bytes without VEX; with VEX only what asks for it. */
-static bool must_align(const struct native_form *f)
+bool native_must_align(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
@@ -309,7 +309,7 @@ static void set_operands(const struct native_form *f, const u8 *bytes,
 		in->imm = x87_opcode(f->zi, bytes);
 	in->sub = 0;
 	in->src_size = f->mem ? f->mem->size / 8 : 0;
-	if (must_align(f))
+	if (native_must_align(f))
 		in->sub |= NATIVE_ALIGNED;
 	if (op_writes(f->rm))
 		in->sub |= NATIVE_DEST_RM;
@@ -347,6 +347,16 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	return in->op;
 }
 
+bool native_form_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
+		    struct native_form *f)
+{
+	if (native_support(zi) != SUPPORT_YES)
+		return false;
+	*f = (struct native_form){ .zi = zi, .ops = ops };
+	f->check = check_of(f);
+	return form_operands(f);
+}
+
 /* Decodes again, because the caller's operands may lack the hidden ones. */
 static bool decode_hidden(const ZydisDecodedInstruction *zi, const u8 *bytes,
 			  ZydisDecodedInstruction *out,
@@ -377,7 +387,7 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction full;
-	struct native_form f = { .zi = &full, .ops = ops };
+	struct native_form f;
 
 	switch (native_support(zi)) {
 	case SUPPORT_OTHER:
@@ -389,10 +399,8 @@ bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 	case SUPPORT_YES:
 		break;
 	}
-	if (!n || !decode_hidden(zi, bytes, &full, ops))
-		return false;
-	f.check = check_of(&f);
-	if (!form_operands(&f))
+	if (!n || !decode_hidden(zi, bytes, &full, ops) ||
+	    !native_form_of(&full, ops, &f))
 		return false;
 	set_operands(&f, bytes, in);
 	return native_masked(&f, in) || native_plain_move(&f, in) ||

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's vector registers and MXCSR are in the host's while cpu->jit_vec
+ * is not 0.  A block makes sure of that before its first vector instruction,
+ * and again where the interpreter has done one in between; every way out of
+ * translated code puts them back.
+ *
+ * The interpreter looks at control registers before each instruction.  They
+ * change in instructions that are its own, so that a look when the registers
+ * are loaded does.  An unmasked SIMD exception is its own as well: MXCSR then
+ * is never loaded.
+ */
+#include "x86/jit/trans.h"
+
+#define MXCSR_MASKS	0x1f80
+#define AVX_STATE	(XFEATURE_SSE | XFEATURE_YMM)
+
+/* -- Fixed pieces -------------------------------------------------------------- */
+
+static bool has_avx(void)
+{
+	return __builtin_cpu_supports("avx");
+}
+
+/* VMOVDQU of YMM, or MOVUPS, between register @n and its place. */
+static void put_move(struct code *k, u8 n, bool store)
+{
+	struct rm m = CPU_FIELD(fpu.vec);
+
+	m.disp += n * sizeof(((struct fpu *)0)->vec[0]);
+	if (!has_avx()) {
+		put_op(k, false, store ? 0x0f11 : 0x0f10, n, m);
+		return;
+	}
+	put_vex(k, &(struct vex){ .map = 1, .pp = 2, .l = 1,
+				  .opcode = store ? 0x7f : 0x6f }, n, m);
+}
+
+static void put_mxcsr(struct code *k, u8 extension, struct rm m)
+{
+	put_op(k, false, 0x0fae, extension, m);
+}
+
+enum { LDMXCSR = 2, STMXCSR = 3 };
+
+/* Puts the registers back, which are live.  Only flags are lost. */
+static const u8 *make_save(struct code *k)
+{
+	const u8 *entry = code_exec(k);
+
+	put_mxcsr(k, STMXCSR, CPU_FIELD(fpu.mxcsr));
+	put_mxcsr(k, LDMXCSR, CPU_FIELD(jit_mxcsr));
+	for (u8 n = 0; n < 16; n++)
+		put_move(k, n, true);
+	if (has_avx())
+		put_vzero(k, false);
+	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_vec));		/* mov [], 0 */
+	put32(k, 0);
+	put8(k, 0xc3);
+	return entry;
+}
+
+static u8 *unless_bits(struct code *k, struct rm m, u32 bits, enum cc cc)
+{
+	put_op(k, false, 0xf7, 0, m);				/* test [], bits */
+	put32(k, bits);
+	return jcc_later(k, cc);
+}
+
+/* To the returned place unless all of @bits are set. */
+static u8 *unless_all(struct code *k, struct rm m, u32 bits)
+{
+	put_op(k, false, 0x8b, R_B, m);
+	put_op(k, false, 0xf7, 2, RM_REG(R_B));			/* not */
+	return unless_bits(k, RM_REG(R_B), bits, CC_NE);
+}
+
+/* What sse_enabled() and avx_enabled() ask (native/check.h), in 64-bit code. */
+static u32 put_checks(struct code *k, bool avx, u8 *fail[4])
+{
+	u32 n = 0;
+
+	fail[n++] = unless_bits(k, CPU_FIELD(cr0),
+				avx ? X86_CR0_TS : X86_CR0_TS | X86_CR0_EM, CC_NE);
+	fail[n++] = unless_bits(k, CPU_FIELD(cr4),
+				avx ? X86_CR4_OSXSAVE : X86_CR4_OSFXSR, CC_E);
+	if (avx)
+		fail[n++] = unless_all(k, CPU_FIELD(xcr0), AVX_STATE);
+	fail[n++] = unless_all(k, CPU_FIELD(fpu.mxcsr), MXCSR_MASKS);
+	return n;
+}
+
+/*
+ * Makes the registers live for what @need says.  RAX: the RIP, at which the
+ * interpreter goes on if it may not be.  R10 and flags are lost.
+ */
+static const u8 *make_load(struct code *k, enum vec_need need, const u8 *exit)
+{
+	bool avx = need == VEC_AVX;
+	const u8 *entry = code_exec(k);
+	u8 *fail[4], *live;
+	u32 n = put_checks(k, avx, fail);
+
+	put_op(k, false, 0x83, 1, CPU_FIELD(fpu.xinuse));	/* or [], imm8 */
+	put8(k, avx ? AVX_STATE : XFEATURE_SSE);
+	live = unless_bits(k, CPU_FIELD(jit_vec), ~0u, CC_NE);
+	put_mxcsr(k, STMXCSR, CPU_FIELD(jit_mxcsr));
+	put_mxcsr(k, LDMXCSR, CPU_FIELD(fpu.mxcsr));
+	for (u8 i = 0; i < 16; i++)
+		put_move(k, i, false);
+	patch_here(k, live);
+	put_op(k, false, 0x83, 1, CPU_FIELD(jit_vec));
+	put8(k, need);
+	put8(k, 0xc3);
+	while (n)
+		patch_here(k, fail[--n]);
+	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_skip));
+	put32(k, 1);
+	jmp_to(k, exit);
+	return entry;
+}
+
+void vec_make_save(struct jit *j, struct code *k)
+{
+	j->vec_save = make_save(k);
+}
+
+void vec_make_load(struct jit *j, struct code *k)
+{
+	j->vec_load[VEC_SSE] = make_load(k, VEC_SSE, j->exit);
+	j->vec_load[VEC_AVX] = make_load(k, VEC_AVX, j->exit);
+}
+
+void vec_leave(const struct jit *j, struct code *k)
+{
+	u8 *dead;
+
+	put_op(k, false, 0x83, 7, CPU_FIELD(jit_vec));		/* cmp [], 0 */
+	put8(k, 0);
+	dead = jcc_later(k, CC_E);
+	call_to(k, j->vec_save);
+	patch_here(k, dead);
+}
+
+/* -- In a block ------------------------------------------------------------------ */
+
+void vec_require(struct trans *t, enum vec_need need)
+{
+	struct cold *cold;
+
+	if (t->vec & need) {
+		t->vec_relied = t->nr_cold;
+		return;
+	}
+	flags_park(t);
+	put_op(&t->k, false, 0xf6, 0, CPU_FIELD(jit_vec));	/* test [], need */
+	put8(&t->k, need);
+	cold = cold_add(t, COLD_VEC, jcc_later(&t->k, CC_E));
+	cold->resume = t->k.p;
+	cold->target = t->rip;
+	cold->vec = need;
+	flags_clobbered(t);
+	t->vec |= need;
+}
+
+void vec_load(struct trans *t, u8 needs, u64 rip)
+{
+	for (enum vec_need need = VEC_SSE; need <= VEC_AVX; need++) {
+		if (!(needs & need))
+			continue;
+		mov_imm(&t->k, RAX, rip);
+		call_to(&t->k, t->j->vec_load[need]);
+	}
+}
