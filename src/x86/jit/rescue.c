@@ -6,6 +6,7 @@
  */
 #include <ucontext.h>
 
+#include "x86/cpu/xsave.h"
 #include "x86/jit/rescue.h"
 
 /* Where the context has each register, in encoding order. */
@@ -40,9 +41,36 @@ static u64 rip_at(const struct jit *j, const struct tu *tu, const u8 *pc)
 	return tu->rip + tu->block->insn[i].end - tu->block->insn[i].len;
 }
 
+/* The XSAVE image of a signal frame says so in the reserved bytes of FXSAVE's. */
+static u64 components(const u8 *image)
+{
+	const struct _fpx_sw_bytes *sw = (const void *)(image + FXSAVE_SW);
+	u64 bv;
+
+	if (sw->magic1 != FP_XSTATE_MAGIC1)
+		return XFEATURE_SSE;
+	memcpy(&bv, image + XSAVE_XSTATE_BV, sizeof(bv));
+	return bv;
+}
+
+static void rescue_vectors(struct cpu *c, const u8 *image)
+{
+	u64 bv = components(image);
+
+	memcpy(&c->fpu.mxcsr, image + FXSAVE_MXCSR, sizeof(c->fpu.mxcsr));
+	fpu_init_components(&c->fpu, (XFEATURE_SSE | XFEATURE_YMM) & ~bv, 16);
+	if (bv & XFEATURE_SSE)
+		fpu_get_sse(&c->fpu, image, 16);
+	if (bv & XFEATURE_YMM)
+		fpu_get_ymm(&c->fpu, image + XSAVE_YMM, 16);
+	c->jit_vec = 0;
+	asm volatile("ldmxcsr %0" : : "m"(c->jit_mxcsr));
+}
+
 void rescue_registers(void *arg, void *ucontext)
 {
-	const greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
+	const greg_t *regs = m->gregs;
 	const u8 *pc = (const u8 *)regs[REG_RIP];
 	struct cpu *c = arg;
 	const struct tu *tu = tu_at(c->jit, pc);
@@ -54,4 +82,6 @@ void rescue_registers(void *arg, void *ucontext)
 			c->gpr[g] = regs[greg[pinned[g]]];
 	c->rip = rip_at(c->jit, tu, pc);
 	c->status = (c->jit_flags >> 8 & 0xff) | (c->jit_flags & 1) << 11;
+	if (c->jit_vec)
+		rescue_vectors(c, (const u8 *)m->fpregs);
 }
