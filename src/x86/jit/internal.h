@@ -129,7 +129,7 @@ struct jit {
 
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
-	const u8 *punt, *exit, *follow, *indirect;
+	const u8 *punt, *exit, *follow, *indirect, *returned;
 	const u8 *vec_save, *vec_load[3];	/* vec.c; by enum vec_need */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What translated code calls through the glue. */
 #include "x86/jit/internal.h"
+#include "x86/mmu/internal.h"
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
 
@@ -11,6 +12,7 @@ static bool must_leave(struct cpu *c)
 	struct jit *j = c->jit;
 
 	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	       READ_ONCE(c->requests) ||
 	       ((c->rflags ^ j->rflags) & watched);
 }
 
@@ -99,11 +101,25 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	return exec_of(c->jit, to->entry);
 }
 
+/* RET has popped what is no address: it is the interpreter's to fault. */
+static void undo_ret(struct cpu *c)
+{
+	const struct tu *tu = (const struct tu *)(c->jit->pool + c->jit_ret);
+	const struct insn *in = &tu->block->insn[tu->block->count - 1];
+
+	c->rip = tu->rip + in->end - in->len;
+	c->gpr[RSP] -= 8 + in->imm;
+}
+
 const u8 *jit_indirect(struct cpu *c, u64 target)
 {
 	const u8 *code;
 	struct tu *to;
 
+	if (unlikely(!is_canonical(target))) {
+		undo_ret(c);
+		return NULL;
+	}
 	c->jit->left = false;
 	to = find(c, target);
 	if (!to || c->jit->left)

@@ -7,7 +7,7 @@
 #include "x86/jit/arena.h"
 #include "x86/jit/rescue.h"
 #include "x86/jit/sweep.h"
-#include "x86/mmu/tlb.h"
+#include "x86/mmu/internal.h"
 #include "x86/x86.h"
 
 /* Times a block is interpreted before it is translated. */
@@ -36,7 +36,7 @@ static bool run(struct cpu *c, enum step *st)
 	struct jump_entry *e;
 	const u8 *code;
 
-	if (!translatable(c))
+	if (!translatable(c) || !is_canonical(c->rip))
 		return false;
 	if (unlikely(c->jit_skip)) {
 		c->jit_skip = false;

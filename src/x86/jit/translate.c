@@ -29,13 +29,13 @@ void edge_emit(struct trans *t, u64 target)
 		put8(&t->k, 0xcc);
 }
 
+/* One comparison: a request makes the limit higher than any stack. */
 void poll_emit(struct trans *t, u64 target)
 {
 	struct cold *cold;
 
-	put_op(&t->k, false, 0x83, 7, CPU_FIELD(requests));	/* cmp [], 0 */
-	put8(&t->k, 0);
-	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_NE));
+	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
 }
 
