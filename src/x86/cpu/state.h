@@ -150,7 +150,14 @@ struct cpu {
 	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
 	u64 jit_target;		/* of an indirect CALL under way */
 	u64 jit_ret;		/* the RET that did not come to its CALL */
-	u32 jit_vec;		/* the host's vector registers and MXCSR are the guest's */
+	struct {
+		u64 fip, fdp;	/* the guest's */
+		u32 fop;
+		u32 fcw;	/* the host's */
+		u32 scratch;
+		u64 rax, r10;
+	} jit_x87;
+	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
 	u32 jit_skip;		/* the next block is the interpreter's */
 	u32 jit_mxcsr;		/* the host's own */
 

@@ -98,8 +98,8 @@ struct host_page {
 	struct host_page *hash_next;
 };
 
-/* What the vector registers are live for: bits of cpu->jit_vec. */
-enum vec_need { VEC_SSE = 1, VEC_AVX = 2 };
+/* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
+enum vec_need { VEC_SSE = 1, VEC_AVX = 2, VEC_X87 = 4 };
 
 struct jit {
 	struct tables *t;	/* code follows it in memory */
@@ -130,7 +130,7 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
-	const u8 *vec_save, *vec_load[3];	/* vec.c; by enum vec_need */
+	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
@@ -153,6 +153,13 @@ void vec_make_save(struct jit *j, struct code *k);
 void vec_make_load(struct jit *j, struct code *k);
 /* The vector registers are back in struct cpu.  Only flags are lost. */
 void vec_leave(const struct jit *j, struct code *k);
+
+/* x87.c */
+bool x87_possible(void);
+void x87_put_save(struct code *k);
+/* R10 is lost; the number of jumps to where x87 may not be live. */
+u32 x87_put_checks(struct code *k, u8 *fail[]);
+void x87_put_load(struct code *k);
 
 /* -- page.c: which code is current ------------------------------------------------------- */
 

@@ -63,8 +63,16 @@ static void rescue_vectors(struct cpu *c, const u8 *image)
 		fpu_get_sse(&c->fpu, image, 16);
 	if (bv & XFEATURE_YMM)
 		fpu_get_ymm(&c->fpu, image + XSAVE_YMM, 16);
-	c->jit_vec = 0;
 	asm volatile("ldmxcsr %0" : : "m"(c->jit_mxcsr));
+}
+
+static void rescue_x87(struct cpu *c, const u8 *image)
+{
+	fpu_get_x87(&c->fpu, image);
+	memcpy(c->fpu.fxsave + FXSAVE_FOP, &c->jit_x87.fop, 2);
+	memcpy(c->fpu.fxsave + FXSAVE_FIP, &c->jit_x87.fip, 8);
+	memcpy(c->fpu.fxsave + FXSAVE_FDP, &c->jit_x87.fdp, 8);
+	asm volatile("fldcw %0" : : "m"(c->jit_x87.fcw));
 }
 
 void rescue_registers(void *arg, void *ucontext)
@@ -82,6 +90,9 @@ void rescue_registers(void *arg, void *ucontext)
 			c->gpr[g] = regs[greg[pinned[g]]];
 	c->rip = rip_at(c->jit, tu, pc);
 	c->status = (c->jit_flags >> 8 & 0xff) | (c->jit_flags & 1) << 11;
-	if (c->jit_vec)
+	if (c->jit_vec & (VEC_SSE | VEC_AVX))
 		rescue_vectors(c, (const u8 *)m->fpregs);
+	if (c->jit_vec & VEC_X87)
+		rescue_x87(c, (const u8 *)m->fpregs);
+	c->jit_vec = 0;
 }

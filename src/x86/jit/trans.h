@@ -81,6 +81,7 @@ bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
+bool insn_x87(struct trans *t);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 

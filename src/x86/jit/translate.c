@@ -156,7 +156,7 @@ static void one_insn(struct trans *t)
 	if (!decode(t) || t->zi.length != t->in->len ||
 	    t->in->mnemonic != t->zi.mnemonic ||
 	    !(insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	      insn_vector(t)))
+	      insn_vector(t) || insn_x87(t)))
 		punt_all(t);
 	resolve_punts(t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's vector registers and MXCSR are in the host's while cpu->jit_vec
- * is not 0.  A block makes sure of that before its first vector instruction,
+ * says so.  A block makes sure of that before its first vector instruction,
  * and again where the interpreter has done one in between; every way out of
  * translated code puts them back.
  *
@@ -43,28 +43,41 @@ static void put_mxcsr(struct code *k, u8 extension, struct rm m)
 
 enum { LDMXCSR = 2, STMXCSR = 3 };
 
-/* Puts the registers back, which are live.  Only flags are lost. */
-static const u8 *make_save(struct code *k)
+/* To the returned place if the bits are set (CC_NE), or if none is (CC_E). */
+static u8 *unless_bits(struct code *k, struct rm m, u32 bits, enum cc cc)
 {
-	const u8 *entry = code_exec(k);
+	put_op(k, false, 0xf7, 0, m);				/* test [], bits */
+	put32(k, bits);
+	return jcc_later(k, cc);
+}
 
+static void save_vectors(struct code *k)
+{
 	put_mxcsr(k, STMXCSR, CPU_FIELD(fpu.mxcsr));
 	put_mxcsr(k, LDMXCSR, CPU_FIELD(jit_mxcsr));
 	for (u8 n = 0; n < 16; n++)
 		put_move(k, n, true);
 	if (has_avx())
 		put_vzero(k, false);
+}
+
+/* Puts the registers back, which are live.  Only flags are lost. */
+static const u8 *make_save(struct code *k)
+{
+	const u8 *entry = code_exec(k);
+	u8 *dead;
+
+	dead = unless_bits(k, CPU_FIELD(jit_vec), VEC_SSE | VEC_AVX, CC_E);
+	save_vectors(k);
+	patch_here(k, dead);
+	dead = unless_bits(k, CPU_FIELD(jit_vec), VEC_X87, CC_E);
+	if (x87_possible())
+		x87_put_save(k);
+	patch_here(k, dead);
 	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_vec));		/* mov [], 0 */
 	put32(k, 0);
 	put8(k, 0xc3);
 	return entry;
-}
-
-static u8 *unless_bits(struct code *k, struct rm m, u32 bits, enum cc cc)
-{
-	put_op(k, false, 0xf7, 0, m);				/* test [], bits */
-	put32(k, bits);
-	return jcc_later(k, cc);
 }
 
 /* To the returned place unless all of @bits are set. */
@@ -90,31 +103,43 @@ static u32 put_checks(struct code *k, bool avx, u8 *fail[4])
 	return n;
 }
 
-/*
- * Makes the registers live for what @need says.  RAX: the RIP, at which the
- * interpreter goes on if it may not be.  R10 and flags are lost.
- */
-static const u8 *make_load(struct code *k, enum vec_need need, const u8 *exit)
+static void load_vectors(struct code *k, u8 use)
 {
-	bool avx = need == VEC_AVX;
-	const u8 *entry = code_exec(k);
-	u8 *fail[4], *live;
-	u32 n = put_checks(k, avx, fail);
+	u8 *live;
 
 	put_op(k, false, 0x83, 1, CPU_FIELD(fpu.xinuse));	/* or [], imm8 */
-	put8(k, avx ? AVX_STATE : XFEATURE_SSE);
-	live = unless_bits(k, CPU_FIELD(jit_vec), ~0u, CC_NE);
+	put8(k, use);
+	live = unless_bits(k, CPU_FIELD(jit_vec), VEC_SSE | VEC_AVX, CC_NE);
 	put_mxcsr(k, STMXCSR, CPU_FIELD(jit_mxcsr));
 	put_mxcsr(k, LDMXCSR, CPU_FIELD(fpu.mxcsr));
 	for (u8 i = 0; i < 16; i++)
 		put_move(k, i, false);
 	patch_here(k, live);
+}
+
+/*
+ * Makes the registers live for what @need says.  RAX: the RIP, at which the
+ * interpreter goes on if it may not be.  RAX, R10 and flags are lost.
+ */
+static const u8 *make_load(struct code *k, enum vec_need need, const u8 *exit)
+{
+	const u8 *entry = code_exec(k);
+	u8 *fail[4];
+	u32 n;
+
+	if (need == VEC_X87) {
+		n = x87_put_checks(k, fail);
+		x87_put_load(k);
+	} else {
+		n = put_checks(k, need == VEC_AVX, fail);
+		load_vectors(k, need == VEC_AVX ? AVX_STATE : XFEATURE_SSE);
+	}
 	put_op(k, false, 0x83, 1, CPU_FIELD(jit_vec));
 	put8(k, need);
 	put8(k, 0xc3);
 	while (n)
 		patch_here(k, fail[--n]);
-	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_skip));
+	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_skip));		/* mov [], 1 */
 	put32(k, 1);
 	jmp_to(k, exit);
 	return entry;
@@ -129,6 +154,8 @@ void vec_make_load(struct jit *j, struct code *k)
 {
 	j->vec_load[VEC_SSE] = make_load(k, VEC_SSE, j->exit);
 	j->vec_load[VEC_AVX] = make_load(k, VEC_AVX, j->exit);
+	if (x87_possible())
+		j->vec_load[VEC_X87] = make_load(k, VEC_X87, j->exit);
 }
 
 void vec_leave(const struct jit *j, struct code *k)
@@ -165,7 +192,7 @@ void vec_require(struct trans *t, enum vec_need need)
 
 void vec_load(struct trans *t, u8 needs, u64 rip)
 {
-	for (enum vec_need need = VEC_SSE; need <= VEC_AVX; need++) {
+	for (enum vec_need need = VEC_SSE; need <= VEC_X87; need <<= 1) {
 		if (!(needs & need))
 			continue;
 		mov_imm(&t->k, RAX, rip);

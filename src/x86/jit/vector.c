@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SSE to AVX2 and the general instructions with a VEX prefix: the guest's own
+ * MMX to AVX2 and the general instructions with a VEX prefix: the guest's own
  * opcode and immediates, on vector registers of the same numbers.
  */
 #include "x86/jit/trans.h"
@@ -30,9 +30,23 @@ static bool is_general(const struct native_form *f)
 	}
 }
 
-static u8 need_of(const struct native_form *f)
+/* Of enum vec_need. */
+static u8 needs_of(const struct native_form *f)
 {
-	return f->check == CHECK_SSE ? VEC_SSE : f->check == CHECK_AVX ? VEC_AVX : 0;
+	u8 x87 = x87_possible() ? VEC_X87 : 0;
+
+	switch (f->check) {
+	case CHECK_SSE:
+		return VEC_SSE;
+	case CHECK_AVX:
+		return VEC_AVX;
+	case CHECK_MMX:
+		return x87;
+	case CHECK_MMX_SSE:
+		return x87 ? x87 | VEC_SSE : 0;
+	default:
+		return 0;
+	}
 }
 
 static bool memory_possible(const struct trans *t, const struct native_form *f)
@@ -84,7 +98,7 @@ static bool make_plan(const struct trans *t, struct plan *p)
 	    !native_form_of(&t->zi, t->ops, &p->f))
 		return false;
 	plan_flags(p);
-	return (need_of(&p->f) || is_general(&p->f)) &&
+	return (needs_of(&p->f) || is_general(&p->f)) &&
 	       memory_possible(t, &p->f) && implicit_possible(p);
 }
 
@@ -198,8 +212,9 @@ static bool planned(struct trans *t)
 
 	if (!make_plan(t, &p))
 		return false;
-	if (need_of(&p.f))
-		vec_require(t, need_of(&p.f));
+	for (enum vec_need need = VEC_SSE; need <= VEC_X87; need <<= 1)
+		if (needs_of(&p.f) & need)
+			vec_require(t, need);
 	if (p.f.mem)
 		plan_memory(t, &p);
 	if (p.reads_flags)
