@@ -99,6 +99,18 @@ static void long_mode(struct guest *g)
 	X(g->vcpu, KVM_SET_SREGS, &s);
 }
 
+static void offer_all(struct guest *g)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[256];
+	} cpuid;
+
+	cpuid.head.nent = 256;
+	X(sys_fd, KVM_GET_SUPPORTED_CPUID, &cpuid);
+	X(g->vcpu, KVM_SET_CPUID2, &cpuid);
+}
+
 static void guest_open(struct guest *g)
 {
 	struct kvm_userspace_memory_region r = { .memory_size = MEM_SIZE };
@@ -115,6 +127,7 @@ static void guest_open(struct guest *g)
 	g->run = anykvm_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, g->vcpu, 0);
 	if (g->run == MAP_FAILED || g->mem == MAP_FAILED)
 		die("mmap");
+	offer_all(g);
 	long_mode(g);
 }
 

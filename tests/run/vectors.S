@@ -70,6 +70,29 @@ BEGIN vec_div
 	jmp	1b
 END vec_div
 
+/*
+ * ST0 += the double at RSI, XMM1 += XMM0, an exit; the control word at RDI is
+ * for that only.
+ */
+BEGIN vec_x87
+1:	fninit
+	fldl	DATA
+2:	fldcw	(%rdi)
+	faddl	(%rsi)
+	paddd	%xmm0, %xmm1
+	fstl	DATA
+	fnstsw	%ax
+	out	%al, $0x10
+	jmp	2b
+END vec_x87
+
+/* MM1 += MM0. */
+BEGIN vec_mmx
+1:	paddd	%mm0, %mm1
+	out	%al, $0x10
+	jmp	1b
+END vec_mmx
+
 /* XMM1 += 16 bytes at RSI, which has to be aligned, once more at RDI. */
 BEGIN vec_load
 1:	paddd	(%rsi), %xmm1

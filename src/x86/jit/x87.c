@@ -138,7 +138,7 @@ static void operand(struct trans *t, u32 size, bool write)
 	mem_check(t, size, write);
 }
 
-/* FIP, FDP and FOP.  R_B and R_C are lost. */
+/* FIP, FDP and FOP, after the access.  R_B and R_C are lost. */
 static void put_pointers(struct trans *t)
 {
 	struct code *k = &t->k;
@@ -210,16 +210,16 @@ static bool insn_data(struct trans *t, const struct native_form *f)
 			return false;
 		vec_require(t, VEC_X87);
 		operand(t, f->mem->size / 8, op_writes(f->mem));
-		put_pointers(t);
 		put_op(k, false, t->zi.opcode, t->zi.raw.modrm.reg, RM_MEM(R_A, 0));
+		put_pointers(t);
 		return true;
 	}
 	vec_require(t, VEC_X87);
-	put_pointers(t);
 	if (tested || (written && written != (u32)X86_EFLAGS_STATUS))
 		flags_load(t);
 	put8(k, t->zi.opcode);
 	put8(k, t->bytes[t->zi.raw.modrm.offset]);
+	put_pointers(t);
 	if (written)
 		t->flags = FLAGS_HOST;
 	return true;
