@@ -394,7 +394,7 @@ static void that_of_the_host_stays(void **state)
 
 /* -- x87 and MMX ------------------------------------------------------------------------ */
 
-enum { FCW = 0x40, FCW_USUAL = 0x37f, FSTL_AT = 2 + 7 + 2 + 2 + 4, EXC_MF = 16 };
+enum { FCW = 0x40, FCW_USUAL = 0x37f, FCW_DOUBLE = 0x27f, FSTL_AT = 2 + 7 + 2 + 2 + 4, EXC_MF = 16 };
 
 static void set_double(u64 gpa, double v)
 {
@@ -484,10 +484,12 @@ static void memory_that_has_gone_from_x87(void **state)
 	needs_guest();
 	start_x87(FCW_USUAL);
 	run_to_exit(TIMES);
+	*(u16 *)(g.mem + DATA + FCW) = FCW_DOUBLE;
 	mprotect(g.mem + DATA + 0x1000, 0x1000, PROT_NONE);
 	assert_int_equal(guest_run(&g, 0), -EFAULT);
 	mprotect(g.mem + DATA + 0x1000, 0x1000, PROT_READ | PROT_WRITE);
 	get_fpu(&f);
+	assert_int_equal(f.fcw, FCW_DOUBLE);
 	assert_int_equal(f.ftwx, 0x80);
 	assert_int_equal(f.fsw, 7 << 11);
 	fip = f.last_ip;

@@ -16,7 +16,6 @@ enum {
 	FXSAVE_MXCSR_MASK	= 28,
 	FXSAVE_ST		= 32,
 	FXSAVE_XMM		= 160,
-	FXSAVE_SW		= 464,	/* software's: struct _fpx_sw_bytes in signal frames */
 	XSAVE_XSTATE_BV		= 512,
 	XSAVE_XCOMP_BV		= 520,
 	XSAVE_MIN		= 576,	/* legacy region and header */

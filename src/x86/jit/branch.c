@@ -14,7 +14,6 @@
 static void check_canonical(struct trans *t)
 {
 	struct code *k = &t->k;
-	struct cold *cold;
 
 	mov_rr(k, R_B, RAX);
 	put_op(k, true, 0xc1, 7, RM_REG(R_B));			/* sar r10, 47 */
@@ -23,9 +22,7 @@ static void check_canonical(struct trans *t)
 	put8(k, 1);
 	put_op(k, true, 0x83, 7, RM_REG(R_B));			/* cmp r10, 1 */
 	put8(k, 1);
-	cold = cold_add(t, COLD_PUNT, jcc_later(k, CC_A));
-	cold->in = t->in;
-	cold->target = t->rip;
+	punt_if(t, CC_A);
 }
 
 /* RAX: the RIP to go on at if there is a request. */
@@ -59,11 +56,12 @@ static void jump_indirect(struct trans *t)
 	miss = jcc_later(k, CC_NE);
 	put_op(k, false, 0xff, 4, RM_MEM(R_B, offsetof(struct tables, jump[0].code)));
 	patch_here(k, miss);
-	jmp_to(k, t->j->indirect);
+	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
+	jmp_to(k, t->j->returned);
 }
 
 /* RAX = the target in a register or memory. */
-static bool load_target(struct trans *t)
+static bool load_target(struct trans *t, bool check)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	u8 src;
@@ -80,7 +78,8 @@ static bool load_target(struct trans *t)
 		mem_check(t, 8, false);
 		mov_load(&t->k, RAX, RM_MEM(RAX, 0));
 	}
-	check_canonical(t);
+	if (check)
+		check_canonical(t);
 	flags_clobbered(t);
 	return true;
 }
@@ -138,7 +137,7 @@ static bool insn_call_indirect(struct trans *t)
 	u64 ra = t->rip + t->in->len;
 	struct code *k = &t->k;
 
-	if (!is_canonical(ra) || !load_target(t))
+	if (!is_canonical(ra) || !load_target(t, true))
 		return false;
 	mov_store(k, CPU_FIELD(jit_target), RAX);
 	push_return(t, ra);
@@ -184,7 +183,7 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 
 static bool insn_jmp_indirect(struct trans *t)
 {
-	if (!load_target(t))
+	if (!load_target(t, false))
 		return false;
 	poll_indirect(t);
 	jump_indirect(t);

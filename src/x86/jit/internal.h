@@ -62,6 +62,12 @@ struct edge {
 	u8 *stub;		/* writable view */
 };
 
+/* An instruction's code, as offsets from the block's entry. */
+struct tu_insn {
+	u32 start;
+	u32 punt;	/* where the interpreter is called for it; 0: nowhere */
+};
+
 /* One translated block. */
 struct tu {
 	u64 rip;
@@ -72,7 +78,7 @@ struct tu {
 	u8 *dead_exit;		/* goes to the interpreter */
 	bool dead;
 	u8 count;		/* of instructions */
-	u32 at[];		/* from @entry to the code of each, and its end */
+	struct tu_insn insn[];	/* and one behind the last */
 };
 
 /* A linear page of code for one access class. */

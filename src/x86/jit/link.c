@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What translated code calls through the glue. */
+#include <Zydis/Zydis.h>
+
 #include "x86/jit/internal.h"
 #include "x86/mmu/internal.h"
 
@@ -101,14 +103,15 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	return exec_of(c->jit, to->entry);
 }
 
-/* RET has popped what is no address: it is the interpreter's to fault. */
-static void undo_ret(struct cpu *c)
+/* RET or JMP has found what is no address: it is the interpreter's to fault. */
+static void undo_branch(struct cpu *c)
 {
 	const struct tu *tu = (const struct tu *)(c->jit->pool + c->jit_ret);
 	const struct insn *in = &tu->block->insn[tu->block->count - 1];
 
 	c->rip = tu->rip + in->end - in->len;
-	c->gpr[RSP] -= 8 + in->imm;
+	if (in->mnemonic == ZYDIS_MNEMONIC_RET)
+		c->gpr[RSP] -= 8 + in->imm;
 }
 
 const u8 *jit_indirect(struct cpu *c, u64 target)
@@ -117,7 +120,7 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 	struct tu *to;
 
 	if (unlikely(!is_canonical(target))) {
-		undo_ret(c);
+		undo_branch(c);
 		return NULL;
 	}
 	c->jit->left = false;

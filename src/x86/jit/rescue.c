@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory behind a slot has gone, and translated code has touched it.  The
- * guest's registers are those of the interrupted context; all that an
- * instruction changes it changes after its access.
+ * The memory behind a slot has gone, and translated code has touched it.  What
+ * an instruction changes it changes after its access: the interpreter can do
+ * it instead.  It faults, too, but with the guest's registers in struct cpu.
  */
 #include <ucontext.h>
 
-#include "x86/cpu/xsave.h"
 #include "x86/jit/rescue.h"
-
-/* Where the context has each register, in encoding order. */
-static const u8 greg[NR_GPRS] = {
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-};
 
 static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
 {
 	const u8 *entry = exec_of(j, tu->entry);
 
-	return pc >= entry && pc < entry + tu->at[tu->count];
+	return pc >= entry && pc < entry + tu->insn[tu->count].start;
 }
 
 /* All are looked through, the dead ones too: this is rare. */
@@ -32,67 +25,25 @@ static const struct tu *tu_at(const struct jit *j, const u8 *pc)
 	return NULL;
 }
 
-static u64 rip_at(const struct jit *j, const struct tu *tu, const u8 *pc)
+/* The way to the interpreter of the instruction that @pc is in; NULL: none. */
+static const u8 *punt_at(const struct jit *j, const struct tu *tu, const u8 *pc)
 {
 	u32 off = pc - exec_of(j, tu->entry), i = 0;
 
-	while (tu->at[i + 1] <= off)
+	while (tu->insn[i + 1].start <= off)
 		i++;
-	return tu->rip + tu->block->insn[i].end - tu->block->insn[i].len;
+	return tu->insn[i].punt ? exec_of(j, tu->entry) + tu->insn[i].punt : NULL;
 }
 
-/* The XSAVE image of a signal frame says so in the reserved bytes of FXSAVE's. */
-static u64 components(const u8 *image)
+bool rescue_resume(void *arg, void *ucontext)
 {
-	const struct _fpx_sw_bytes *sw = (const void *)(image + FXSAVE_SW);
-	u64 bv;
+	greg_t *rip = &((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+	const struct jit *j = ((struct cpu *)arg)->jit;
+	const struct tu *tu = tu_at(j, (const u8 *)*rip);
+	const u8 *punt = tu ? punt_at(j, tu, (const u8 *)*rip) : NULL;
 
-	if (sw->magic1 != FP_XSTATE_MAGIC1)
-		return XFEATURE_SSE;
-	memcpy(&bv, image + XSAVE_XSTATE_BV, sizeof(bv));
-	return bv;
-}
-
-static void rescue_vectors(struct cpu *c, const u8 *image)
-{
-	u64 bv = components(image);
-
-	memcpy(&c->fpu.mxcsr, image + FXSAVE_MXCSR, sizeof(c->fpu.mxcsr));
-	fpu_init_components(&c->fpu, (XFEATURE_SSE | XFEATURE_YMM) & ~bv, 16);
-	if (bv & XFEATURE_SSE)
-		fpu_get_sse(&c->fpu, image, 16);
-	if (bv & XFEATURE_YMM)
-		fpu_get_ymm(&c->fpu, image + XSAVE_YMM, 16);
-	asm volatile("ldmxcsr %0" : : "m"(c->jit_mxcsr));
-}
-
-static void rescue_x87(struct cpu *c, const u8 *image)
-{
-	fpu_get_x87(&c->fpu, image);
-	memcpy(c->fpu.fxsave + FXSAVE_FOP, &c->jit_x87.fop, 2);
-	memcpy(c->fpu.fxsave + FXSAVE_FIP, &c->jit_x87.fip, 8);
-	memcpy(c->fpu.fxsave + FXSAVE_FDP, &c->jit_x87.fdp, 8);
-	asm volatile("fldcw %0" : : "m"(c->jit_x87.fcw));
-}
-
-void rescue_registers(void *arg, void *ucontext)
-{
-	const mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
-	const greg_t *regs = m->gregs;
-	const u8 *pc = (const u8 *)regs[REG_RIP];
-	struct cpu *c = arg;
-	const struct tu *tu = tu_at(c->jit, pc);
-
-	if (!tu)
-		return;
-	for (u8 g = 0; g < NR_GPRS; g++)
-		if (pinned[g] != NOT_PINNED)
-			c->gpr[g] = regs[greg[pinned[g]]];
-	c->rip = rip_at(c->jit, tu, pc);
-	c->status = (c->jit_flags >> 8 & 0xff) | (c->jit_flags & 1) << 11;
-	if (c->jit_vec & (VEC_SSE | VEC_AVX))
-		rescue_vectors(c, (const u8 *)m->fpregs);
-	if (c->jit_vec & VEC_X87)
-		rescue_x87(c, (const u8 *)m->fpregs);
-	c->jit_vec = 0;
+	if (!punt)
+		return false;
+	*rip = (greg_t)punt;
+	return true;
 }

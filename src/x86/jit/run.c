@@ -129,7 +129,7 @@ static const struct translator_ops ops = {
 	.code_changed = code_changed,
 	.may_write = page_may_write,
 	.written = page_written,
-	.rescue = rescue_registers,
+	.rescue = rescue_resume,
 	.blocks_flushed = blocks_flushed,
 	.destroy = destroy,
 };

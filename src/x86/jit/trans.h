@@ -12,6 +12,17 @@ enum flags_at {
 	FLAGS_HOST,		/* in the host's only */
 	FLAGS_PARKED,		/* in cpu->jit_flags only */
 	FLAGS_BOTH,
+	FLAGS_RECIPE,		/* nowhere, but trans.recipe makes them again */
+};
+
+/*
+ * A comparison of registers and constants that made the present flags: its
+ * host code, which may be executed again while the registers stay as they are.
+ */
+struct recipe {
+	u8 len;			/* 0: there is none */
+	u8 code[15];
+	u16 gprs;		/* guest registers it reads, a bit each */
 };
 
 /* What is out of the way of the main line, and emitted behind it. */
@@ -28,6 +39,7 @@ struct cold {
 	const struct insn *in;
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
+	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 };
@@ -46,6 +58,7 @@ struct trans {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum flags_at flags;
+	struct recipe recipe;		/* of the flags in HOST and RECIPE */
 	bool ended;			/* nothing follows the last instruction */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
@@ -55,15 +68,19 @@ struct trans {
 
 /* -- flags.c ------------------------------------------------------------------- */
 
-/* The host's flags may be overwritten afterwards.  RAX is lost. */
+/* The host's flags may be overwritten afterwards: flags_clobbered().  RAX is lost. */
+void flags_save(struct trans *t);
+void flags_clobbered(struct trans *t);
+/* They are in cpu->jit_flags.  RAX is lost. */
 void flags_park(struct trans *t);
 /* The host's flags are the guest's.  RAX is lost. */
 void flags_load(struct trans *t);
-/* The host's are not the guest's any more; they are parked. */
-static inline void flags_clobbered(struct trans *t)
-{
-	t->flags = FLAGS_PARKED;
-}
+/* The host's flags are new. */
+void flags_set(struct trans *t);
+/* They are those of the comparison that has been emitted from @start on. */
+void flags_set_by(struct trans *t, const u8 *start, u16 gprs);
+/* The instruction under way will change guest registers @gprs. */
+void flags_keep(struct trans *t, u16 gprs);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -92,6 +109,10 @@ void vec_load(struct trans *t, u8 needs, u64 rip);
 
 /* -- translate.c ------------------------------------------------------------------------ */
 struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
+/* The same, of the instruction under way, on this condition of the host. */
+struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
+/* On this condition of the host the interpreter does the instruction. */
+void punt_if(struct trans *t, enum cc cc);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

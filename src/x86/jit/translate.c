@@ -17,6 +17,22 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	return cold;
 }
 
+struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc)
+{
+	struct cold *cold = cold_add(t, kind, jcc_later(&t->k, cc));
+
+	cold->in = t->in;
+	cold->target = t->rip;
+	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
+		cold->recipe = t->recipe;
+	return cold;
+}
+
+void punt_if(struct trans *t, enum cc cc)
+{
+	cold_if(t, COLD_PUNT, cc);
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -48,13 +64,25 @@ static void put_punt(struct trans *t, const struct insn *in, u64 rip)
 	call_to(&t->k, t->j->punt);
 }
 
+/* If they are parked already, there is no recipe. */
+static void park_by(struct trans *t, const struct recipe *r)
+{
+	if (!r->len)
+		return;
+	t->recipe = *r;
+	t->flags = FLAGS_RECIPE;
+	flags_park(t);
+}
+
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
+	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
-	if (cold->flags != FLAGS_PARKED)
+	if (cold->flags == FLAGS_HOST || cold->flags == FLAGS_BOTH)
 		flags_load(t);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
@@ -62,6 +90,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 static void cold_taken(struct trans *t, const struct cold *cold)
 {
 	t->flags = cold->flags;
+	t->recipe.len = 0;
 	flags_park(t);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
@@ -83,6 +112,7 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 
 static void cold_vec(struct trans *t, const struct cold *cold)
 {
+	park_by(t, &cold->recipe);
 	vec_load(t, cold->vec, cold->target);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
@@ -151,12 +181,42 @@ static bool decode(struct trans *t)
 						   &t->zi, t->ops));
 }
 
+/* The general registers that the instruction writes, hidden operands too. */
+static u16 gprs_written(const struct trans *t)
+{
+	u16 mask = 0;
+
+	for (int i = 0; i < t->zi.operand_count; i++) {
+		const ZydisDecodedOperand *o = &t->ops[i];
+		ZydisRegister r;
+
+		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+		    !(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			continue;
+		r = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
+						     o->reg.value);
+		if (ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_GPR64)
+			mask |= BIT(ZydisRegisterGetId(r));
+	}
+	return mask;
+}
+
+static bool known(struct trans *t)
+{
+	return decode(t) && t->zi.length == t->in->len &&
+	       t->in->mnemonic == t->zi.mnemonic && t->in->op != op_ud;
+}
+
+static bool emit(struct trans *t)
+{
+	flags_keep(t, gprs_written(t));
+	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
+	       insn_vector(t) || insn_x87(t);
+}
+
 static void one_insn(struct trans *t)
 {
-	if (!decode(t) || t->zi.length != t->in->len ||
-	    t->in->mnemonic != t->zi.mnemonic ||
-	    !(insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	      insn_vector(t) || insn_x87(t)))
+	if (!known(t) || !emit(t))
 		punt_all(t);
 	resolve_punts(t);
 }
@@ -170,10 +230,10 @@ static void put_block(struct trans *t)
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
-		t->tu->at[i] = t->k.p - t->tu->entry;
+		t->tu->insn[i] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
 		one_insn(t);
 	}
-	t->tu->at[b->count] = t->k.p - t->tu->entry;
+	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
 		edge_emit(t, t->tu->rip + b->len);
@@ -187,7 +247,7 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
 	};
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(u32));
+	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 
 	if (!tu)
 		return NULL;

@@ -179,12 +179,11 @@ void vec_require(struct trans *t, enum vec_need need)
 		t->vec_relied = t->nr_cold;
 		return;
 	}
-	flags_park(t);
+	flags_save(t);
 	put_op(&t->k, false, 0xf6, 0, CPU_FIELD(jit_vec));	/* test [], need */
 	put8(&t->k, need);
-	cold = cold_add(t, COLD_VEC, jcc_later(&t->k, CC_E));
+	cold = cold_if(t, COLD_VEC, CC_E);
 	cold->resume = t->k.p;
-	cold->target = t->rip;
 	cold->vec = need;
 	flags_clobbered(t);
 	t->vec |= need;

@@ -109,17 +109,14 @@ static void plan_memory(struct trans *t, struct plan *p)
 {
 	struct code *k = &t->k;
 	u32 size = p->f.mem->size / 8;
-	struct cold *cold;
 
-	flags_park(t);
+	flags_save(t);
 	ea_linear(t);
 	mem_check(t, size, op_writes(p->f.mem));
 	if (native_must_align(&p->f)) {
 		put8(k, 0xa8);					/* test al, imm8 */
 		put8(k, size - 1);
-		cold = cold_add(t, COLD_PUNT, jcc_later(k, CC_NE));
-		cold->in = t->in;
-		cold->target = t->rip;
+		punt_if(t, CC_NE);
 	}
 	p->m = RM_MEM(R_A, 0);
 	if (p->reads_flags || p->reads_rax || is_gpr(p->f.vvvv)) {
@@ -230,7 +227,7 @@ static bool planned(struct trans *t)
 	store_back(t, p.f.rm, p.m.reg);
 	store_back(t, p.f.reg, p.reg);
 	if (p.writes_flags)
-		t->flags = FLAGS_HOST;
+		flags_set(t);
 	return true;
 }
 

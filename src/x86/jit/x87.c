@@ -133,7 +133,7 @@ void x87_put_load(struct code *k)
 /* The host's address of a memory operand in R_A. */
 static void operand(struct trans *t, u32 size, bool write)
 {
-	flags_park(t);
+	flags_save(t);
 	ea_linear(t);
 	mem_check(t, size, write);
 }
@@ -157,7 +157,6 @@ static void put_pointers(struct trans *t)
 static bool insn_fldcw(struct trans *t)
 {
 	struct code *k = &t->k;
-	struct cold *cold;
 
 	operand(t, 2, false);
 	put_op(k, false, 0x0fb7, R_B, RM_MEM(R_A, 0));
@@ -165,9 +164,7 @@ static bool insn_fldcw(struct trans *t)
 	put_op(k, false, 0xf7, 2, RM_REG(R_B));
 	put_op(k, false, 0xf7, 0, RM_REG(R_B));
 	put32(k, FCW_MASKS);
-	cold = cold_add(t, COLD_PUNT, jcc_later(k, CC_NE));
-	cold->in = t->in;
-	cold->target = t->rip;
+	punt_if(t, CC_NE);
 	put_op(k, false, 0xd9, LDCW, CPU_FIELD(jit_x87.scratch));
 	return true;
 }
@@ -221,7 +218,7 @@ static bool insn_data(struct trans *t, const struct native_form *f)
 	put8(k, t->bytes[t->zi.raw.modrm.offset]);
 	put_pointers(t);
 	if (written)
-		t->flags = FLAGS_HOST;
+		flags_set(t);
 	return true;
 }
 
