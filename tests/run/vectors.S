@@ -71,13 +71,14 @@ BEGIN vec_div
 END vec_div
 
 /*
- * ST0 += the double at RSI, XMM1 += XMM0, an exit; the control word at RDI is
- * for that only.
+ * With the control word at RDI ST0 += the double at RSI; XMM1 += XMM0 before
+ * and after.
  */
 BEGIN vec_x87
 1:	fninit
 	fldl	DATA
-2:	fldcw	(%rdi)
+2:	paddd	%xmm0, %xmm1
+	fldcw	(%rdi)
 	faddl	(%rsi)
 	paddd	%xmm0, %xmm1
 	fstl	DATA

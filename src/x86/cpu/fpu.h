@@ -14,7 +14,6 @@ struct fpu {
 	 * area and its MXCSR field are not used: @vec and @mxcsr are the truth.
 	 */
 	_Alignas(64) u8 fxsave[512];
-	u64 header[8];			/* translated code has x87 by XSAVE and XRSTOR */
 	_Alignas(64) u8 vec[32][64];	/* ZMM0-31; YMM, XMM are their low parts */
 	u64 k[8];			/* opmask registers */
 	u32 mxcsr;

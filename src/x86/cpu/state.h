@@ -155,7 +155,7 @@ struct cpu {
 		u32 fop;
 		u32 fcw;	/* the host's */
 		u32 scratch;
-		u64 rax, r10;
+		u64 r10;
 	} jit_x87;
 	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
 	u32 jit_skip;		/* the next block is the interpreter's */

@@ -160,8 +160,10 @@ void vec_make_load(struct jit *j, struct code *k);
 /* The vector registers are back in struct cpu.  Only flags are lost. */
 void vec_leave(const struct jit *j, struct code *k);
 
+/* The vector registers that are live go to their places, or come from there. */
+void vec_move_live(struct code *k, bool store);
+
 /* x87.c */
-bool x87_possible(void);
 void x87_put_save(struct code *k);
 /* R10 is lost; the number of jumps to where x87 may not be live. */
 u32 x87_put_checks(struct code *k, u8 *fail[]);

@@ -36,6 +36,12 @@ static void put_move(struct code *k, u8 n, bool store)
 				  .opcode = store ? 0x7f : 0x6f }, n, m);
 }
 
+static void move_all(struct code *k, bool store)
+{
+	for (u8 n = 0; n < 16; n++)
+		put_move(k, n, store);
+}
+
 static void put_mxcsr(struct code *k, u8 extension, struct rm m)
 {
 	put_op(k, false, 0x0fae, extension, m);
@@ -55,8 +61,7 @@ static void save_vectors(struct code *k)
 {
 	put_mxcsr(k, STMXCSR, CPU_FIELD(fpu.mxcsr));
 	put_mxcsr(k, LDMXCSR, CPU_FIELD(jit_mxcsr));
-	for (u8 n = 0; n < 16; n++)
-		put_move(k, n, true);
+	move_all(k, true);
 	if (has_avx())
 		put_vzero(k, false);
 }
@@ -71,8 +76,7 @@ static const u8 *make_save(struct code *k)
 	save_vectors(k);
 	patch_here(k, dead);
 	dead = unless_bits(k, CPU_FIELD(jit_vec), VEC_X87, CC_E);
-	if (x87_possible())
-		x87_put_save(k);
+	x87_put_save(k);
 	patch_here(k, dead);
 	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_vec));		/* mov [], 0 */
 	put32(k, 0);
@@ -112,8 +116,7 @@ static void load_vectors(struct code *k, u8 use)
 	live = unless_bits(k, CPU_FIELD(jit_vec), VEC_SSE | VEC_AVX, CC_NE);
 	put_mxcsr(k, STMXCSR, CPU_FIELD(jit_mxcsr));
 	put_mxcsr(k, LDMXCSR, CPU_FIELD(fpu.mxcsr));
-	for (u8 i = 0; i < 16; i++)
-		put_move(k, i, false);
+	move_all(k, false);
 	patch_here(k, live);
 }
 
@@ -145,6 +148,14 @@ static const u8 *make_load(struct code *k, enum vec_need need, const u8 *exit)
 	return entry;
 }
 
+void vec_move_live(struct code *k, bool store)
+{
+	u8 *dead = unless_bits(k, CPU_FIELD(jit_vec), VEC_SSE | VEC_AVX, CC_E);
+
+	move_all(k, store);
+	patch_here(k, dead);
+}
+
 void vec_make_save(struct jit *j, struct code *k)
 {
 	j->vec_save = make_save(k);
@@ -154,8 +165,7 @@ void vec_make_load(struct jit *j, struct code *k)
 {
 	j->vec_load[VEC_SSE] = make_load(k, VEC_SSE, j->exit);
 	j->vec_load[VEC_AVX] = make_load(k, VEC_AVX, j->exit);
-	if (x87_possible())
-		j->vec_load[VEC_X87] = make_load(k, VEC_X87, j->exit);
+	j->vec_load[VEC_X87] = make_load(k, VEC_X87, j->exit);
 }
 
 void vec_leave(const struct jit *j, struct code *k)
@@ -191,7 +201,8 @@ void vec_require(struct trans *t, enum vec_need need)
 
 void vec_load(struct trans *t, u8 needs, u64 rip)
 {
-	for (enum vec_need need = VEC_SSE; need <= VEC_X87; need <<= 1) {
+	/* x87 first: it has to move what is live. */
+	for (enum vec_need need = VEC_X87; need; need >>= 1) {
 		if (!(needs & need))
 			continue;
 		mov_imm(&t->k, RAX, rip);

@@ -33,17 +33,15 @@ static bool is_general(const struct native_form *f)
 /* Of enum vec_need. */
 static u8 needs_of(const struct native_form *f)
 {
-	u8 x87 = x87_possible() ? VEC_X87 : 0;
-
 	switch (f->check) {
 	case CHECK_SSE:
 		return VEC_SSE;
 	case CHECK_AVX:
 		return VEC_AVX;
 	case CHECK_MMX:
-		return x87;
+		return VEC_X87;
 	case CHECK_MMX_SSE:
-		return x87 ? x87 | VEC_SSE : 0;
+		return VEC_X87 | VEC_SSE;
 	default:
 		return 0;
 	}
@@ -209,7 +207,7 @@ static bool planned(struct trans *t)
 
 	if (!make_plan(t, &p))
 		return false;
-	for (enum vec_need need = VEC_SSE; need <= VEC_X87; need <<= 1)
+	for (enum vec_need need = VEC_X87; need; need >>= 1)
 		if (needs_of(&p.f) & need)
 			vec_require(t, need);
 	if (p.f.mem)
