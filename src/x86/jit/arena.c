@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of a vCPU's translator: tables, and behind them, within reach of
- * a displacement, the code.  The code is a memfd mapped twice, so that nothing
- * is ever writable and executable at one address.
+ * The memory of a vCPU's translator.  The code is a memfd mapped twice, so that
+ * nothing is ever writable and executable at one address.
  *
  * All system calls are made here, when the vCPU is created: later a seccomp
  * filter of the VMM may forbid them.
@@ -18,11 +17,6 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u		/* Linux 6.3; EINVAL before */
 #endif
-
-static size_t tables_size(void)
-{
-	return (sizeof(struct tables) + PAGE_SIZE - 1) & PAGE_MASK;
-}
 
 static int code_fd(void)
 {
@@ -43,23 +37,20 @@ static void *anonymous(size_t size)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
-/* Tables and code in one piece. */
 static bool map_code(struct jit *j, int fd)
 {
-	u8 *t = anonymous(tables_size() + CODE_SIZE), *exec;
+	u8 *exec = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	u8 *rw;
 
-	if (t == MAP_FAILED)
+	if (exec == MAP_FAILED)
 		return false;
-	exec = mmap(t + tables_size(), CODE_SIZE, PROT_READ | PROT_EXEC,
-		    MAP_SHARED | MAP_FIXED, fd, 0);
-	if (exec != MAP_FAILED)
-		j->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (exec == MAP_FAILED || j->rw == MAP_FAILED) {
-		munmap(t, tables_size() + CODE_SIZE);
+	rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (rw == MAP_FAILED) {
+		munmap(exec, CODE_SIZE);
 		return false;
 	}
-	j->t = (struct tables *)t;
-	j->exec_delta = exec - j->rw;
+	j->rw = rw;
+	j->exec_delta = exec - rw;
 	return true;
 }
 
@@ -85,27 +76,28 @@ static void unmap(void *p, size_t size)
 
 void jit_free(struct jit *j)
 {
-	unmap(j->t, tables_size() + CODE_SIZE);
-	unmap(j->t ? j->rw : NULL, CODE_SIZE);
+	unmap(j->rw, CODE_SIZE);
+	unmap(j->rw ? j->rw + j->exec_delta : NULL, CODE_SIZE);
 	unmap(j->pool, POOL_SIZE);
 	unmap(j->edges, MAX_EDGES * sizeof(struct edge));
 	munmap(j, sizeof(*j));
 }
 
-struct jit *jit_alloc(void)
+struct jit *jit_alloc(struct cpu *c)
 {
 	struct jit *j = anonymous(sizeof(*j));
 	int err;
 
 	if (j == MAP_FAILED)
 		return NULL;
+	j->t = c->tables;
 	if (!map_all(j)) {
 		err = errno;
 		jit_free(j);
 		errno = err;
 		return NULL;
 	}
-	glue_make(j);
+	glue_make(j, c);
 	page_forget(j);
 	return j;
 }

@@ -33,8 +33,8 @@ static void enter(struct cpu *c, const u8 *code, enum step *st)
 static bool run(struct cpu *c, enum step *st)
 {
 	struct jit *j = c->jit;
-	struct jump_entry *e;
 	const u8 *code;
+	u32 i;
 
 	if (!translatable(c) || !is_canonical(c->rip))
 		return false;
@@ -46,8 +46,9 @@ static bool run(struct cpu *c, enum step *st)
 		j->tlb = c->tlb;
 		page_key(j);
 	}
-	e = &j->t->jump[(c->rip ^ c->rip >> 12) % JUMP_CACHE_SIZE];
-	code = e->key == (c->rip ^ j->t->jump_key) ? e->code : jit_indirect(c, c->rip);
+	i = c->rip % JUMP_CACHE_SIZE;
+	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
+								jit_indirect(c, c->rip);
 	if (!code)
 		return false;
 	enter(c, code, st);
@@ -115,6 +116,7 @@ static void blocks_flushed(struct cpu *c)
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
+	page_forget(c->jit);	/* the tables are kept */
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
@@ -140,9 +142,9 @@ int jit_create(struct cpu *c)
 
 	if (at)
 		hot = MAX(1, atoi(at));
-	if (!c->vcpu->vm->arch->jit || !__builtin_cpu_supports("bmi2"))
+	if (!c->vcpu->vm->arch->jit || !c->tables || !__builtin_cpu_supports("bmi2"))
 		return -EOPNOTSUPP;
-	c->jit = jit_alloc();
+	c->jit = jit_alloc(c);
 	if (!c->jit)
 		return -errno;
 	sweep_create(c);
