@@ -11,12 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "x86/cpu/translator.h"
+#include "util/spare.h"
 #include "x86/jit/arena.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u		/* Linux 6.3; EINVAL before */
 #endif
+
+#define SPARE_MAX	(256 << 10)	/* bytes of code */
 
 static int code_fd(void)
 {
@@ -74,7 +76,7 @@ static void unmap(void *p, size_t size)
 		munmap(p, size);
 }
 
-void jit_free(struct jit *j)
+static void jit_unmap(struct jit *j)
 {
 	unmap(j->rw, CODE_SIZE);
 	unmap(j->rw ? j->rw + j->exec_delta : NULL, CODE_SIZE);
@@ -83,23 +85,49 @@ void jit_free(struct jit *j)
 	munmap(j, sizeof(*j));
 }
 
-struct jit *jit_alloc(struct cpu *c)
+static struct jit *jit_map(void)
 {
 	struct jit *j = anonymous(sizeof(*j));
 	int err;
 
 	if (j == MAP_FAILED)
 		return NULL;
-	j->t = c->tables;
 	if (!map_all(j)) {
 		err = errno;
-		jit_free(j);
+		jit_unmap(j);
 		errno = err;
 		return NULL;
 	}
-	glue_make(j, c);
+	return j;
+}
+
+/* What few blocks were made in is kept for the next vCPU. */
+static struct spares spares;
+
+struct jit *jit_alloc(struct cpu *c)
+{
+	struct jit *j = spare_take(&spares);
+
+	if (!j)
+		j = jit_map();
+	if (!j)
+		return NULL;
+	j->t = c->tables;
+	if (!j->used)
+		glue_make(j, c);
 	page_forget(j);
 	return j;
+}
+
+void jit_free(struct jit *j)
+{
+	bool small = j->used <= SPARE_MAX;
+
+	jit_flush(j);
+	j->t = NULL;
+	j->tlb = NULL;
+	if (!small || !spare_keep(&spares, j))
+		jit_unmap(j);
 }
 
 void *pool_alloc(struct jit *j, size_t n)
@@ -115,9 +143,11 @@ void *pool_alloc(struct jit *j, size_t n)
 
 void jit_flush(struct jit *j)
 {
-	memset(j->tu, 0, sizeof(j->tu));
-	memset(j->pages, 0, sizeof(j->pages));
-	memset(j->hosts, 0, sizeof(j->hosts));
+	if (j->pool_used) {
+		memset(j->tu, 0, sizeof(j->tu));
+		memset(j->pages, 0, sizeof(j->pages));
+		memset(j->hosts, 0, sizeof(j->hosts));
+	}
 	j->pool_used = 0;
 	j->nr_edges = 0;
 	j->used = j->glue_used;

@@ -116,7 +116,6 @@ static void blocks_flushed(struct cpu *c)
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
-	page_forget(c->jit);	/* the tables are kept */
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
