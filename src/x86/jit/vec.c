@@ -10,9 +10,9 @@
  * are loaded does.  An unmasked SIMD exception is its own as well: MXCSR then
  * is never loaded.
  */
+#include "x86/cpu/xsave.h"
 #include "x86/jit/trans.h"
 
-#define MXCSR_MASKS	0x1f80
 #define AVX_STATE	(XFEATURE_SSE | XFEATURE_YMM)
 
 /* -- Fixed pieces -------------------------------------------------------------- */

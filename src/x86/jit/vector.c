@@ -3,6 +3,7 @@
  * MMX to AVX2 and the general instructions with a VEX prefix: the guest's own
  * opcode and immediates, on vector registers of the same numbers.
  */
+#include "x86/cpu/xsave.h"
 #include "x86/jit/trans.h"
 #include "x86/native/native.h"
 #include "x86/native/thunk.h"
@@ -201,6 +202,39 @@ static bool insn_vzero(struct trans *t, bool all)
 	return true;
 }
 
+/* The address of 4 bytes in R_A. */
+static void mxcsr_operand(struct trans *t, bool write)
+{
+	vec_require(t, VEC_SSE);
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, 4, write);
+}
+
+/* Only what has all masked, and no reserved bit. */
+static bool insn_ldmxcsr(struct trans *t)
+{
+	struct code *k = &t->k;
+
+	mxcsr_operand(t, false);
+	put_op(k, false, 0x8b, R_B, RM_MEM(R_A, 0));
+	put_op(k, false, 0x89, R_B, CPU_FIELD(jit_x87.scratch));
+	put_op(k, false, 0x81, 6, RM_REG(R_B));			/* xor r10d, imm32 */
+	put32(k, MXCSR_MASKS);
+	put_op(k, false, 0xf7, 0, RM_REG(R_B));			/* test r10d, imm32 */
+	put32(k, MXCSR_MASKS | ~fpu_mxcsr_mask());
+	punt_if(t, CC_NE);
+	put_op(k, false, 0x0fae, 2, CPU_FIELD(jit_x87.scratch));
+	return true;
+}
+
+static bool insn_stmxcsr(struct trans *t)
+{
+	mxcsr_operand(t, true);
+	put_op(&t->k, false, 0x0fae, 3, RM_MEM(R_A, 0));
+	return true;
+}
+
 static bool planned(struct trans *t)
 {
 	struct plan p;
@@ -232,6 +266,10 @@ static bool planned(struct trans *t)
 bool insn_vector(struct trans *t)
 {
 	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_LDMXCSR:
+		return ea_possible(t) && insn_ldmxcsr(t);
+	case ZYDIS_MNEMONIC_STMXCSR:
+		return ea_possible(t) && insn_stmxcsr(t);
 	case ZYDIS_MNEMONIC_VZEROALL:
 	case ZYDIS_MNEMONIC_VZEROUPPER:
 		return t->in->op != op_ud &&
