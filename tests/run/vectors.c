@@ -15,7 +15,7 @@ GUEST_BLOB(vec_div);
 GUEST_BLOB(vec_load);
 
 enum { RESULT = DATA + 0x100, CR0_TS = 8 };
-enum { MASKED = 0x1f80, ZM = 0x200, FZ = 0x8000, PE = 0x20, ZE = 4, UE = 0x10 };
+enum { MASKED = 0x1f80, ZM = 0x200, FZ = 0x8000, PE = 0x20, PM = 0x1000, ZE = 4, UE = 0x10 };
 
 /* KVM_GET_FPU and KVM_SET_FPU do not have it. */
 static void set_mxcsr(u32 v)
@@ -245,6 +245,8 @@ static void memory_that_has_gone(void **state)
 
 /* -- MXCSR -------------------------------------------------------------------------------- */
 
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
+
 static const struct {
 	u32 mxcsr, rounded, product, after;
 } controls[] = {
@@ -259,7 +261,7 @@ static const struct {
 
 static void run_controls(void)
 {
-	u32 n = sizeof(controls) / sizeof(controls[0]);
+	u32 n = ARRAY_LEN(controls);
 	struct kvm_regs r;
 
 	for (u32 i = 0; i < n; i++)
@@ -290,6 +292,22 @@ static void its_control_bits(void **state)
 	run_controls();
 }
 
+/* What is not to be loaded: reserved bits; an exception that is to be taken. */
+static void loads_that_fault(void **state)
+{
+	needs_guest();
+	START(vec_mxcsr);
+	run_controls();
+	*(u32 *)(g.mem + GUEST_CODE + 0x800) = MASKED | 1 << 16;
+	/* XOR is before it */
+	assert_int_equal(run_to_fault(true), GUEST_CODE + 2);
+	assert_int_equal(get_mxcsr(), controls[ARRAY_LEN(controls) - 1].mxcsr | PE);
+	*(u32 *)(g.mem + GUEST_CODE + 0x800) = MASKED & ~PM;
+	set_rip(GUEST_CODE, ARRAY_LEN(controls));
+	assert_int_equal(run_to_fault(false), GUEST_CODE + 2 + 4);
+	assert_int_equal(get_mxcsr(), (MASKED & ~PM) | PE);
+}
+
 static void that_of_the_host_stays(void **state)
 {
 	const u32 control = ~0x3fu;
@@ -317,6 +335,7 @@ int main(void)
 		TEST(a_misaligned_operand),
 		TEST(memory_that_has_gone),
 		TEST(its_control_bits),
+		TEST(loads_that_fault),
 		TEST(that_of_the_host_stays),
 	};
 
