@@ -208,7 +208,7 @@ static void print_insn(const struct sequence *s, u32 i, const u8 *bytes, u32 n)
 						text, sizeof(text), at, NULL);
 	printf("  %08llx ", (long long)at);
 	for (u32 j = 0; j < MAX_LEN; j++)
-		printf(j < n ? " %02x" : "   ", bytes[j]);
+		printf(j < n ? " %02x" : "   ", j < n ? bytes[j] : 0);
 	printf("  %s\n", text);
 }
 
