@@ -99,6 +99,18 @@ static void long_mode(struct guest *g)
 	X(g->vcpu, KVM_SET_SREGS, &s);
 }
 
+static void offer_all(struct guest *g)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[256];
+	} cpuid;
+
+	cpuid.head.nent = 256;
+	X(sys_fd, KVM_GET_SUPPORTED_CPUID, &cpuid);
+	X(g->vcpu, KVM_SET_CPUID2, &cpuid);
+}
+
 static void guest_open(struct guest *g)
 {
 	struct kvm_userspace_memory_region r = { .memory_size = MEM_SIZE };
@@ -115,6 +127,7 @@ static void guest_open(struct guest *g)
 	g->run = anykvm_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, g->vcpu, 0);
 	if (g->run == MAP_FAILED || g->mem == MAP_FAILED)
 		die("mmap");
+	offer_all(g);
 	long_mode(g);
 }
 
@@ -196,6 +209,7 @@ static void bench_create(void)
 
 #define CODE_OF(name) extern const char bench_##name[], bench_##name##_end[];
 CODE_OF(pio) CODE_OF(mmio) CODE_OF(alu) CODE_OF(memory) CODE_OF(call) CODE_OF(branch) CODE_OF(sse)
+CODE_OF(avx) CODE_OF(x87)
 
 static void bench_exit(struct guest *g, const char *name, const void *code, const void *end)
 {
@@ -379,6 +393,9 @@ int main(int argc, char **argv)
 	bench_mips(&g, "calls", bench_call, bench_call_end, 10);
 	bench_mips(&g, "branches", bench_branch, bench_branch_end, 9);
 	bench_mips(&g, "SSE2", bench_sse, bench_sse_end, 6);
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		bench_mips(&g, "AVX2, FMA", bench_avx, bench_avx_end, 6);
+	bench_mips(&g, "x87", bench_x87, bench_x87_end, 6);
 	guest_close(&g);
 	bench_memory_use();
 	bench_kick_latency();

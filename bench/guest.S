@@ -104,6 +104,40 @@ BEGIN sse
 	hlt
 END sse
 
+/* 256 bits, integers and floating-point: 6. */
+BEGIN avx
+	mov	%rcx, %rsi
+	mov	%cr4, %rax
+	or	$0x40000, %rax		/* OSXSAVE */
+	mov	%rax, %cr4
+	mov	$7, %eax
+	xor	%edx, %edx
+	xor	%ecx, %ecx
+	xsetbv
+	mov	%rsi, %rcx
+	lea	-4096(%rsp), %rbx
+1:	vmovdqu	(%rbx), %ymm0
+	vpaddd	%ymm0, %ymm1, %ymm1
+	vfmadd231pd %ymm0, %ymm2, %ymm3
+	vmovdqu	%ymm1, 32(%rbx)
+	dec	%rcx
+	jnz	1b
+	hlt
+END avx
+
+/* 6. */
+BEGIN x87
+	fninit
+	lea	-4096(%rsp), %rbx
+1:	fldl	(%rbx)
+	fmull	8(%rbx)
+	faddl	16(%rbx)
+	fstpl	24(%rbx)
+	dec	%rcx
+	jnz	1b
+	hlt
+END x87
+
 /* Sleeps; each NMI makes an exit.  The handler is at bench_kick_nmi. */
 BEGIN kick
 1:	hlt

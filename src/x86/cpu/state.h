@@ -152,6 +152,16 @@ struct cpu {
 	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
 	u64 jit_target;		/* of an indirect CALL under way */
 	u64 jit_ret;		/* the RET that did not come to its CALL */
+	struct {
+		u64 fip, fdp;	/* the guest's */
+		u32 fop;
+		u32 fcw;	/* the host's */
+		u32 scratch;
+		u64 r10;
+	} jit_x87;
+	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
+	u32 jit_skip;		/* the next block is the interpreter's */
+	u32 jit_mxcsr;		/* the host's own */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

@@ -24,6 +24,7 @@ enum {
 };
 
 #define MXCSR_INIT		0x1f80u
+#define MXCSR_MASKS		0x1f80u
 #define FCW_INIT		0x037fu
 #define FCW_WRITABLE		0x1f3fu
 #define FCW_FIXED		0x0040u

@@ -92,6 +92,40 @@ static inline void put_op(struct code *k, bool w, u32 op, u8 reg, struct rm m)
 	put_modrm(k, reg, &m);
 }
 
+/* SDM vol. 2A 2.3; @l: 256 bits. */
+struct vex {
+	u8 map, pp, opcode, vvvv;
+	bool w, l;
+};
+
+static inline void put_vex_prefix(struct code *k, const struct vex *v, u8 rex)
+{
+	u8 last = v->w << 7 | (~v->vvvv & 15) << 3 | v->l << 2 | v->pp;
+
+	if (v->map == 1 && !v->w && !(rex & 3)) {
+		put8(k, 0xc5);
+		put8(k, (~rex & 4) << 5 | last);
+		return;
+	}
+	put8(k, 0xc4);
+	put8(k, (~rex & 7) << 5 | v->map);
+	put8(k, last);
+}
+
+static inline void put_vex(struct code *k, const struct vex *v, u8 reg, struct rm m)
+{
+	put_vex_prefix(k, v, rex_of(false, reg, &m));
+	put8(k, v->opcode);
+	put_modrm(k, reg, &m);
+}
+
+/* VZEROALL, VZEROUPPER */
+static inline void put_vzero(struct code *k, bool all)
+{
+	put_vex_prefix(k, &(struct vex){ .map = 1, .l = all }, 0);
+	put8(k, 0x77);
+}
+
 static inline void mov_rr(struct code *k, u8 dst, u8 src)
 {
 	put_op(k, true, 0x8b, dst, RM_REG(src));

@@ -32,8 +32,9 @@ static void pop(struct code *k, u8 r)
 
 /* -- State in and out of registers ---------------------------------------------- */
 
-static void spill(struct code *k)
+static void spill(struct code *k, const struct jit *j)
 {
+	vec_leave(j, k);
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
 			mov_store(k, GPR_HOME(g), pinned[g]);
@@ -127,12 +128,12 @@ static const u8 *make_leave(struct code *k)
 }
 
 /* RAX: the RIP to go on at. */
-static const u8 *make_exit(struct code *k, const u8 *leave)
+static const u8 *make_exit(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
 
 	mov_store(k, CPU_FIELD(rip), RAX);
-	spill(k);
+	spill(k, j);
 	flags_to_status(k);
 	mov_imm(k, RDX, STEP_JUMP);
 	jmp_to(k, leave);
@@ -140,11 +141,11 @@ static const u8 *make_exit(struct code *k, const u8 *leave)
 }
 
 /* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
-static const u8 *make_punt(struct code *k, const u8 *leave)
+static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
 
-	spill(k);
+	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
@@ -172,11 +173,11 @@ static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 }
 
 /* R10D: the edge. */
-static const u8 *make_follow(struct code *k, const u8 *leave)
+static const u8 *make_follow(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
 
-	spill(k);
+	spill(k, j);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
 	go_on_at(k, jit_follow, leave);
@@ -202,13 +203,14 @@ void put_jump(struct code *k, const struct cpu *c)
 }
 
 /* RAX: the RIP. */
-static const u8 *make_indirect(struct code *k, const struct cpu *c, const u8 *leave)
+static const u8 *make_indirect(struct code *k, const struct jit *j, const struct cpu *c,
+			       const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
 
 	put_jump(k, c);
 	mov_store(k, CPU_FIELD(rip), RAX);
-	spill(k);
+	spill(k, j);
 	mov_rr(k, RSI, RAX);
 	flags_to_status(k);
 	go_on_at(k, jit_indirect, leave);
@@ -239,11 +241,13 @@ void glue_make(struct jit *j, const struct cpu *c)
 	struct code k = { .p = j->rw, .exec_delta = j->exec_delta };
 	const u8 *leave = make_leave(&k);
 
-	j->exit = make_exit(&k, leave);
-	j->punt = make_punt(&k, leave);
-	j->follow = make_follow(&k, leave);
-	j->indirect = make_indirect(&k, c, leave);
+	vec_make_save(j, &k);
+	j->exit = make_exit(&k, j, leave);
+	j->punt = make_punt(&k, j, leave);
+	j->follow = make_follow(&k, j, leave);
+	j->indirect = make_indirect(&k, j, c, leave);
 	j->returned = make_returned(&k, j->indirect);
+	vec_make_load(j, &k);
 	j->enter = (u32 (*)(struct cpu *, const u8 *))
 		   make_enter(&k, make_underflow(&k, j->returned), leave);
 	j->glue_used = j->used = (k.p - j->rw + 63) & ~63ul;

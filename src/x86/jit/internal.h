@@ -88,6 +88,9 @@ struct host_page {
 	struct host_page *hash_next;
 };
 
+/* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
+enum vec_need { VEC_SSE = 1, VEC_AVX = 2, VEC_X87 = 4 };
+
 struct jit {
 	struct translator_tables *t;
 	u8 *rw;			/* writable view of the code */
@@ -116,6 +119,7 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
+	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
@@ -134,6 +138,21 @@ static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 void glue_make(struct jit *j, const struct cpu *c);
 /* Jumps to the code for the RIP in RAX; falls through if the jump cache has none. */
 void put_jump(struct code *k, const struct cpu *c);
+
+/* vec.c */
+void vec_make_save(struct jit *j, struct code *k);
+void vec_make_load(struct jit *j, struct code *k);
+/* The vector registers are back in struct cpu.  Only flags are lost. */
+void vec_leave(const struct jit *j, struct code *k);
+
+/* The vector registers that are live go to their places, or come from there. */
+void vec_move_live(struct code *k, bool store);
+
+/* x87.c */
+void x87_put_save(struct code *k);
+/* R10 is lost; the number of jumps to where x87 may not be live. */
+u32 x87_put_checks(struct code *k, u8 *fail[]);
+void x87_put_load(struct code *k);
 
 /* -- page.c: which code is current ------------------------------------------------------- */
 

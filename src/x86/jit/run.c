@@ -38,6 +38,10 @@ static bool run(struct cpu *c, enum step *st)
 
 	if (!translatable(c) || !is_canonical(c->rip))
 		return false;
+	if (unlikely(c->jit_skip)) {
+		c->jit_skip = false;
+		return false;
+	}
 	if (j->tlb != c->tlb) {
 		j->tlb = c->tlb;
 		page_key(j);

@@ -32,14 +32,16 @@ struct cold {
 		COLD_TAKEN,	/* a conditional branch to @target */
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
+		COLD_VEC,	/* the vector registers are to be loaded */
 	} kind;
 	u8 *at;			/* the displacement that leads here */
-	u8 *resume;		/* PUNT: the instruction after */
+	u8 *resume;		/* PUNT: the instruction after; VEC */
 	const struct insn *in;
-	u64 target;		/* PUNT: RIP of the instruction */
+	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
-	struct recipe recipe;	/* PUNT: of the flags before the instruction */
+	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
+	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 };
 
 enum { MAX_COLD = 512 };
@@ -58,6 +60,8 @@ struct trans {
 	enum flags_at flags;
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
 	bool ended;			/* nothing follows the last instruction */
+	u8 vec;				/* enum vec_need that are known to be live */
+	u32 vec_relied;			/* what came before this in @cold matters to it */
 	u32 nr_cold, punts_from;
 	struct cold cold[MAX_COLD];
 };
@@ -93,9 +97,20 @@ void mem_check(struct trans *t, u32 size, bool write);
 bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
+bool insn_vector(struct trans *t);	/* vector.c */
+bool insn_x87(struct trans *t);
+
+/* -- vec.c -------------------------------------------------------------------------------- */
+
+/* The guest's vector registers are in the host's.  RAX, R10 and flags may be lost. */
+void vec_require(struct trans *t, enum vec_need need);
+/* Makes it so, for all that @needs has; to the interpreter at @rip if that may not be. */
+void vec_load(struct trans *t, u8 needs, u64 rip);
 
 /* -- translate.c ------------------------------------------------------------------------ */
 struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
+/* The same, of the instruction under way, on this condition of the host. */
+struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
 /* Jumps to @target; flags are parked. */

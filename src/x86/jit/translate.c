@@ -17,14 +17,20 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	return cold;
 }
 
-void punt_if(struct trans *t, enum cc cc)
+struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc)
 {
-	struct cold *cold = cold_add(t, COLD_PUNT, jcc_later(&t->k, cc));
+	struct cold *cold = cold_add(t, kind, jcc_later(&t->k, cc));
 
 	cold->in = t->in;
 	cold->target = t->rip;
 	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
 		cold->recipe = t->recipe;
+	return cold;
+}
+
+void punt_if(struct trans *t, enum cc cc)
+{
+	cold_if(t, COLD_PUNT, cc);
 }
 
 void edge_emit(struct trans *t, u64 target)
@@ -58,15 +64,23 @@ static void put_punt(struct trans *t, const struct insn *in, u64 rip)
 	call_to(&t->k, t->j->punt);
 }
 
-static void cold_punt(struct trans *t, const struct cold *cold)
+/* If they are parked already, there is no recipe. */
+static void park_by(struct trans *t, const struct recipe *r)
+{
+	if (!r->len)
+		return;
+	t->recipe = *r;
+	t->flags = FLAGS_RECIPE;
+	flags_park(t);
+}
+
+static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
-	if (cold->recipe.len) {
-		t->recipe = cold->recipe;
-		t->flags = FLAGS_RECIPE;
-		flags_park(t);
-	}
+	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target);
+	if (vec_matters)
+		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
 	if (cold->flags == FLAGS_HOST || cold->flags == FLAGS_BOTH)
 		flags_load(t);
@@ -96,6 +110,13 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 	jmp_to(&t->k, t->j->follow);
 }
 
+static void cold_vec(struct trans *t, const struct cold *cold)
+{
+	park_by(t, &cold->recipe);
+	vec_load(t, cold->vec, cold->target);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
 static void put_cold(struct trans *t)
 {
 	/* Each may add others. */
@@ -105,7 +126,7 @@ static void put_cold(struct trans *t)
 		patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
-			cold_punt(t, &cold);
+			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
 			cold_taken(t, &cold);
@@ -115,6 +136,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_STUB:
 			cold_stub(t, &cold);
+			break;
+		case COLD_VEC:
+			cold_vec(t, &cold);
 			break;
 		}
 	}
@@ -127,6 +151,7 @@ static void punt_all(struct trans *t)
 	flags_park(t);
 	put_punt(t, t->in, t->rip);
 	flags_clobbered(t);
+	t->vec = 0;
 }
 
 /* The interpreter's way back joins behind the instruction. */
@@ -137,6 +162,7 @@ static void resolve_punts(struct trans *t)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
+		t->cold[i].vec = t->vec;
 	}
 	t->punts_from = t->nr_cold;
 }
@@ -184,7 +210,8 @@ static bool known(struct trans *t)
 static bool emit(struct trans *t)
 {
 	flags_keep(t, gprs_written(t));
-	return insn_generic(t) || insn_special(t) || insn_branch(t);
+	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
+	       insn_vector(t) || insn_x87(t);
 }
 
 static void one_insn(struct trans *t)

@@ -58,7 +58,7 @@ static bool allows_unaligned(ZydisMnemonic m)
 }
 
 /* SDM vol. 1 14.9: 16 bytes without VEX; with VEX only what asks for it. */
-static bool must_align(const struct native_form *f)
+bool native_must_align(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
@@ -179,7 +179,7 @@ static void set_operands(const struct native_form *f, const u8 *bytes,
 		in->imm = x87_opcode(f->zi, bytes);
 	in->sub = 0;
 	in->src_size = f->mem ? f->mem->size / 8 : 0;
-	if (must_align(f))
+	if (native_must_align(f))
 		in->sub |= NATIVE_ALIGNED;
 	if (op_writes(f->rm))
 		in->sub |= NATIVE_DEST_RM;
@@ -217,18 +217,25 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	return in->op;
 }
 
+bool native_form_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
+		    struct native_form *f)
+{
+	*f = (struct native_form){ .zi = zi, .ops = ops };
+	f->check = native_check_of(f);
+	if (leaves_x87_alone(f))
+		f->check = CHECK_SSE;
+	return form_operands(f);
+}
+
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 		    const ZydisDecodedOperand *ops, const u8 *bytes,
 		    struct insn *in)
 {
-	struct native_form f = { .zi = zi, .ops = ops };
+	struct native_form f;
 
 	if (!n)
 		return false;
-	f.check = native_check_of(&f);
-	if (leaves_x87_alone(&f))
-		f.check = CHECK_SSE;
-	if (!form_operands(&f))
+	if (!native_form_of(zi, ops, &f))
 		return false;
 	set_operands(&f, bytes, in);
 	return native_masked(&f, in) || native_plain_move(&f, in) ||

@@ -65,6 +65,15 @@ struct emit {
 	u32 n;
 };
 
+/*
+ * prepare.c: @ops are all operands, the hidden ones too.  False if it does not
+ * run natively.
+ */
+bool native_form_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
+		    struct native_form *f);
+/* Does the memory operand have to be aligned to its size? */
+bool native_must_align(const struct native_form *f);
+
 /* encode.c: the instruction alone, for 64-bit code, operands renamed. */
 bool native_encode(const struct native_form *f, struct emit *e);
 
