@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What translated code calls through the glue. */
+#include "api/stats.h"
+#include "x86/jit/debug.h"
 #include "x86/jit/internal.h"
+#include "x86/jit/lockstep.h"
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
 
@@ -14,15 +17,35 @@ static bool must_leave(struct cpu *c)
 	       ((c->rflags ^ j->rflags) & watched);
 }
 
+static enum punt_reason reason(const struct cpu *c, bool slow)
+{
+	if (!slow)
+		return PUNT_NONE;
+	return c->mmio.count ? PUNT_MMIO : PUNT_SLOW;
+}
+
 u32 jit_punt(struct cpu *c, const struct insn *in)
 {
+	bool slow = (u64)in & PUNT_SLOW_BIT;
 	enum step st;
 
+	in = (const struct insn *)((u64)in & ~(u64)PUNT_SLOW_BIT);
+	if (slow)
+		stat_inc(c->vcpu, anykvm_slow_accesses);
+	else
+		stat_inc(c->vcpu, anykvm_punts);
+	if (unlikely(jit_debug & JIT_LOCKSTEP) && !lockstep_before(c, in))
+		return STEP_EXIT;
 	c->insn = in;
 	st = in->op(c, in);
+	if (unlikely(jit_debug & JIT_DUMP_PUNTS))
+		jit_debug_punt(in, reason(c, slow));
 	if (likely(st == STEP_NEXT)) {
-		if (likely(!must_leave(c)))
+		if (likely(!must_leave(c))) {
+			if (unlikely(jit_debug & JIT_LOCKSTEP))
+				lockstep_after(c, in);
 			return 0;
+		}
 		c->rip += in->len;
 		return STEP_JUMP;
 	}
@@ -45,7 +68,7 @@ static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 	e->code = code;
 }
 
-static struct tu *find(struct cpu *c, u64 rip)
+struct tu *jit_find(struct cpu *c, u64 rip)
 {
 	struct code_page *p = page_enter(c, rip);
 
@@ -89,7 +112,9 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 
 	c->rip = e->target;
 	c->jit->left = false;
-	to = find(c, e->target);
+	if (c->jit->lockstep)
+		return NULL;
+	to = jit_find(c, e->target);
 	if (!to || c->jit->left)
 		return NULL;
 	if (e->from->page == to->page)
@@ -105,7 +130,10 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 	struct tu *to;
 
 	c->jit->left = false;
-	to = find(c, target);
+	if (c->jit->lockstep)
+		return NULL;
+	stat_inc(c->vcpu, anykvm_jump_misses);
+	to = jit_find(c, target);
 	if (!to || c->jit->left)
 		return NULL;
 	code = exec_of(c->jit, to->entry);

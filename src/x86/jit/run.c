@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/stats.h"
 #include "x86/cpu/translator.h"
 #include "x86/jit/arena.h"
+#include "x86/jit/engine.h"
+#include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
 #include "x86/jit/sweep.h"
 #include "x86/mmu/tlb.h"
@@ -20,13 +23,27 @@ static bool translatable(const struct cpu *c)
 	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
 }
 
-static void enter(struct cpu *c, const u8 *code, enum step *st)
+bool jit_prepare(struct cpu *c)
+{
+	struct jit *j = c->jit;
+
+	if (!translatable(c))
+		return false;
+	if (j->tlb != c->tlb) {
+		j->tlb = c->tlb;
+		page_key(j);
+	}
+	return true;
+}
+
+void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 {
 	struct jit *j = c->jit;
 
 	c->rflags &= ~X86_EFLAGS_RF;
 	j->rflags = c->rflags;
 	j->left = false;
+	stat_inc(c->vcpu, anykvm_code_exits);
 	*st = j->enter(c, code);
 }
 
@@ -36,17 +53,13 @@ static bool run(struct cpu *c, enum step *st)
 	struct jump_entry *e;
 	const u8 *code;
 
-	if (!translatable(c))
+	if (!jit_prepare(c))
 		return false;
-	if (j->tlb != c->tlb) {
-		j->tlb = c->tlb;
-		page_key(j);
-	}
 	e = &j->t->jump[(c->rip ^ c->rip >> 12) % JUMP_CACHE_SIZE];
 	code = e->key == (c->rip ^ j->t->jump_key) ? e->code : jit_indirect(c, c->rip);
 	if (!code)
 		return false;
-	enter(c, code, st);
+	jit_enter(c, code, st);
 	return true;
 }
 
@@ -56,7 +69,7 @@ static bool room(const struct jit *j)
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
-static bool count(struct cpu *c, const struct block *b)
+bool jit_count(struct cpu *c, const struct block *b)
 {
 	struct block *block = (struct block *)b;
 	struct code_page *p;
@@ -78,6 +91,7 @@ static bool count(struct cpu *c, const struct block *b)
 	if (!tu)
 		return false;
 	tu_add(c->jit, tu);
+	stat_inc(c->vcpu, anykvm_translations);
 	return true;
 }
 
@@ -111,6 +125,7 @@ static void blocks_flushed(struct cpu *c)
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
+	lockstep_destroy(c->jit->lockstep);
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
@@ -118,7 +133,7 @@ static void destroy(struct cpu *c)
 
 static const struct translator_ops ops = {
 	.run = run,
-	.count = count,
+	.count = jit_count,
 	.tlb_flushed = tlb_flushed,
 	.epoch = epoch,
 	.begin = begin,
@@ -130,18 +145,40 @@ static const struct translator_ops ops = {
 	.destroy = destroy,
 };
 
+static void rescue_lockstep(void *arg, void *ucontext)
+{
+	rescue_registers(arg, ucontext);
+	lockstep_abandon(arg);
+}
+
+static const struct translator_ops *lockstep_ops(void)
+{
+	static struct translator_ops both;
+
+	both = ops;
+	both.run = lockstep_run;
+	both.rescue = rescue_lockstep;
+	return &both;
+}
+
 int jit_create(struct cpu *c)
 {
 	const char *at = getenv("ANYKVM_JIT_HOT");
 
 	if (at)
 		hot = MAX(1, atoi(at));
-	if (!c->vcpu->vm->arch->jit || !__builtin_cpu_supports("bmi2"))
-		return -EOPNOTSUPP;
 	c->jit = jit_alloc();
 	if (!c->jit)
 		return -errno;
+	if (engine_used == ENGINE_LOCKSTEP) {
+		c->jit->lockstep = lockstep_create();
+		if (!c->jit->lockstep) {
+			jit_free(c->jit);
+			c->jit = NULL;
+			return -ENOMEM;
+		}
+	}
 	sweep_create(c);
-	c->translator = &ops;
+	c->translator = c->jit->lockstep ? lockstep_ops() : &ops;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
 #include "x86/cpu/translator.h"
+#include "x86/jit/debug.h"
 #include "x86/jit/trans.h"
 
 enum {
@@ -41,16 +42,16 @@ void poll_emit(struct trans *t, u64 target)
 
 /* -- Behind the main line ----------------------------------------------------------- */
 
-static void put_punt(struct trans *t, const struct insn *in, u64 rip)
+static void put_punt(struct trans *t, const struct insn *in, u64 rip, u32 slow)
 {
 	mov_imm(&t->k, RAX, rip);
-	mov_imm(&t->k, R_B, (u64)in);
+	mov_imm(&t->k, R_B, (u64)in | slow);
 	call_to(&t->k, t->j->punt);
 }
 
 static void cold_punt(struct trans *t, const struct cold *cold)
 {
-	put_punt(t, cold->in, cold->target);
+	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	t->flags = FLAGS_PARKED;
 	if (cold->flags != FLAGS_PARKED)
 		flags_load(t);
@@ -108,7 +109,8 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
-	put_punt(t, t->in, t->rip);
+	put_punt(t, t->in, t->rip, 0);
+	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
 }
 
@@ -138,12 +140,34 @@ static bool decode(struct trans *t)
 						   &t->zi, t->ops));
 }
 
+static bool has_vectors(const struct trans *t)
+{
+	for (int i = 0; i < t->zi.operand_count; i++) {
+		if (t->ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		switch (ZydisRegisterGetClass(t->ops[i].reg.value)) {
+		case ZYDIS_REGCLASS_X87:
+		case ZYDIS_REGCLASS_MMX:
+		case ZYDIS_REGCLASS_XMM:
+		case ZYDIS_REGCLASS_YMM:
+		case ZYDIS_REGCLASS_ZMM:
+		case ZYDIS_REGCLASS_MASK:
+			return true;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
 static void one_insn(struct trans *t)
 {
 	if (!decode(t) || t->zi.length != t->in->len ||
 	    t->in->mnemonic != t->zi.mnemonic ||
 	    !(insn_generic(t) || insn_special(t) || insn_branch(t)))
 		punt_all(t);
+	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
+		t->tu->vectors = true;
 	resolve_punts(t);
 }
 
@@ -188,5 +212,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 	mov_imm(&t.k, RAX, tu->rip);
 	jmp_to(&t.k, j->exit);
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
+	tu->size = t.k.p - tu->entry;
+	if (unlikely(jit_debug))
+		jit_debug_translated(j, tu);
 	return tu;
 }

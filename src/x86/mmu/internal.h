@@ -17,6 +17,7 @@ struct mmu {
 	u64 large_4m[4], large_1g;
 	/* Control bits the entries depend on; a change flushes them. */
 	u64 mode;
+	struct shadow *shadow;	/* stores are held back in it: shadow.h */
 };
 
 /* The class of explicit accesses now, whether they are checked or not. */
