@@ -128,6 +128,7 @@ struct vcpu {
 	u64 acked_gen;			/* last vm->sync_gen it has acted on */
 	u32 sleeping;			/* futex word, see vcpu_block() */
 	u32 *requests;			/* lives in the arch state: it is polled */
+	u64 *kick;			/* becomes all ones after each request; or NULL */
 	u32 halt_poll_ns;		/* api/halt.c */
 
 	struct dirty_ring *dirty_ring;	/* api/dirty_ring.h; NULL: bitmaps */

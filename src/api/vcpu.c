@@ -35,11 +35,18 @@ static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
 	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, timeout, NULL, 0);
 }
 
+static inline __attribute__((always_inline)) void set_request(struct vcpu *vcpu, u32 bits)
+{
+	__atomic_fetch_or(vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	if (vcpu->kick)
+		__atomic_store_n(vcpu->kick, ~0ull, __ATOMIC_RELAXED);
+}
+
 static inline __attribute__((always_inline)) void post(struct vcpu *vcpu, u32 bits)
 {
 	int err;
 
-	__atomic_fetch_or(vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	set_request(vcpu, bits);
 	if (likely(!__atomic_load_n(&vcpu->sleeping, __ATOMIC_SEQ_CST)))
 		return;
 	if (__atomic_exchange_n(&vcpu->sleeping, 0, __ATOMIC_SEQ_CST)) {
@@ -61,7 +68,7 @@ IN_SIGNAL_HANDLER void vcpu_request_signal(struct vcpu *vcpu)
 
 void vcpu_request_quietly(struct vcpu *vcpu, u32 bits)
 {
-	__atomic_fetch_or(vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	set_request(vcpu, bits);
 }
 
 static bool has_requests(const struct vcpu *vcpu)

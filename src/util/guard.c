@@ -111,8 +111,8 @@ bool guard_fault(int sig, siginfo_t *info, void *ucontext)
 
 	if (!g || !is_access_fault(sig, info))
 		return false;
-	if (g->rescue && ucontext)
-		g->rescue(g->rescue_arg, ucontext);
+	if (g->rescue && ucontext && g->rescue(g->rescue_arg, ucontext))
+		return true;
 	innermost = g->outer;
 	restore_mask(sig, ucontext);
 	siglongjmp(g->env, 1);

@@ -18,8 +18,8 @@
 struct guard {
 	sigjmp_buf env;
 	struct guard *outer;
-	/* In the signal handler, before it unwinds: rescue what only registers have. */
-	void (*rescue)(void *arg, void *ucontext);
+	/* In the signal handler: true if @ucontext is to go on instead, changed. */
+	bool (*rescue)(void *arg, void *ucontext);
 	void *rescue_arg;
 };
 

@@ -140,12 +140,14 @@ int arch_vcpu_create(struct vcpu *vcpu)
 	c->vcpu = vcpu;
 	vcpu->cpu = c;
 	vcpu->requests = &c->requests;
+	vcpu->kick = &c->jit_limit;
 	err = cpu_alloc(c);
 	if (!err)
 		err = attach_lapic(c);
 	if (err) {
 		vcpu->cpu = NULL;
 		vcpu->requests = NULL;
+		vcpu->kick = NULL;
 		cpu_free(c);
 		return err;
 	}

@@ -146,8 +146,10 @@ struct cpu {
 
 	/* While translated code runs (x86/jit/): */
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
-	u64 jit_rsp, jit_limit;	/* of the host's stack: its bottom, the deepest CALL */
+	u64 jit_rsp;		/* bottom of what it has on the host's stack */
+	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
 	u64 jit_target;		/* of an indirect CALL under way */
+	u64 jit_ret;		/* the RET that did not come to its CALL */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

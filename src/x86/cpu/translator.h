@@ -37,7 +37,7 @@ struct translator_ops {
 	/* It is going to be written. */
 	void (*written)(struct cpu *c, const u8 *host);
 	/* A fault of host memory, of struct cpu @arg: see struct guard. */
-	void (*rescue)(void *arg, void *ucontext);
+	bool (*rescue)(void *arg, void *ucontext);
 	/* No struct block is valid any more. */
 	void (*blocks_flushed)(struct cpu *c);
 	void (*destroy)(struct cpu *c);

@@ -7,17 +7,13 @@
  * read from the guest's stack in RAX, and where it arrives that is compared.
  */
 #include "x86/jit/trans.h"
+#include "x86/mmu/internal.h"
 
-static bool is_canonical(u64 va)
-{
-	return (u64)((s64)(va << 16) >> 16) == va;
-}
 
 /* The instruction goes to the interpreter if RAX is not canonical. */
 static void check_canonical(struct trans *t)
 {
 	struct code *k = &t->k;
-	struct cold *cold;
 
 	mov_rr(k, R_B, RAX);
 	put_op(k, true, 0xc1, 7, RM_REG(R_B));			/* sar r10, 47 */
@@ -26,26 +22,46 @@ static void check_canonical(struct trans *t)
 	put8(k, 1);
 	put_op(k, true, 0x83, 7, RM_REG(R_B));			/* cmp r10, 1 */
 	put8(k, 1);
-	cold = cold_add(t, COLD_PUNT, jcc_later(k, CC_A));
-	cold->in = t->in;
-	cold->target = t->rip;
+	punt_if(t, CC_A);
 }
 
 /* RAX: the RIP to go on at if there is a request. */
 static void poll_indirect(struct trans *t)
 {
-	put_op(&t->k, false, 0x83, 7, CPU_FIELD(requests));
-	put8(&t->k, 0);
-	jcc_to(&t->k, CC_NE, t->j->exit);
+	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+	jcc_to(&t->k, CC_B, t->j->exit);
 }
 
-static void cmp_stack_limit(struct trans *t)
+/* Jumps to the code for the RIP in RAX, if the jump cache has it. */
+static void jump_indirect(struct trans *t)
 {
-	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+	struct code *k = &t->k;
+	u8 *miss;
+
+	mov_rr(k, R_B, RAX);
+	put_op(k, true, 0xc1, 5, RM_REG(R_B));			/* shr r10, 12 */
+	put8(k, PAGE_SHIFT);
+	put_op(k, false, 0x33, R_B, RM_REG(RAX));
+	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
+	put32(k, JUMP_CACHE_SIZE - 1);
+	put_op(k, false, 0xc1, 4, RM_REG(R_B));			/* shl r10d, 4 */
+	put8(k, 4);
+	/* lea r11, [rip + tables] */
+	put8(k, 0x4c); put8(k, 0x8d); put8(k, 0x1d);
+	put32(k, (u32)((u8 *)t->j->t - (code_exec(k) + 4)));
+	put_op(k, true, 0x03, R_B, RM_REG(R_C));
+	mov_load(k, R_C, RM_MEM(R_C, offsetof(struct tables, jump_key)));
+	put_op(k, true, 0x33, R_C, RM_REG(RAX));
+	put_op(k, true, 0x3b, R_C, RM_MEM(R_B, offsetof(struct tables, jump[0].key)));
+	miss = jcc_later(k, CC_NE);
+	put_op(k, false, 0xff, 4, RM_MEM(R_B, offsetof(struct tables, jump[0].code)));
+	patch_here(k, miss);
+	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
+	jmp_to(k, t->j->returned);
 }
 
 /* RAX = the target in a register or memory. */
-static bool load_target(struct trans *t)
+static bool load_target(struct trans *t, bool check)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	u8 src;
@@ -62,7 +78,8 @@ static bool load_target(struct trans *t)
 		mem_check(t, 8, false);
 		mov_load(&t->k, RAX, RM_MEM(RAX, 0));
 	}
-	check_canonical(t);
+	if (check)
+		check_canonical(t);
 	flags_clobbered(t);
 	return true;
 }
@@ -89,7 +106,7 @@ static void return_site(struct trans *t, u64 ra)
 {
 	mov_imm(&t->k, R_C, ra);
 	put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
-	jcc_to(&t->k, CC_NE, t->j->indirect);
+	jcc_to(&t->k, CC_NE, t->j->returned);
 	flags_clobbered(t);
 	edge_emit(t, ra);
 	t->ended = true;
@@ -106,9 +123,6 @@ static bool insn_call_direct(struct trans *t, u64 target)
 	flags_park(t);
 	push_return(t, ra);
 	poll_emit(t, target);
-	cmp_stack_limit(t);
-	cold = cold_add(t, COLD_EVENT, jcc_later(k, CC_B));
-	cold->target = target;
 	put8(k, 0xe8);
 	put32(k, 0);
 	cold = cold_add(t, COLD_TAKEN, k->p - 4);
@@ -123,19 +137,21 @@ static bool insn_call_indirect(struct trans *t)
 	u64 ra = t->rip + t->in->len;
 	struct code *k = &t->k;
 
-	if (!is_canonical(ra) || !load_target(t))
+	if (!is_canonical(ra) || !load_target(t, true))
 		return false;
 	mov_store(k, CPU_FIELD(jit_target), RAX);
 	push_return(t, ra);
 	mov_load(k, RAX, CPU_FIELD(jit_target));
 	poll_indirect(t);
-	cmp_stack_limit(t);
-	jcc_to(k, CC_B, t->j->exit);
 	call_to(k, t->j->indirect);
 	return_site(t, ra);
 	return true;
 }
 
+/*
+ * A return address that is not canonical is no call's: whoever looks for its
+ * code finds in R10 which RET was the mistake (jit_indirect).
+ */
 static bool insn_ret(struct trans *t)
 {
 	struct code *k = &t->k;
@@ -144,7 +160,7 @@ static bool insn_ret(struct trans *t)
 	mov_rr(k, R_A, R_GUEST_RSP);
 	mem_check(t, 8, false);
 	mov_load(k, RAX, RM_MEM(R_A, 0));
-	check_canonical(t);
+	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
 	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8 + (s32)t->in->imm));
 	put8(k, 0xc3);
 	t->ended = true;
@@ -167,10 +183,10 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 
 static bool insn_jmp_indirect(struct trans *t)
 {
-	if (!load_target(t))
+	if (!load_target(t, false))
 		return false;
 	poll_indirect(t);
-	jmp_to(&t->k, t->j->indirect);
+	jump_indirect(t);
 	t->ended = true;
 	return true;
 }

@@ -12,7 +12,7 @@
  */
 #include "x86/jit/internal.h"
 
-#define STACK_ROOM	(16 << 10)	/* bytes of CALLs that translated code may nest */
+#define STACK_ROOM	(8 << 10)	/* bytes of CALLs that translated code may nest */
 
 static const u8 saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
@@ -88,7 +88,7 @@ static void jmp_reg(struct code *k, u8 r)
 /* -- The pieces -------------------------------------------------------------------- */
 
 /* u32 enter(struct cpu *c, const u8 *code) */
-static const u8 *make_enter(struct code *k, const u8 *underflow)
+static const u8 *make_enter(struct code *k, const u8 *underflow, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
 
@@ -99,7 +99,12 @@ static const u8 *make_enter(struct code *k, const u8 *underflow)
 	push(k, RAX);
 	mov_store(k, CPU_FIELD(jit_rsp), RSP);
 	lea(k, RAX, RM_MEM(RSP, -STACK_ROOM));
-	mov_store(k, CPU_FIELD(jit_limit), RAX);
+	/* Whoever posts a request stores first that and then the limit. */
+	put_op(k, true, 0x87, RAX, CPU_FIELD(jit_limit));	/* xchg */
+	mov_imm(k, RDX, STEP_JUMP);
+	put_op(k, false, 0x83, 7, CPU_FIELD(requests));		/* cmp [], 0 */
+	put8(k, 0);
+	jcc_to(k, CC_NE, leave);
 	mov_rr(k, R_B, RSI);
 	status_to_flags(k);
 	reload(k);
@@ -208,12 +213,22 @@ static const u8 *make_indirect(struct code *k, const struct jit *j, const u8 *le
 	return entry;
 }
 
-static const u8 *make_underflow(struct code *k, const u8 *indirect)
+/* RAX: where a RET goes that has not come to its CALL; R10: which one it is. */
+static const u8 *make_returned(struct code *k, const u8 *indirect)
+{
+	const u8 *entry = code_exec(k);
+
+	mov_store(k, CPU_FIELD(jit_ret), R_B);
+	jmp_to(k, indirect);
+	return entry;
+}
+
+static const u8 *make_underflow(struct code *k, const u8 *returned)
 {
 	const u8 *entry = code_exec(k);
 
 	mov_load(k, RSP, CPU_FIELD(jit_rsp));
-	jmp_to(k, indirect);
+	jmp_to(k, returned);
 	return entry;
 }
 
@@ -226,7 +241,8 @@ void glue_make(struct jit *j)
 	j->punt = make_punt(&k, leave);
 	j->follow = make_follow(&k, leave);
 	j->indirect = make_indirect(&k, j, leave);
+	j->returned = make_returned(&k, j->indirect);
 	j->enter = (u32 (*)(struct cpu *, const u8 *))
-		   make_enter(&k, make_underflow(&k, j->indirect));
+		   make_enter(&k, make_underflow(&k, j->returned), leave);
 	j->glue_used = j->used = (k.p - j->rw + 63) & ~63ul;
 }

@@ -299,7 +299,7 @@ static bool possible(const struct trans *t, const struct form *f)
 /* The address in R_A, or in R_B if the flags have to be loaded through RAX. */
 static struct rm memory_operand(struct trans *t, const struct form *f, bool needs_flags)
 {
-	flags_park(t);
+	flags_save(t);
 	ea_linear(t);
 	mem_check(t, f->mem->size / 8, writes(f->mem));
 	if (!needs_flags)
@@ -308,11 +308,32 @@ static struct rm memory_operand(struct trans *t, const struct form *f, bool need
 	return RM_MEM(R_B, 0);
 }
 
+/* A comparison of what stays where it is can be made again. */
+static void set_flags(struct trans *t, const struct form *f, const u8 *start)
+{
+	const ZydisDecodedOperand *const regs[] = { f->reg, f->rm, f->opcode };
+	bool compares = t->zi.mnemonic == ZYDIS_MNEMONIC_CMP ||
+			t->zi.mnemonic == ZYDIS_MNEMONIC_TEST;
+	u16 gprs = f->accumulator ? BIT(RAX) : 0;
+
+	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
+		if (!regs[i])
+			continue;
+		gprs |= BIT(operand_gpr(regs[i]));
+		compares &= pinned[operand_gpr(regs[i])] != NOT_PINNED;
+	}
+	if (compares && !f->mem)
+		flags_set_by(t, start, gprs);
+	else
+		flags_set(t);
+}
+
 bool insn_generic(struct trans *t)
 {
 	enum effect effect = effect_of(t->zi.mnemonic);
 	bool needs_flags = effect == SETS_SOME || effect == READS;
 	struct slot reg, other;
+	const u8 *start;
 	struct form f;
 	struct rm m;
 
@@ -335,6 +356,7 @@ bool insn_generic(struct trans *t)
 		slot_load(t, &other, f.rm ? f.rm : f.opcode, R_B);
 		m = RM_REG(other.o ? other.host : 0);
 	}
+	start = t->k.p;
 	if (f.accumulator) {
 		if (!put_accumulator(t, &f, other.o ? other.host : 0))
 			return false;
@@ -350,6 +372,6 @@ bool insn_generic(struct trans *t)
 	slot_store(t, &reg);
 	slot_store(t, &other);
 	if (effect == SETS_ALL || effect == SETS_SOME)
-		t->flags = FLAGS_HOST;
+		set_flags(t, &f, start);
 	return true;
 }

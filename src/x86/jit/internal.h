@@ -62,6 +62,12 @@ struct edge {
 	u8 *stub;		/* writable view */
 };
 
+/* An instruction's code, as offsets from the block's entry. */
+struct tu_insn {
+	u32 start;
+	u32 punt;	/* where the interpreter is called for it; 0: nowhere */
+};
+
 /* One translated block. */
 struct tu {
 	u64 rip;
@@ -75,7 +81,7 @@ struct tu {
 	bool vectors;		/* others have x87, vector or mask operands */
 	bool dead;
 	u8 count;		/* of instructions */
-	u32 at[];		/* from @entry to the code of each, and its end */
+	struct tu_insn insn[];	/* and one behind the last */
 };
 
 /* A linear page of code for one access class. */
@@ -130,7 +136,7 @@ struct jit {
 
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
-	const u8 *punt, *exit, *follow, *indirect;
+	const u8 *punt, *exit, *follow, *indirect, *returned;
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What translated code calls through the glue. */
+#include <Zydis/Zydis.h>
+
 #include "api/stats.h"
 #include "x86/jit/debug.h"
 #include "x86/jit/internal.h"
 #include "x86/jit/lockstep.h"
+#include "x86/mmu/internal.h"
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
 
@@ -14,6 +17,7 @@ static bool must_leave(struct cpu *c)
 	struct jit *j = c->jit;
 
 	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	       READ_ONCE(c->requests) ||
 	       ((c->rflags ^ j->rflags) & watched);
 }
 
@@ -124,11 +128,26 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	return exec_of(c->jit, to->entry);
 }
 
+/* RET or JMP has found what is no address: it is the interpreter's to fault. */
+static void undo_branch(struct cpu *c)
+{
+	const struct tu *tu = (const struct tu *)(c->jit->pool + c->jit_ret);
+	const struct insn *in = &tu->block->insn[tu->block->count - 1];
+
+	c->rip = tu->rip + in->end - in->len;
+	if (in->mnemonic == ZYDIS_MNEMONIC_RET)
+		c->gpr[RSP] -= 8 + in->imm;
+}
+
 const u8 *jit_indirect(struct cpu *c, u64 target)
 {
 	const u8 *code;
 	struct tu *to;
 
+	if (unlikely(!is_canonical(target))) {
+		undo_branch(c);
+		return NULL;
+	}
 	c->jit->left = false;
 	if (c->jit->lockstep)
 		return NULL;

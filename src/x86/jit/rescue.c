@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory behind a slot has gone, and translated code has touched it.  The
- * guest's registers are those of the interrupted context; all that an
- * instruction changes it changes after its access.
+ * The memory behind a slot has gone, and translated code has touched it.  What
+ * an instruction changes it changes after its access: the interpreter can do
+ * it instead.  It faults, too, but with the guest's registers in struct cpu.
  */
 #include <ucontext.h>
 
 #include "x86/jit/rescue.h"
 
-/* Where the context has each register, in encoding order. */
-static const u8 greg[NR_GPRS] = {
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-};
-
 static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
 {
 	const u8 *entry = exec_of(j, tu->entry);
 
-	return pc >= entry && pc < entry + tu->at[tu->count];
+	return pc >= entry && pc < entry + tu->insn[tu->count].start;
 }
 
 /* All are looked through, the dead ones too: this is rare. */
@@ -31,27 +25,25 @@ static const struct tu *tu_at(const struct jit *j, const u8 *pc)
 	return NULL;
 }
 
-static u64 rip_at(const struct jit *j, const struct tu *tu, const u8 *pc)
+/* The way to the interpreter of the instruction that @pc is in; NULL: none. */
+static const u8 *punt_at(const struct jit *j, const struct tu *tu, const u8 *pc)
 {
 	u32 off = pc - exec_of(j, tu->entry), i = 0;
 
-	while (tu->at[i + 1] <= off)
+	while (tu->insn[i + 1].start <= off)
 		i++;
-	return tu->rip + tu->block->insn[i].end - tu->block->insn[i].len;
+	return tu->insn[i].punt ? exec_of(j, tu->entry) + tu->insn[i].punt : NULL;
 }
 
-void rescue_registers(void *arg, void *ucontext)
+bool rescue_resume(void *arg, void *ucontext)
 {
-	const greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-	const u8 *pc = (const u8 *)regs[REG_RIP];
-	struct cpu *c = arg;
-	const struct tu *tu = tu_at(c->jit, pc);
+	greg_t *rip = &((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+	const struct jit *j = ((struct cpu *)arg)->jit;
+	const struct tu *tu = tu_at(j, (const u8 *)*rip);
+	const u8 *punt = tu ? punt_at(j, tu, (const u8 *)*rip) : NULL;
 
-	if (!tu)
-		return;
-	for (u8 g = 0; g < NR_GPRS; g++)
-		if (pinned[g] != NOT_PINNED)
-			c->gpr[g] = regs[greg[pinned[g]]];
-	c->rip = rip_at(c->jit, tu, pc);
-	c->status = (c->jit_flags >> 8 & 0xff) | (c->jit_flags & 1) << 11;
+	if (!punt)
+		return false;
+	*rip = (greg_t)punt;
+	return true;
 }

@@ -5,6 +5,6 @@
 #include "x86/jit/internal.h"
 
 /* struct translator_ops.rescue.  Async-signal-safe. */
-void rescue_registers(void *arg, void *ucontext);
+bool rescue_resume(void *arg, void *ucontext);
 
 #endif

@@ -10,7 +10,7 @@
 #include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
 #include "x86/jit/sweep.h"
-#include "x86/mmu/tlb.h"
+#include "x86/mmu/internal.h"
 #include "x86/x86.h"
 
 /* Times a block is interpreted before it is translated. */
@@ -53,7 +53,7 @@ static bool run(struct cpu *c, enum step *st)
 	struct jump_entry *e;
 	const u8 *code;
 
-	if (!jit_prepare(c))
+	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return false;
 	e = &j->t->jump[(c->rip ^ c->rip >> 12) % JUMP_CACHE_SIZE];
 	code = e->key == (c->rip ^ j->t->jump_key) ? e->code : jit_indirect(c, c->rip);
@@ -140,15 +140,17 @@ static const struct translator_ops ops = {
 	.code_changed = code_changed,
 	.may_write = page_may_write,
 	.written = page_written,
-	.rescue = rescue_registers,
+	.rescue = rescue_resume,
 	.blocks_flushed = blocks_flushed,
 	.destroy = destroy,
 };
 
-static void rescue_lockstep(void *arg, void *ucontext)
+static bool rescue_lockstep(void *arg, void *ucontext)
 {
-	rescue_registers(arg, ucontext);
+	if (rescue_resume(arg, ucontext))
+		return true;
 	lockstep_abandon(arg);
+	return false;
 }
 
 static const struct translator_ops *lockstep_ops(void)

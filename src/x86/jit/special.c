@@ -14,7 +14,7 @@ static bool insn_push(struct trans *t)
 	if (t->in->osz != 8 ||
 	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
 		return false;
-	flags_park(t);
+	flags_save(t);
 	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
 	mem_check(t, 8, true);
 	if (imm)
@@ -36,7 +36,7 @@ static bool insn_pop(struct trans *t)
 	    operand_gpr(o) < 0)
 		return false;
 	g = operand_gpr(o);
-	flags_park(t);
+	flags_save(t);
 	mov_rr(k, R_A, R_GUEST_RSP);
 	mem_check(t, 8, false);
 	if (pinned[g] != NOT_PINNED) {
@@ -56,7 +56,7 @@ static bool insn_leave(struct trans *t)
 
 	if (t->in->osz != 8)
 		return false;
-	flags_park(t);
+	flags_save(t);
 	mov_rr(k, R_A, RBP);
 	mem_check(t, 8, false);
 	mov_load(k, R_B, RM_MEM(R_A, 0));
@@ -123,7 +123,7 @@ static bool operand_beside_rax(struct trans *t, bool write, struct rm *m)
 	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		if (!ea_possible(t))
 			return false;
-		flags_park(t);
+		flags_save(t);
 		ea_linear(t);
 		mem_check(t, o->size / 8, write);
 		mov_rr(&t->k, R_B, R_A);
@@ -161,7 +161,7 @@ static bool insn_multiply(struct trans *t, u8 extension)
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	put_sized(t, 0xf6, extension, m);
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
-	t->flags = FLAGS_HOST;
+	flags_set(t);
 	return true;
 }
 
@@ -182,7 +182,7 @@ static bool insn_cmpxchg(struct trans *t)
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
 	if (dst >= 0 && pinned[dst] == NOT_PINNED)
 		mov_store(&t->k, GPR_HOME(dst), R_B);
-	t->flags = FLAGS_HOST;
+	flags_set(t);
 	return true;
 }
 

@@ -12,6 +12,17 @@ enum flags_at {
 	FLAGS_HOST,		/* in the host's only */
 	FLAGS_PARKED,		/* in cpu->jit_flags only */
 	FLAGS_BOTH,
+	FLAGS_RECIPE,		/* nowhere, but trans.recipe makes them again */
+};
+
+/*
+ * A comparison of registers and constants that made the present flags: its
+ * host code, which may be executed again while the registers stay as they are.
+ */
+struct recipe {
+	u8 len;			/* 0: there is none */
+	u8 code[15];
+	u16 gprs;		/* guest registers it reads, a bit each */
 };
 
 /* What is out of the way of the main line, and emitted behind it. */
@@ -27,6 +38,7 @@ struct cold {
 	const struct insn *in;
 	u64 target;		/* PUNT: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
+	struct recipe recipe;	/* PUNT: of the flags before the instruction */
 	u32 edge;
 };
 
@@ -44,6 +56,7 @@ struct trans {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum flags_at flags;
+	struct recipe recipe;		/* of the flags in HOST and RECIPE */
 	bool ended;			/* nothing follows the last instruction */
 	u32 nr_cold, punts_from;
 	struct cold cold[MAX_COLD];
@@ -51,15 +64,19 @@ struct trans {
 
 /* -- flags.c ------------------------------------------------------------------- */
 
-/* The host's flags may be overwritten afterwards.  RAX is lost. */
+/* The host's flags may be overwritten afterwards: flags_clobbered().  RAX is lost. */
+void flags_save(struct trans *t);
+void flags_clobbered(struct trans *t);
+/* They are in cpu->jit_flags.  RAX is lost. */
 void flags_park(struct trans *t);
 /* The host's flags are the guest's.  RAX is lost. */
 void flags_load(struct trans *t);
-/* The host's are not the guest's any more; they are parked. */
-static inline void flags_clobbered(struct trans *t)
-{
-	t->flags = FLAGS_PARKED;
-}
+/* The host's flags are new. */
+void flags_set(struct trans *t);
+/* They are those of the comparison that has been emitted from @start on. */
+void flags_set_by(struct trans *t, const u8 *start, u16 gprs);
+/* The instruction under way will change guest registers @gprs. */
+void flags_keep(struct trans *t, u16 gprs);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -79,6 +96,8 @@ bool insn_branch(struct trans *t);
 
 /* -- translate.c ------------------------------------------------------------------------ */
 struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
+/* On this condition of the host the interpreter does the instruction. */
+void punt_if(struct trans *t, enum cc cc);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

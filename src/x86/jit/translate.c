@@ -18,6 +18,16 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	return cold;
 }
 
+void punt_if(struct trans *t, enum cc cc)
+{
+	struct cold *cold = cold_add(t, COLD_PUNT, jcc_later(&t->k, cc));
+
+	cold->in = t->in;
+	cold->target = t->rip;
+	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
+		cold->recipe = t->recipe;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -30,13 +40,13 @@ void edge_emit(struct trans *t, u64 target)
 		put8(&t->k, 0xcc);
 }
 
+/* One comparison: a request makes the limit higher than any stack. */
 void poll_emit(struct trans *t, u64 target)
 {
 	struct cold *cold;
 
-	put_op(&t->k, false, 0x83, 7, CPU_FIELD(requests));	/* cmp [], 0 */
-	put8(&t->k, 0);
-	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_NE));
+	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
 }
 
@@ -51,9 +61,15 @@ static void put_punt(struct trans *t, const struct insn *in, u64 rip, u32 slow)
 
 static void cold_punt(struct trans *t, const struct cold *cold)
 {
+	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	if (cold->recipe.len) {
+		t->recipe = cold->recipe;
+		t->flags = FLAGS_RECIPE;
+		flags_park(t);
+	}
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	t->flags = FLAGS_PARKED;
-	if (cold->flags != FLAGS_PARKED)
+	if (cold->flags == FLAGS_HOST || cold->flags == FLAGS_BOTH)
 		flags_load(t);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
@@ -61,6 +77,7 @@ static void cold_punt(struct trans *t, const struct cold *cold)
 static void cold_taken(struct trans *t, const struct cold *cold)
 {
 	t->flags = cold->flags;
+	t->recipe.len = 0;
 	flags_park(t);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
@@ -160,11 +177,41 @@ static bool has_vectors(const struct trans *t)
 	return false;
 }
 
+/* The general registers that the instruction writes, hidden operands too. */
+static u16 gprs_written(const struct trans *t)
+{
+	u16 mask = 0;
+
+	for (int i = 0; i < t->zi.operand_count; i++) {
+		const ZydisDecodedOperand *o = &t->ops[i];
+		ZydisRegister r;
+
+		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+		    !(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			continue;
+		r = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
+						     o->reg.value);
+		if (ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_GPR64)
+			mask |= BIT(ZydisRegisterGetId(r));
+	}
+	return mask;
+}
+
+static bool known(struct trans *t)
+{
+	return decode(t) && t->zi.length == t->in->len &&
+	       t->in->mnemonic == t->zi.mnemonic && t->in->op != op_ud;
+}
+
+static bool emit(struct trans *t)
+{
+	flags_keep(t, gprs_written(t));
+	return insn_generic(t) || insn_special(t) || insn_branch(t);
+}
+
 static void one_insn(struct trans *t)
 {
-	if (!decode(t) || t->zi.length != t->in->len ||
-	    t->in->mnemonic != t->zi.mnemonic ||
-	    !(insn_generic(t) || insn_special(t) || insn_branch(t)))
+	if (!known(t) || !emit(t))
 		punt_all(t);
 	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
 		t->tu->vectors = true;
@@ -180,10 +227,10 @@ static void put_block(struct trans *t)
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
-		t->tu->at[i] = t->k.p - t->tu->entry;
+		t->tu->insn[i] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
 		one_insn(t);
 	}
-	t->tu->at[b->count] = t->k.p - t->tu->entry;
+	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
 		edge_emit(t, t->tu->rip + b->len);
@@ -197,7 +244,7 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
 	};
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(u32));
+	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 
 	if (!tu)
 		return NULL;
