@@ -78,6 +78,7 @@ struct tu {
 	u8 *dead_exit;		/* goes to the interpreter */
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
+	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others have x87, vector or mask operands */
 	bool dead;
 	u8 count;		/* of instructions */

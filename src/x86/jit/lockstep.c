@@ -10,6 +10,8 @@
 #include "x86/mmu/shadow.h"
 #include "x86/x86.h"
 
+#define DOUBTS	3	/* differences in a row */
+
 /* What there is between two instructions. */
 struct snap {
 	u64 gpr[NR_GPRS];
@@ -30,7 +32,7 @@ struct saved {
 struct lockstep {
 	struct shadow shadow;
 	struct saved saved;
-	const struct tu *tu;
+	struct tu *tu;
 	/* snap[i] is before the instruction @first + i. */
 	struct snap snap[BLOCK_MAX_INSNS + 1];
 	u32 first, last;	/* last: index of the last snap */
@@ -73,7 +75,7 @@ static void save(struct cpu *c, struct lockstep *ls)
 	s->insn = c->insn;
 	if (ls->tu->vectors)
 		ls->fpu = c->fpu;
-	ls->shadow.count = 0;
+	ls->shadow.count = ls->shadow.loads = 0;
 	ls->shadow.full = false;
 	c->tlb = &c->mmu->tlb[TLB_CHECKED];
 	c->mmu->shadow = &ls->shadow;
@@ -175,7 +177,7 @@ static void print_state(FILE *f, const char *who, const u64 *gpr, u64 rip, u64 s
 static void print_stores(FILE *f, const struct shadow *s, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
-		const struct shadow_store *t = &s->store[i];
+		const struct shadow_piece *t = &s->store[i];
 
 		fprintf(f, "  store of %u at %p: ", t->n, (void *)t->host);
 		for (u32 k = t->n; k-- > 0;)
@@ -218,19 +220,32 @@ static void report(struct cpu *c, struct lockstep *ls)
 }
 
 /*
+ * Others may have changed what both have loaded.  That is seen unless the block
+ * stores there, too; then it is a difference if it comes again and again.
+ */
+static bool is_race(struct lockstep *ls)
+{
+	if (!ls->shadow.loads)
+		return false;
+	return shadow_disturbed(&ls->shadow) || ++ls->tu->doubts < DOUBTS;
+}
+
+/*
  * Translated code may have left earlier, between two instructions.  What it did
- * beyond where the list of stores was full is not known.
+ * beyond where the lists were full is not known.
  */
 static bool compare(struct cpu *c, struct lockstep *ls)
 {
 	ls->active = false;
 	stat_inc(c->vcpu, anykvm_lockstep_checks);
-	if (same(c, ls, &ls->snap[ls->last]) && same_vectors(c, ls))
+	if (same(c, ls, &ls->snap[ls->last]) && same_vectors(c, ls)) {
+		ls->tu->doubts = 0;
 		return true;
+	}
 	for (u32 i = ls->last; i-- > 0;)
 		if (same(c, ls, &ls->snap[i]))
 			return true;
-	if (ls->shadow.full)
+	if (ls->shadow.full || is_race(ls))
 		return true;
 	report(c, ls);
 	return false;

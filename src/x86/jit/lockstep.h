@@ -7,8 +7,10 @@
  * An instruction without a translation is executed once: what was before it is
  * compared, and what follows is a comparison of its own.  So is one that
  * faults or that meets MMIO.  One vCPU of a VM at a time executes a block, so
- * that others change nothing in between; a device of the VMM that stores into
- * memory which the block reads just then looks like a difference.
+ * that others change nothing in between.  The VMM and its devices may: a
+ * difference does not count if what was loaded has changed since, and one of a
+ * block that also stores where it loads counts when it comes three times in a
+ * row, as that of a wrong translation does.
  */
 #ifndef ANYKVM_X86_JIT_LOCKSTEP_H
 #define ANYKVM_X86_JIT_LOCKSTEP_H

@@ -29,11 +29,13 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
 	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY)))
 		return STEP_NEXT;
-	if (a == ACCESS_WRITE)
-		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 	p->host = (u8 *)memslot_hva(s, w.gpa);
-	if (a == ACCESS_WRITE && likely(!c->mmu->shadow))
+	if (a == ACCESS_WRITE) {
+		if (unlikely(c->mmu->shadow))
+			return STEP_NEXT;	/* nothing is written */
+		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 		TRANSLATOR(c, written, p->host);
+	}
 	tlb_fill(c, class, lin, a, &w, s);
 	return STEP_NEXT;
 }

@@ -7,7 +7,7 @@
 static void overlay(const struct shadow *s, u32 count, const u8 *host, u8 *buf, u32 n)
 {
 	for (u32 i = 0; i < count; i++) {
-		const struct shadow_store *t = &s->store[i];
+		const struct shadow_piece *t = &s->store[i];
 		const u8 *from = MAX(host, (const u8 *)t->host);
 		const u8 *to = MIN(host + n, (const u8 *)t->host + t->n);
 
@@ -16,28 +16,35 @@ static void overlay(const struct shadow *s, u32 count, const u8 *host, u8 *buf, 
 	}
 }
 
-enum step shadow_read(const struct shadow *s, const u8 *host, u8 *buf, u32 n)
+static bool keep(struct shadow *s, struct shadow_piece *t, u32 used, u32 max,
+		 const u8 *host, const u8 *buf, u32 n)
+{
+	if (used == max || n > SHADOW_BYTES) {
+		s->full = true;
+		return false;
+	}
+	t[used].host = (u8 *)host;
+	t[used].n = n;
+	memcpy(t[used].data, buf, n);
+	return true;
+}
+
+enum step shadow_read(struct shadow *s, const u8 *host, u8 *buf, u32 n)
 {
 	if (!host)
 		return STEP_EXIT;
 	memcpy(buf, host, n);
+	if (!keep(s, s->load, s->loads, SHADOW_LOADS, host, buf, n))
+		return STEP_EXIT;
+	s->loads++;
 	overlay(s, s->count, host, buf, n);
 	return STEP_NEXT;
 }
 
 enum step shadow_write(struct shadow *s, u8 *host, const u8 *buf, u32 n)
 {
-	struct shadow_store *t = &s->store[s->count];
-
-	if (!host)
+	if (!host || !keep(s, s->store, s->count, SHADOW_STORES, host, buf, n))
 		return STEP_EXIT;
-	if (s->count == SHADOW_STORES || n > SHADOW_BYTES) {
-		s->full = true;
-		return STEP_EXIT;
-	}
-	t->host = host;
-	t->n = n;
-	memcpy(t->data, buf, n);
 	s->count++;
 	return STEP_NEXT;
 }
@@ -45,7 +52,7 @@ enum step shadow_write(struct shadow *s, u8 *host, const u8 *buf, u32 n)
 bool shadow_done(const struct shadow *s, u32 count)
 {
 	for (u32 i = 0; i < count; i++) {
-		const struct shadow_store *t = &s->store[i];
+		const struct shadow_piece *t = &s->store[i];
 		u8 want[SHADOW_BYTES];
 
 		memcpy(want, t->data, t->n);
@@ -54,4 +61,21 @@ bool shadow_done(const struct shadow *s, u32 count)
 			return false;
 	}
 	return true;
+}
+
+bool shadow_disturbed(const struct shadow *s)
+{
+	for (u32 i = 0; i < s->loads; i++) {
+		const struct shadow_piece *t = &s->load[i];
+		u8 now[SHADOW_BYTES], old[SHADOW_BYTES];
+
+		/* Both with the stores on top. */
+		memcpy(now, t->host, t->n);
+		memcpy(old, t->data, t->n);
+		overlay(s, s->count, t->host, now, t->n);
+		overlay(s, s->count, t->host, old, t->n);
+		if (memcmp(now, old, t->n))
+			return true;
+	}
+	return false;
 }
