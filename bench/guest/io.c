@@ -35,6 +35,7 @@ static u64 file_unit(void)
 		sum = mix(sum, block[i]);
 	}
 	close(fd);
+	unlink("file.tmp");
 	return sum;
 }
 

@@ -31,6 +31,48 @@ static void refused_values(void **state)
 	assert_exception(cpu_write_cr(&cpu, 1, 0), EXC_UD, 0);
 }
 
+/* What we do not have is not there whatever the VMM's CPUID says. */
+static void cr4_needs_host_and_cpuid(void **state)
+{
+	static struct kvm_cpuid_entry2 any;
+
+	enter_64(0);
+	assert_exception(cpu_write_cr(&cpu, 4, cpu.cr4 | X86_CR4_PKE), EXC_GP, 0);
+	features[FEATURE_PKU] = true;
+	assert_step(STEP_NEXT, cpu_write_cr(&cpu, 4, cpu.cr4 | X86_CR4_PKE));
+	cpu.cpuid = &any;
+	assert_step(STEP_NEXT, cpu_write_cr(&cpu, 4, cpu.cr4));
+	host_lacks = FEATURE_PKU;
+	assert_exception(cpu_write_cr(&cpu, 4, cpu.cr4), EXC_GP, 0);
+	cpu.cpuid = NULL;
+	assert_exception(cpu_write_cr(&cpu, 4, cpu.cr4), EXC_GP, 0);
+}
+
+static void pkru_instructions(void **state)
+{
+	struct insn in = { 0 };
+
+	enter_64(3);
+	assert_exception(op_rdpkru(&cpu, &in), EXC_UD, 0);
+	assert_exception(op_wrpkru(&cpu, &in), EXC_UD, 0);
+	cpu.cr4 |= X86_CR4_PKE;
+	cpu.gpr[RAX] = 0x1234567800000004;
+	cpu.gpr[RCX] = cpu.gpr[RDX] = 0x100000000;
+	assert_step(STEP_NEXT, op_wrpkru(&cpu, &in));
+	assert_int_equal(cpu.fpu.pkru, 4);
+	cpu.gpr[RAX] = cpu.gpr[RDX] = ~0ull;
+	assert_step(STEP_NEXT, op_rdpkru(&cpu, &in));
+	assert_int_equal(cpu.gpr[RAX], 4);
+	assert_int_equal(cpu.gpr[RDX], 0);
+	cpu.gpr[RDX] = 1;
+	assert_exception(op_wrpkru(&cpu, &in), EXC_GP, 0);
+	cpu.gpr[RDX] = 0;
+	cpu.gpr[RCX] = 1;
+	assert_exception(op_wrpkru(&cpu, &in), EXC_GP, 0);
+	assert_exception(op_rdpkru(&cpu, &in), EXC_GP, 0);
+	assert_int_equal(cpu.fpu.pkru, 4);
+}
+
 static void cr4_follows_cpuid(void **state)
 {
 	enter_32(0);
@@ -360,7 +402,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
-		T(refused_values), T(cr4_follows_cpuid), T(cr3_in_long_mode), T(pae_loads_pdptes),
+		T(refused_values), T(cr4_needs_host_and_cpuid), T(cr4_follows_cpuid),
+		T(pkru_instructions), T(cr3_in_long_mode), T(pae_loads_pdptes),
 		T(lowering_cr8_exits), T(efer_bits), T(xcr0_rules), T(lmsw_cannot_clear_pe),
 		T(debug_registers), T(breakpoints_match), T(sti_shadow_and_iopl),
 		T(popf_by_privilege), T(vm86_flags), T(stac_needs_ring_0), T(ring_3_may_not),

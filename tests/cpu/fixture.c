@@ -11,6 +11,7 @@ struct cpu cpu;
 struct kvm_run run;
 struct arch_vm arch;
 bool features[NR_FEATURES];
+enum feature host_lacks;
 u32 flushes_all, flushes_nonglobal, flushes_page;
 static struct vm vm;
 static struct vcpu vcpu;
@@ -81,6 +82,7 @@ FAKE void mmu_flush_all(struct cpu *c)		{ flushes_all++; }
 FAKE void mmu_flush_nonglobal(struct cpu *c)	{ flushes_nonglobal++; }
 FAKE void mmu_flush_page(struct cpu *c, u64 lin) { flushes_page++; }
 FAKE void mmu_class_changed(struct cpu *c)	{ }
+FAKE void mmu_pkru_changed(struct cpu *c, u32 old) { }
 FAKE enum step mmu_load_pdptes(struct cpu *c, u64 cr3)
 {
 	return cr3 & BIT_ULL(31) ? cpu_raise_gp0(c) : STEP_NEXT;
@@ -114,7 +116,7 @@ FAKE enum step cpu_halt(struct cpu *c)		{ return STEP_JUMP; }
 FAKE enum step cpu_rdmsr(struct cpu *c, u32 i, u64 *v)	{ *v = i; return STEP_NEXT; }
 FAKE enum step cpu_wrmsr(struct cpu *c, u32 i, u64 v)	{ return STEP_NEXT; }
 FAKE void cpu_cpuid(struct cpu *c, u32 l, u32 s, struct cpuid_regs *r)	{ memset(r, 0, sizeof(*r)); }
-FAKE bool host_has(enum feature f)		{ return features[f]; }
+FAKE bool host_has(enum feature f)		{ return features[f] && f != host_lacks; }
 FAKE bool cpu_has_monitor(const struct cpu *c)	{ return features[FEATURE_MONITOR]; }
 FAKE u64 cpu_read_tsc(const struct cpu *c)	{ return 0x1122334455667788; }
 FAKE enum step cpu_hypercall(struct cpu *c)	{ return STEP_NEXT; }
@@ -192,6 +194,7 @@ int setup(void **state)
 	memset(&arch, 0, sizeof(arch));
 	memset(features, true, sizeof(features));
 	features[FEATURE_LA57] = features[FEATURE_PKU] = features[FEATURE_SVM] = false;
+	host_lacks = NR_FEATURES;
 	flushes_all = flushes_nonglobal = flushes_page = 0;
 	/* Entry 0 must not match page 0: everything takes the slow path. */
 	tlb.entry[0].tag_read = tlb.entry[0].tag_write = PAGE_SIZE;

@@ -38,6 +38,7 @@ extern struct cpu cpu;
 extern struct kvm_run run;
 extern struct arch_vm arch;
 extern bool features[NR_FEATURES];
+extern enum feature host_lacks;	/* though the guest may have it */
 extern u32 flushes_all, flushes_nonglobal, flushes_page;
 
 void set_desc(u32 sel, u32 base, u32 limit, u32 access);

@@ -199,6 +199,23 @@ static void invlpg_drops_all_of_a_large_page(void **state)
 	assert_null(reads(0x80000000));
 }
 
+static void invlpg_of_a_large_page_keeps_others(void **state)
+{
+	window_map(0, 0x5000 | RW);
+	set64(0x15000 + 16, 0x400000 | RW | PS);	/* 4 MiB from the window */
+	set64(0x11000 + 16, 0 | RW | PS);		/* a gigabyte */
+	touch(WINDOW(0));
+	touch(0x80005000);
+	touch(LONG_WINDOW + 0x401000);
+	mmu_flush_page(&m->cpu, LONG_WINDOW + 0x480000);
+	assert_null(reads(LONG_WINDOW + 0x401000));
+	assert_non_null(reads(WINDOW(0)));
+	assert_non_null(reads(0x80005000));
+	mmu_flush_page(&m->cpu, 0x80000000 + (900ul << 20));
+	assert_null(reads(0x80005000));
+	assert_non_null(reads(WINDOW(0)));
+}
+
 static void classes_do_not_share(void **state)
 {
 	struct cpu *c = &m->cpu;
@@ -220,6 +237,52 @@ static void classes_do_not_share(void **state)
 	c->rflags |= X86_EFLAGS_AC;
 	mmu_class_changed(c);
 	assert_page_fault(mem_sys_read(c, WINDOW(0), &v, 1), WINDOW(0), PF_P);
+}
+
+static void set_pkru(u32 v)
+{
+	u32 old = m->cpu.fpu.pkru;
+
+	m->cpu.fpu.pkru = v;
+	mmu_pkru_changed(&m->cpu, old);
+}
+
+/* Rights are those of PKRU now; keys that no entry has cost nothing. */
+static void pkru_change_drops_what_it_concerns(void **state)
+{
+	u8 v;
+
+	m->cpu.cr4 |= X86_CR4_PKE;
+	mode_changed();
+	window_map(0, 0x5000 | RW | D | 3ull << 59);
+	window_map(1, 0x6000 | RW | D);
+	touch(WINDOW(0));
+	touch(WINDOW(1));
+	set_pkru(PKRU_AD << 2 * 9);
+	assert_non_null(writes(WINDOW(0)));
+	set_pkru(PKRU_WD << 2 * 3);
+	assert_null(writes(WINDOW(0)));
+	touch(WINDOW(0));
+	touch(WINDOW(1));
+	assert_non_null(reads(WINDOW(0)));
+	assert_null(writes(WINDOW(0)));
+	assert_non_null(writes(WINDOW(1)));
+	assert_page_fault(mem_write8(&m->cpu, WINDOW(0), 1), WINDOW(0),
+			  PF_P | PF_W | PF_PK);
+	set_pkru(PKRU_AD << 2 * 3);
+	assert_page_fault(mem_read8(&m->cpu, WINDOW(0), &v), WINDOW(0), PF_P | PF_PK);
+	set_pkru(0);
+	store(WINDOW(0));
+}
+
+static void pke_change_flushes(void **state)
+{
+	window_map(0, 0x5000 | RW | D | 3ull << 59);
+	m->cpu.fpu.pkru = PKRU_AD << 2 * 3;
+	touch(WINDOW(0));
+	m->cpu.cr4 |= X86_CR4_PKE;
+	mmu_class_changed(&m->cpu);
+	assert_null(reads(WINDOW(0)));
 }
 
 static void mode_change_flushes(void **state)
@@ -265,7 +328,10 @@ int main(void)
 		TEST(full_fill_log_flushes_everything),
 		TEST(invlpg_drops_one_page_in_all_classes),
 		TEST(invlpg_drops_all_of_a_large_page),
+		TEST(invlpg_of_a_large_page_keeps_others),
 		TEST(classes_do_not_share),
+		TEST(pkru_change_drops_what_it_concerns),
+		TEST(pke_change_flushes),
 		TEST(mode_change_flushes),
 		TEST(checked_class_is_never_filled),
 	};

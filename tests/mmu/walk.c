@@ -180,6 +180,83 @@ static void no_paging_permits_all(void **state)
 	assert_true(w.dirty);
 }
 
+/* -- Protection keys ------------------------------------------------------------------- */
+
+#define KEY	((u64)5 << 59)
+#define AD	(PKRU_AD << 2 * 5)
+#define WD	(PKRU_WD << 2 * 5)
+
+/* SDM vol. 3A 4.6.2, 4.7. */
+static const struct key {
+	u64 leaf;
+	u32 pkru;
+	u8 on;
+	u8 class, access;
+	u32 error;
+} keys[] = {
+	{ P | W | U | KEY,	0,	WP,	USER,	WR,	OK },
+	{ P | W | U | KEY,	AD,	WP,	USER,	RD,	PF_P | PF_U | PF_PK },
+	{ P | W | U | KEY,	AD,	WP,	USER,	WR,	PF_P | PF_U | PF_W | PF_PK },
+	{ P | W | U | KEY,	AD,	WP,	USER,	EX,	OK },
+	{ P | W | U | KEY,	AD,	0,	KERNEL,	RD,	PF_P | PF_PK },
+	{ P | W | U | KEY,	AD,	0,	KERNEL,	WR,	PF_P | PF_W | PF_PK },
+	{ P | W | U | KEY,	WD,	WP,	USER,	RD,	OK },
+	{ P | W | U | KEY,	WD,	0,	USER,	WR,	PF_P | PF_U | PF_W | PF_PK },
+	{ P | W | U | KEY,	WD,	WP,	KERNEL,	RD,	OK },
+	{ P | W | U | KEY,	WD,	WP,	KERNEL,	WR,	PF_P | PF_W | PF_PK },
+	{ P | W | U | KEY,	WD,	0,	KERNEL,	WR,	OK },
+	{ P | W | U | KEY,	WD,	WP | SMAP, KERNEL_AC, WR, PF_P | PF_W | PF_PK },
+	{ P | W | U | KEY,	AD,	WP | SMAP, KERNEL, RD,	PF_P | PF_PK },
+	/* Keys are not for supervisor pages; other keys are others'. */
+	{ P | W | KEY,		AD | WD, WP,	KERNEL,	WR,	OK },
+	{ P | W | KEY,		AD | WD, WP,	USER,	RD,	PF_P | PF_U },
+	{ P | W | U,		AD | WD, WP,	USER,	WR,	OK },
+	{ P | W | U | KEY,	~(AD | WD), WP,	USER,	WR,	OK },
+	/* What else is wrong is told together with it, or alone. */
+	{ P | U | KEY,		WD,	WP,	USER,	WR,	PF_P | PF_U | PF_W | PF_PK },
+	{ P | U | KEY,		0,	WP,	USER,	WR,	PF_P | PF_U | PF_W },
+	{ P | U | KEY | NX,	AD,	WP | NXE, USER,	EX,	PF_P | PF_U | PF_I },
+	{ W | U | KEY,		AD,	WP,	USER,	RD,	PF_U },
+	{ P | U | KEY | NX,	AD,	WP,	USER,	RD,	PF_P | PF_U | PF_RSVD },
+};
+
+static void check_key(enum mode mode, u32 i)
+{
+	const struct key *k = &keys[i];
+	struct walk w = { 0 };
+	enum step step;
+
+	build(mode, P | W | U, k->leaf);
+	m->cpu.cr4 |= X86_CR4_PKE;
+	m->cpu.fpu.pkru = k->pkru;
+	set_controls(k->on);
+	step = mmu_walk(&m->cpu, LIN, k->access, k->class, true, &w);
+	if ((step == STEP_NEXT) != (k->error == OK) ||
+	    (step == STEP_FAULT && w.error != k->error))
+		fail_msg("%s, row %u: step %d, error %#x, expected %#x",
+			 mode_name[mode], i, step, w.error, k->error);
+}
+
+static void protection_keys(void **state)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
+		for (enum mode mode = LONG_4K; mode <= LONG_1G; mode++)
+			check_key(mode, i);
+}
+
+static void keys_need_pke_and_long_mode(void **state)
+{
+	struct walk w;
+
+	build(LONG_4K, P | W | U, P | W | U | KEY);
+	m->cpu.fpu.pkru = ~0u;
+	assert_int_equal(mmu_walk(&m->cpu, LIN, WR, USER, true, &w), STEP_NEXT);
+	build(PAE_2M, P | W | U, P | W | U);
+	m->cpu.cr4 |= X86_CR4_PKE;
+	mode_changed();
+	assert_int_equal(mmu_walk(&m->cpu, LIN, WR, USER, true, &w), STEP_NEXT);
+}
+
 /* -- Reserved bits ------------------------------------------------------------------ */
 
 static const struct reserved {
@@ -445,6 +522,8 @@ int main(void)
 		TEST(rights_of_the_leaf),
 		TEST(rights_of_upper_levels),
 		TEST(no_paging_permits_all),
+		TEST(protection_keys),
+		TEST(keys_need_pke_and_long_mode),
 		TEST(reserved_bits),
 		TEST(gigabyte_pages_need_cpuid),
 		TEST(without_pse_a_4m_entry_is_a_table),

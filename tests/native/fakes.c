@@ -33,6 +33,8 @@ enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n)
 	return STEP_NEXT;
 }
 
+void mmu_pkru_changed(struct cpu *c, u32 old) { }
+
 enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	return faults(lin, n, write) ? cpu_raise_pf(c, lin, write ? PF_W : 0) :

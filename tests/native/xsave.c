@@ -208,6 +208,72 @@ static void init_state_is_not_in_use(void **state)
 	assert_int_equal(guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3), STEP_FAULT);
 }
 
+/* -- PKRU: the engine's, whatever the host has ---------------------------------------- */
+
+/* @op on AREA with components @rfbm. */
+static enum step on_area(const u8 *op, u32 n, u64 rfbm)
+{
+	c->gpr[RBX] = (u64)memory + AREA - 0x10;
+	c->gpr[RAX] = rfbm;
+	c->gpr[RDX] = 0;
+	return guest_step(c, op, n);
+}
+
+static u64 get64(u32 at)
+{
+	u64 v;
+
+	memcpy(&v, memory + AREA + at, 8);
+	return v;
+}
+
+static void check_pkru(const u8 *save, u32 n, u64 rfbm, u32 at)
+{
+	static const u8 xrstor64[] = { 0x48, 0x0f, 0xae, 0x6b, 0x10 };
+
+	memset(memory + AREA, 0xff, MEM_BYTES - MEM_AT);
+	memset(memory + AREA + XSAVE_XSTATE_BV, 0, 64);
+	c->fpu.pkru = 0x55555554;
+	assert_int_equal(on_area(save, n, rfbm), STEP_NEXT);
+	assert_int_equal(get64(at), 0x55555554);
+	assert_int_equal(get64(XSAVE_XSTATE_BV) & XFEATURE_PKRU, XFEATURE_PKRU);
+	c->fpu.pkru = 7;
+	assert_int_equal(on_area(xrstor64, 5, rfbm & ~(u64)XFEATURE_PKRU), STEP_NEXT);
+	assert_int_equal(c->fpu.pkru, 7);
+	assert_int_equal(on_area(xrstor64, 5, rfbm), STEP_NEXT);
+	assert_int_equal(c->fpu.pkru, 0x55555554);
+	memory[AREA + XSAVE_XSTATE_BV + 1] &= ~2;
+	assert_int_equal(on_area(xrstor64, 5, rfbm), STEP_NEXT);
+	assert_int_equal(c->fpu.pkru, 0);
+}
+
+static void pkru_is_component_9(void **state)
+{
+	const u64 pkru = XFEATURE_PKRU, ymm = XFEATURE_YMM;
+	u32 at = fpu_pkru_offset();
+
+	/* The last one of the test's memory may be the standard format's. */
+	if (MEM_AT + at + 8 > MEM_BYTES)
+		at = 0;
+	c->xcr0 |= pkru;
+	if (at) {
+		check_pkru(xsave64, sizeof(xsave64), pkru | ymm, at);
+		check_pkru(xsaveopt64, sizeof(xsaveopt64), pkru, at);
+	}
+	check_pkru(xsavec64, sizeof(xsavec64), pkru | ymm, XSAVE_PKRU_COMPACT);
+	check_pkru(xsavec64, sizeof(xsavec64), pkru, XSAVE_YMM);
+	/* Initial state is neither in use nor written. */
+	memset(memory + AREA, 0xff, MEM_BYTES - MEM_AT);
+	c->fpu.pkru = 0;
+	assert_int_equal(on_area(xsavec64, sizeof(xsavec64), pkru), STEP_NEXT);
+	assert_int_equal(get64(XSAVE_XSTATE_BV), 0);
+	assert_int_equal(get64(XSAVE_YMM), ~0ull);
+	c->fpu.pkru = 1;
+	c->gpr[RCX] = 1;
+	assert_int_equal(guest_step(c, (const u8[]){ 0x0f, 0x01, 0xd0 }, 3), STEP_NEXT);
+	assert_int_equal(c->gpr[RAX] & pkru, pkru);
+}
+
 /* 32-bit code saves and restores eight registers and narrow pointers. */
 static void compat_fxsave_has_eight_registers(void **state)
 {
@@ -278,6 +344,30 @@ static void ioctl_images_round_trip(void **state)
 	}
 }
 
+/* KVM: a component that the image lacks is initialised, but PKRU stays. */
+static void ioctl_images_have_pkru(void **state)
+{
+	static u8 image[4096];
+	struct fpu f;
+
+	if (!(fpu_supported_xcr0() & XFEATURE_PKRU))
+		skip();
+	fpu_reset(&f);
+	f.pkru = 0x55555554;
+	fpu_to_xsave(&f, image, sizeof(image), ~0ull);
+	f.pkru = 3;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), 0);
+	assert_int_equal(f.pkru, 0x55555554);
+	image[XSAVE_XSTATE_BV + 1] &= ~2;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), 0);
+	assert_int_equal(f.pkru, 0x55555554);
+	f.pkru = 0;
+	fpu_to_xsave(&f, image, sizeof(image), ~0ull);
+	f.pkru = 3;
+	assert_int_equal(fpu_from_xsave(&f, image, sizeof(image)), 0);
+	assert_int_equal(f.pkru, 0);
+}
+
 static void reset_image_is_initial(void **state)
 {
 	static u8 image[4096];
@@ -317,9 +407,11 @@ int main(void)
 		TEST(malformed_header_raises_gp),
 		TEST(supervisor_forms_need_cpl0),
 		TEST(init_state_is_not_in_use),
+		TEST(pkru_is_component_9),
 		TEST(compat_fxsave_has_eight_registers),
 		TEST(env_formats_round_trip),
 		TEST(ioctl_images_round_trip),
+		TEST(ioctl_images_have_pkru),
 		TEST(reset_image_is_initial),
 		TEST(malformed_images_are_refused),
 	};

@@ -167,7 +167,13 @@ static void guest_sees_runtime_bits(void **state)
 	cpu_cpuid(c, 1, 0, &r);
 	assert_int_equal(r.ecx >> 27 & 1, 0);
 	assert_int_equal(r.edx >> 9 & 1, 1);
-	c->cr4 |= X86_CR4_OSXSAVE;
+	find(&l, 7, 0)->ecx |= 1 << 3;		/* PKU */
+	call(vcpu(state), KVM_SET_CPUID2, &l);
+	cpu_cpuid(c, 7, 0, &r);
+	assert_int_equal(r.ecx >> 4 & 1, 0);
+	c->cr4 |= X86_CR4_PKE | X86_CR4_OSXSAVE;
+	cpu_cpuid(c, 7, 0, &r);
+	assert_int_equal(r.ecx >> 4 & 1, 1);
 	c->apic_base &= ~APIC_BASE_EN;
 	cpu_cpuid(c, 1, 0, &r);
 	assert_int_equal(r.ecx >> 27 & 1, cpu_has(c, FEATURE_XSAVE));

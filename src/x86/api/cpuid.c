@@ -110,6 +110,12 @@ static void patch_version(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 	put_bit(&e->ecx, FEATURE_MONITOR, cpu_has_monitor(c));
 }
 
+static void patch_structured(const struct cpu *c, struct kvm_cpuid_entry2 *e)
+{
+	if (e->index == 0 && cpu_has(c, FEATURE_PKU))
+		put_bit(&e->ecx, FEATURE_OSPKE, c->cr4 & X86_CR4_PKE);
+}
+
 static void patch_xsave(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 {
 	const u32 compacting = BIT(1) | BIT(3);		/* XSAVEC, XSAVES */
@@ -125,6 +131,9 @@ void cpuid_patch(const struct cpu *c, struct kvm_cpuid_entry2 *e)
 	switch (e->function) {
 	case 1:
 		patch_version(c, e);
+		break;
+	case 7:
+		patch_structured(c, e);
 		break;
 	case 0xd:
 		patch_xsave(c, e);

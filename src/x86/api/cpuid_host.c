@@ -73,6 +73,7 @@ static const struct { enum feature feature, needs; } needs[] = {
 	{ FEATURE_AVX2, FEATURE_AVX },
 	{ FEATURE_VAES, FEATURE_AVX },
 	{ FEATURE_VPCLMULQDQ, FEATURE_AVX },
+	{ FEATURE_PKU, FEATURE_XSAVE },
 	{ FEATURE_XSAVEOPT, FEATURE_XSAVE },
 	{ FEATURE_XSAVEC, FEATURE_XSAVE },
 	{ FEATURE_XGETBV1, FEATURE_XSAVE },
@@ -90,6 +91,8 @@ void cpuid_init(void)
 			 (cpuid_bits[i].how == CPUID_HOST && host_bit(&cpuid_bits[i]));
 	if (!(fpu_supported_xcr0() & XFEATURE_YMM))
 		has[FEATURE_AVX] = false;
+	if (!(fpu_supported_xcr0() & XFEATURE_PKRU))
+		has[FEATURE_PKU] = false;
 	for (u32 i = 0; i < ARRAY_SIZE(needs); i++)
 		has[needs[i].feature] &= has[needs[i].needs];
 }

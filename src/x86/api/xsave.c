@@ -5,6 +5,7 @@
 
 #include "x86/api/api.h"
 #include "x86/api/cpuid_table.h"
+#include "x86/mmu/mmu.h"
 
 #define XSAVE_LEGACY_SIZE	512u
 #define XSAVE_HEADER_SIZE	64u
@@ -66,12 +67,17 @@ long vcpu_get_xsave(struct kfile *f, void *arg)
 
 long vcpu_set_xsave(struct kfile *f, void *arg)
 {
+	struct cpu *c = kfile_cpu(f);
+	u32 pkru = c->fpu.pkru;
 	u64 xstate_bv;
 
 	memcpy(&xstate_bv, (u8 *)arg + XSTATE_BV_OFFSET, sizeof(xstate_bv));
 	if (xstate_bv & ~fpu_supported_xcr0())
 		return -EINVAL;
-	return fpu_from_xsave(&kfile_cpu(f)->fpu, arg, sizeof(struct kvm_xsave)) ? -EINVAL : 0;
+	if (fpu_from_xsave(&c->fpu, arg, sizeof(struct kvm_xsave)))
+		return -EINVAL;
+	mmu_pkru_changed(c, pkru);
+	return 0;
 }
 
 long vcpu_get_xcrs(struct kfile *f, void *arg)

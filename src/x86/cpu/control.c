@@ -102,8 +102,8 @@ static const struct {
 
 /*
  * KVM: the bits of the first Pentiums are writable whatever CPUID says, later
- * ones only if the guest has the feature; all that there are before the VMM
- * has said what the guest has.
+ * ones only if we have the feature and the guest does; all that we have before
+ * the VMM has said what the guest has.
  */
 u64 cpu_cr4_allowed(const struct cpu *c)
 {
@@ -112,8 +112,8 @@ u64 cpu_cr4_allowed(const struct cpu *c)
 		      X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
 
 	for (u32 i = 0; i < ARRAY_SIZE(cr4_features); i++)
-		if (c->cpuid ? cpu_has(c, cr4_features[i].feature) :
-			       host_has(cr4_features[i].feature))
+		if (host_has(cr4_features[i].feature) &&
+		    (!c->cpuid || cpu_has(c, cr4_features[i].feature)))
 			allowed |= cr4_features[i].bit;
 	return allowed;
 }

@@ -21,6 +21,7 @@ struct component {
 /* CPUID is slow in a virtual machine, so it is asked once. */
 static u64 supported_xcr0;
 static struct component ymm;	/* in the standard format */
+static u32 pkru_offset = XSAVE_PKRU_COMPACT;
 
 static u64 host_xcr0(void)
 {
@@ -40,6 +41,17 @@ static void ask_host(void)
 	supported_xcr0 = host_xcr0() & (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_YMM);
 	if (__get_cpuid_count(0xd, 2, &a, &b, &c, &d))
 		ymm = (struct component){ .offset = b, .size = a };
+	/* Where VMMs look for PKRU.  Whether the host's kernel uses it is all one. */
+	if (__get_cpuid_count(0xd, 9, &a, &b, &c, &d) && a && b >= XSAVE_MIN &&
+	    b + 8 <= PAGE_SIZE) {
+		pkru_offset = b;
+		supported_xcr0 |= XFEATURE_PKRU;
+	}
+}
+
+u32 fpu_pkru_offset(void)
+{
+	return pkru_offset;
 }
 
 u64 fpu_supported_xcr0(void)
@@ -100,7 +112,8 @@ u64 fpu_xinuse(const struct fpu *f)
 		ymm |= v[2] | v[3];
 	}
 	use &= ~(u64)(XFEATURE_SSE | XFEATURE_YMM);
-	return use | (sse ? XFEATURE_SSE : 0) | (ymm ? XFEATURE_YMM : 0);
+	return use | (sse ? XFEATURE_SSE : 0) | (ymm ? XFEATURE_YMM : 0) |
+	       (f->pkru ? XFEATURE_PKRU : 0);
 }
 
 /* -- Images ------------------------------------------------------------------------ */
@@ -197,6 +210,11 @@ void fpu_to_xsave(const struct fpu *f, void *image, size_t size, u64 mask)
 		fpu_put_ymm(f, b + ymm.offset);
 	else
 		bv &= ~(u64)XFEATURE_YMM;
+	if ((mask & fpu_supported_xcr0() & XFEATURE_PKRU) && pkru_offset + 8 <= size) {
+		/* Even if it is 0, as KVM_SET_XSAVE keeps what is not there. */
+		memcpy(b + pkru_offset, &f->pkru, 4);
+		bv |= XFEATURE_PKRU;
+	}
 	memcpy(b + XSAVE_XSTATE_BV, &bv, 8);
 }
 
@@ -225,6 +243,8 @@ int fpu_from_xsave(struct fpu *f, const void *image, size_t size)
 		return -EINVAL;
 	if ((bv & XFEATURE_YMM) && (!ymm.size || ymm.offset + 256 > size))
 		return -EINVAL;
+	if ((bv & XFEATURE_PKRU) && pkru_offset + 8 > size)
+		return -EINVAL;
 	fpu_init_components(f, fpu_supported_xcr0(), 16);
 	/* MXCSR belongs to both vector components (SDM vol. 1 13.5.2). */
 	f->mxcsr = bv & (XFEATURE_SSE | XFEATURE_YMM) ? mxcsr : MXCSR_INIT;
@@ -234,5 +254,7 @@ int fpu_from_xsave(struct fpu *f, const void *image, size_t size)
 		fpu_get_sse(f, b, 16);
 	if (bv & XFEATURE_YMM)
 		fpu_get_ymm(f, b + ymm.offset, 16);
+	if (bv & XFEATURE_PKRU)		/* KVM: else it stays */
+		memcpy(&f->pkru, b + pkru_offset, 4);
 	return 0;
 }

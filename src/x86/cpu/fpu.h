@@ -37,6 +37,9 @@ enum {
 	XFEATURE_PKRU	= BIT(9),
 };
 
+/* A key's bits in PKRU (SDM vol. 3A 4.6.2). */
+enum { PKRU_AD = BIT(0), PKRU_WD = BIT(1) };
+
 /* XCR0 bits offered to guests: the host's, limited to what we execute. */
 u64 fpu_supported_xcr0(void);
 

@@ -24,6 +24,7 @@ struct jit;
 struct lapic;
 struct tlb;
 struct translator_ops;
+struct translator_tables;
 
 /* General registers, in encoding order. */
 enum gpr {
@@ -93,7 +94,7 @@ struct mmio_fragment {
 	bool is_write;
 	u8 data[8];
 };
-enum { MMIO_LOG_MAX = 128 };	/* XRSTOR of all that CPUID offers takes 104 */
+enum { MMIO_LOG_MAX = 128 };	/* XRSTOR of all that CPUID offers takes 105 */
 struct mmio_log {
 	u8 count;		/* fragments done */
 	u8 cursor;		/* next to replay */
@@ -210,6 +211,7 @@ struct cpu {
 	struct block_cache *blocks;	/* x86/decode/block.c */
 	struct native *native;		/* x86/native/: executable thunks */
 	const struct translator_ops *translator;	/* NULL: all is interpreted */
+	struct translator_tables *tables;
 	struct jit *jit;		/* x86/jit/ */
 	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
 	bool pmu_active;		/* one of them counts */

@@ -12,6 +12,25 @@
 
 struct block;
 
+enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024 };
+
+/* What translated code reads besides the CPU's state; lies behind it in memory. */
+struct translator_tables {
+	u64 jump_key;	/* generation and access class, xored to the RIP */
+	u32 generation;	/* of the jump cache: from 1 on; stays for the next vCPU */
+	/*
+	 * From RIP, its lower bits being the index, to code.  A key is
+	 * the RIP xor jump_key, which is no canonical address.
+	 */
+	u64 jump_rip[JUMP_CACHE_SIZE];
+	const u8 *jump_code[JUMP_CACHE_SIZE];
+	/*
+	 * By linear page: the id of the code page that it is known to lead to,
+	 * and whose blocks are known to be current.
+	 */
+	u32 page_id[CODE_TLB_SIZE];
+};
+
 struct translator_ops {
 	/*
 	 * Runs translated code from CS:RIP until there is none, or something is

@@ -20,6 +20,7 @@ enum {
 	XSAVE_XCOMP_BV		= 520,
 	XSAVE_MIN		= 576,	/* legacy region and header */
 	XSAVE_YMM		= 576,	/* its offset in both formats, 256 bytes */
+	XSAVE_PKRU_COMPACT	= 832,	/* behind YMM; without it, XSAVE_YMM */
 };
 
 #define MXCSR_INIT		0x1f80u
@@ -33,6 +34,8 @@ enum {
 #define XCOMP_COMPACTED		BIT_ULL(63)
 
 u32 fpu_mxcsr_mask(void);
+/* In the standard format: the host's, or if it has none right behind YMM. */
+u32 fpu_pkru_offset(void);
 /* XINUSE, as exact as it can be told. */
 u64 fpu_xinuse(const struct fpu *f);
 /*

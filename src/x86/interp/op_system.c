@@ -114,6 +114,34 @@ enum step op_xsetbv(struct cpu *c, const struct insn *in)
 	return STEP_END;
 }
 
+/* -- Protection keys ------------------------------------------------------------------ */
+
+static enum step need_pkru(struct cpu *c)
+{
+	if (!(c->cr4 & X86_CR4_PKE))
+		return cpu_raise_ud(c);
+	return (u32)c->gpr[RCX] ? cpu_raise_gp0(c) : STEP_NEXT;
+}
+
+enum step op_rdpkru(struct cpu *c, const struct insn *in)
+{
+	TRY(need_pkru(c));
+	set_edx_eax(c, c->fpu.pkru);
+	return STEP_NEXT;
+}
+
+enum step op_wrpkru(struct cpu *c, const struct insn *in)
+{
+	u32 old = c->fpu.pkru;
+
+	TRY(need_pkru(c));
+	if ((u32)c->gpr[RDX])
+		return cpu_raise_gp0(c);
+	c->fpu.pkru = (u32)c->gpr[RAX];
+	mmu_pkru_changed(c, old);
+	return STEP_NEXT;
+}
+
 /* -- Random numbers ------------------------------------------------------------------ */
 
 /* All flags but CF are cleared, and the destination is 0 if CF is. */

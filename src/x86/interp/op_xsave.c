@@ -9,7 +9,7 @@
 #include "x86/mmu/access.h"
 #include "x86/native/check.h"
 
-enum { XSAVE_MAX = XSAVE_YMM + 256, ACCESS_MAX = 64 };
+enum { XSAVE_MAX = XSAVE_YMM + 256, PKRU_SIZE = 8, ACCESS_MAX = 64 };
 
 #define VECTORS	((u64)(XFEATURE_SSE | XFEATURE_YMM))
 
@@ -132,18 +132,31 @@ static enum step xsave_linear(struct cpu *c, const struct insn *in, u32 size,
 	return *lin & 63 ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
-static u32 xsave_size(u64 components)
+static u32 pkru_offset(u64 comp)
 {
-	return components & XFEATURE_YMM ? XSAVE_MAX : XSAVE_MIN;
+	if (!(comp & XCOMP_COMPACTED))
+		return fpu_pkru_offset();
+	return comp & XFEATURE_YMM ? XSAVE_PKRU_COMPACT : XSAVE_YMM;
+}
+
+/* Of components @mask in the format of @comp, which is XCOMP_BV. */
+static u32 xsave_size(u64 mask, u64 comp)
+{
+	u32 size = mask & XFEATURE_YMM ? XSAVE_MAX : XSAVE_MIN;
+
+	if (mask & XFEATURE_PKRU)
+		size = MAX(size, pkru_offset(comp) + PKRU_SIZE);
+	return size;
 }
 
 /*
- * Writes the components of @save, MXCSR if @mxcsr, and the header up to @bv or
- * up to XCOMP_BV: other bytes of the area stay.
+ * Writes the components of @save, MXCSR if @mxcsr, and the header, XCOMP_BV
+ * only if the format has it: other bytes of the area stay.
  */
 static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
-			    u8 *image, u64 save, bool mxcsr, u32 header)
+			    u8 *image, u64 save, bool mxcsr, u64 comp)
 {
+	u32 header = comp & XCOMP_COMPACTED ? 16 : 8;
 	u32 regs = vec_regs(c);
 
 	fpu_put_fxsave(&c->fpu, image);
@@ -159,6 +172,9 @@ static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
 		TRY(write_bytes(c, lin, image, FXSAVE_XMM, FXSAVE_XMM + 16 * regs));
 	if (save & XFEATURE_YMM)
 		TRY(write_bytes(c, lin, image, XSAVE_YMM, XSAVE_YMM + 16 * regs));
+	if (save & XFEATURE_PKRU)
+		TRY(mem_write64(c, lin + pkru_offset(comp), c->fpu.pkru));
+	memcpy(image + XSAVE_XCOMP_BV, &comp, 8);
 	return write_bytes(c, lin, image, XSAVE_XSTATE_BV, XSAVE_XSTATE_BV + header);
 }
 
@@ -171,14 +187,14 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 
 	TRY(xsave_enabled(c, false));
 	rfbm = requested(c) & c->xcr0;
-	size = xsave_size(rfbm);
+	size = xsave_size(rfbm, 0);
 	TRY(xsave_linear(c, in, size, true, &lin));
 	TRY(mem_probe(c, lin, size, true));
 	TRY(mem_read64(c, lin + XSAVE_XSTATE_BV, &bv));
 	bv = (bv & ~rfbm) | (use & rfbm);
 	memcpy(image + XSAVE_XSTATE_BV, &bv, 8);
 	return write_area(c, in, lin, image, optimise ? rfbm & use : rfbm,
-			  rfbm & VECTORS, 8);
+			  rfbm & VECTORS, 0);
 }
 
 enum step op_xsave(struct cpu *c, const struct insn *in)
@@ -201,14 +217,13 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 
 	TRY(xsave_enabled(c, supervisor));
 	rfbm = requested(c) & (c->xcr0 | (supervisor ? c->xss : 0));
-	size = xsave_size(rfbm);
+	comp = rfbm | XCOMP_COMPACTED;
+	size = xsave_size(rfbm, comp);
 	TRY(xsave_linear(c, in, size, true, &lin));
 	TRY(mem_probe(c, lin, size, true));
 	bv = fpu_xinuse(&c->fpu) & rfbm;
-	comp = rfbm | XCOMP_COMPACTED;
 	memcpy(image + XSAVE_XSTATE_BV, &bv, 8);
-	memcpy(image + XSAVE_XCOMP_BV, &comp, 8);
-	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, 16);
+	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, comp);
 }
 
 enum step op_xsavec(struct cpu *c, const struct insn *in)
@@ -226,6 +241,7 @@ enum step op_xsaves(struct cpu *c, const struct insn *in)
 struct xrstor {
 	u64 rfbm, bv, comp;
 	bool compacted;
+	u64 pkru;
 	u8 image[XSAVE_MAX];
 };
 
@@ -268,7 +284,7 @@ static bool new_mxcsr(const struct cpu *c, const struct xrstor *x, u32 *mxcsr)
 static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 {
 	u64 load = x->rfbm & x->bv;
-	u32 regs = vec_regs(c);
+	u32 regs = vec_regs(c), old_pkru = c->fpu.pkru;
 
 	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
 	if (load & XFEATURE_X87) {
@@ -279,6 +295,10 @@ static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 		fpu_get_sse(&c->fpu, x->image, regs);
 	if (load & XFEATURE_YMM)
 		fpu_get_ymm(&c->fpu, x->image + XSAVE_YMM, regs);
+	if (x->rfbm & XFEATURE_PKRU) {
+		c->fpu.pkru = (u32)x->pkru;
+		mmu_pkru_changed(c, old_pkru);
+	}
 }
 
 static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
@@ -287,6 +307,7 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	u64 allowed, lin;
 	u32 mxcsr;
 
+	x.pkru = 0;
 	TRY(xsave_enabled(c, supervisor));
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
@@ -296,6 +317,8 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 		return cpu_raise_gp0(c);
 	if (x.rfbm & x.bv & XFEATURE_YMM)
 		TRY(read_bytes(c, lin, x.image, XSAVE_YMM, XSAVE_MAX));
+	if (x.rfbm & x.bv & XFEATURE_PKRU)
+		TRY(mem_read64(c, lin + pkru_offset(x.comp), &x.pkru));
 	c->fpu.mxcsr = mxcsr;
 	restore(c, in, &x);
 	return STEP_NEXT;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of a vCPU's translator: tables, and behind them, within reach of
- * a displacement, the code.  The code is a memfd mapped twice, so that nothing
- * is ever writable and executable at one address.
+ * The memory of a vCPU's translator.  The code is a memfd mapped twice, so that
+ * nothing is ever writable and executable at one address.
  *
  * All system calls are made here, when the vCPU is created: later a seccomp
  * filter of the VMM may forbid them.
@@ -12,17 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "x86/cpu/translator.h"
+#include "util/spare.h"
 #include "x86/jit/arena.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u		/* Linux 6.3; EINVAL before */
 #endif
 
-static size_t tables_size(void)
-{
-	return (sizeof(struct tables) + PAGE_SIZE - 1) & PAGE_MASK;
-}
+#define SPARE_MAX	(256 << 10)	/* bytes of code */
 
 static int code_fd(size_t size)
 {
@@ -58,23 +54,20 @@ static void *anonymous(size_t size)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
-/* Tables and code in one piece. */
 static bool map_code(struct jit *j, int fd)
 {
-	u8 *t = anonymous(tables_size() + CODE_SIZE), *exec;
+	u8 *exec = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	u8 *rw;
 
-	if (t == MAP_FAILED)
+	if (exec == MAP_FAILED)
 		return false;
-	exec = mmap(t + tables_size(), CODE_SIZE, PROT_READ | PROT_EXEC,
-		    MAP_SHARED | MAP_FIXED, fd, 0);
-	if (exec != MAP_FAILED)
-		j->rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (exec == MAP_FAILED || j->rw == MAP_FAILED) {
-		munmap(t, tables_size() + CODE_SIZE);
+	rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (rw == MAP_FAILED) {
+		munmap(exec, CODE_SIZE);
 		return false;
 	}
-	j->t = (struct tables *)t;
-	j->exec_delta = exec - j->rw;
+	j->rw = rw;
+	j->exec_delta = exec - rw;
 	return true;
 }
 
@@ -98,16 +91,16 @@ static void unmap(void *p, size_t size)
 		munmap(p, size);
 }
 
-void jit_free(struct jit *j)
+static void jit_unmap(struct jit *j)
 {
-	unmap(j->t, tables_size() + CODE_SIZE);
-	unmap(j->t ? j->rw : NULL, CODE_SIZE);
+	unmap(j->rw, CODE_SIZE);
+	unmap(j->rw ? j->rw + j->exec_delta : NULL, CODE_SIZE);
 	unmap(j->pool, POOL_SIZE);
 	unmap(j->edges, MAX_EDGES * sizeof(struct edge));
 	munmap(j, sizeof(*j));
 }
 
-struct jit *jit_alloc(void)
+static struct jit *jit_map(void)
 {
 	struct jit *j = anonymous(sizeof(*j));
 	int err;
@@ -116,13 +109,40 @@ struct jit *jit_alloc(void)
 		return NULL;
 	if (!map_all(j)) {
 		err = errno;
-		jit_free(j);
+		jit_unmap(j);
 		errno = err;
 		return NULL;
 	}
-	glue_make(j);
+	return j;
+}
+
+/* What few blocks were made in is kept for the next vCPU. */
+static struct spares spares;
+
+struct jit *jit_alloc(struct cpu *c)
+{
+	struct jit *j = spare_take(&spares);
+
+	if (!j)
+		j = jit_map();
+	if (!j)
+		return NULL;
+	j->t = c->tables;
+	if (!j->used)
+		glue_make(j, c);
 	page_forget(j);
 	return j;
+}
+
+void jit_free(struct jit *j)
+{
+	bool small = j->used <= SPARE_MAX;
+
+	jit_flush(j);
+	j->t = NULL;
+	j->tlb = NULL;
+	if (!small || !spare_keep(&spares, j))
+		jit_unmap(j);
 }
 
 void *pool_alloc(struct jit *j, size_t n)
@@ -138,9 +158,11 @@ void *pool_alloc(struct jit *j, size_t n)
 
 void jit_flush(struct jit *j)
 {
-	memset(j->tu, 0, sizeof(j->tu));
-	memset(j->pages, 0, sizeof(j->pages));
-	memset(j->hosts, 0, sizeof(j->hosts));
+	if (j->pool_used) {
+		memset(j->tu, 0, sizeof(j->tu));
+		memset(j->pages, 0, sizeof(j->pages));
+		memset(j->hosts, 0, sizeof(j->hosts));
+	}
 	j->pool_used = 0;
 	j->nr_edges = 0;
 	j->used = j->glue_used;

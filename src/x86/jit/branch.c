@@ -32,32 +32,11 @@ static void poll_indirect(struct trans *t)
 	jcc_to(&t->k, CC_B, t->j->exit);
 }
 
-/* Jumps to the code for the RIP in RAX, if the jump cache has it. */
 static void jump_indirect(struct trans *t)
 {
-	struct code *k = &t->k;
-	u8 *miss;
-
-	mov_rr(k, R_B, RAX);
-	put_op(k, true, 0xc1, 5, RM_REG(R_B));			/* shr r10, 12 */
-	put8(k, PAGE_SHIFT);
-	put_op(k, false, 0x33, R_B, RM_REG(RAX));
-	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
-	put32(k, JUMP_CACHE_SIZE - 1);
-	put_op(k, false, 0xc1, 4, RM_REG(R_B));			/* shl r10d, 4 */
-	put8(k, 4);
-	/* lea r11, [rip + tables] */
-	put8(k, 0x4c); put8(k, 0x8d); put8(k, 0x1d);
-	put32(k, (u32)((u8 *)t->j->t - (code_exec(k) + 4)));
-	put_op(k, true, 0x03, R_B, RM_REG(R_C));
-	mov_load(k, R_C, RM_MEM(R_C, offsetof(struct tables, jump_key)));
-	put_op(k, true, 0x33, R_C, RM_REG(RAX));
-	put_op(k, true, 0x3b, R_C, RM_MEM(R_B, offsetof(struct tables, jump[0].key)));
-	miss = jcc_later(k, CC_NE);
-	put_op(k, false, 0xff, 4, RM_MEM(R_B, offsetof(struct tables, jump[0].code)));
-	patch_here(k, miss);
-	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
-	jmp_to(k, t->j->returned);
+	put_jump(&t->k, t->c);
+	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
+	jmp_to(&t->k, t->j->returned);
 }
 
 /* RAX = the target in a register or memory. */

@@ -183,28 +183,30 @@ static const u8 *make_follow(struct code *k, const u8 *leave)
 	return entry;
 }
 
-/* RAX: the RIP. */
-static const u8 *make_indirect(struct code *k, const struct jit *j, const u8 *leave)
+void put_jump(struct code *k, const struct cpu *c)
 {
-	const u8 *entry = code_exec(k);
+	s32 t = TABLES(c);
 	u8 *miss;
 
-	mov_rr(k, R_B, RAX);
-	put_op(k, true, 0xc1, 5, RM_REG(R_B));			/* shr r10, 12 */
-	put8(k, 12);
-	put_op(k, true, 0x33, R_B, RM_REG(RAX));
-	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and */
+	put_op(k, false, 0x8b, R_B, RM_REG(RAX));
+	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
 	put32(k, JUMP_CACHE_SIZE - 1);
-	put_op(k, false, 0xc1, 4, RM_REG(R_B));			/* shl r10d, 4 */
-	put8(k, 4);
-	mov_imm(k, R_C, (u64)j->t);
-	put_op(k, true, 0x03, R_B, RM_REG(R_C));
-	mov_load(k, R_C, RM_MEM(R_C, offsetof(struct tables, jump_key)));
+	mov_load(k, R_C, RM_MEM(R_STATE, t + offsetof(struct translator_tables, jump_key)));
 	put_op(k, true, 0x33, R_C, RM_REG(RAX));
-	put_op(k, true, 0x3b, R_C, RM_MEM(R_B, offsetof(struct tables, jump[0].key)));
+	put_op(k, true, 0x3b, R_C,
+	       RM_SIB(R_STATE, R_B, 3, t + offsetof(struct translator_tables, jump_rip)));
 	miss = jcc_later(k, CC_NE);
-	put_op(k, false, 0xff, 4, RM_MEM(R_B, offsetof(struct tables, jump[0].code)));
+	put_op(k, false, 0xff, 4,
+	       RM_SIB(R_STATE, R_B, 3, t + offsetof(struct translator_tables, jump_code)));
 	patch_here(k, miss);
+}
+
+/* RAX: the RIP. */
+static const u8 *make_indirect(struct code *k, const struct cpu *c, const u8 *leave)
+{
+	const u8 *entry = code_exec(k);
+
+	put_jump(k, c);
 	mov_store(k, CPU_FIELD(rip), RAX);
 	spill(k);
 	mov_rr(k, RSI, RAX);
@@ -232,7 +234,7 @@ static const u8 *make_underflow(struct code *k, const u8 *returned)
 	return entry;
 }
 
-void glue_make(struct jit *j)
+void glue_make(struct jit *j, const struct cpu *c)
 {
 	struct code k = { .p = j->rw, .exec_delta = j->exec_delta };
 	const u8 *leave = make_leave(&k);
@@ -240,7 +242,7 @@ void glue_make(struct jit *j)
 	j->exit = make_exit(&k, leave);
 	j->punt = make_punt(&k, leave);
 	j->follow = make_follow(&k, leave);
-	j->indirect = make_indirect(&k, j, leave);
+	j->indirect = make_indirect(&k, c, leave);
 	j->returned = make_returned(&k, j->indirect);
 	j->enter = (u32 (*)(struct cpu *, const u8 *))
 		   make_enter(&k, make_underflow(&k, j->returned), leave);

@@ -5,6 +5,7 @@
 
 #include "api/worker.h"
 #include "x86/cpu/cpu.h"
+#include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
@@ -20,6 +21,7 @@ enum { R_STATE = R15, R_A = RAX, R_B = R10, R_C = R11, R_GUEST_RAX = R9, R_GUEST
 enum { NOT_PINNED = 0xff };
 #define STATE_BIAS	128
 #define CPU_FIELD(f)	RM_MEM(R_STATE, (s32)offsetof(struct cpu, f) - STATE_BIAS)
+#define TABLES(c)	((s32)((u8 *)(c)->tables - (u8 *)(c)) - STATE_BIAS)
 #define GPR_HOME(g)	RM_MEM(R_STATE, (s32)(g) * 8 - STATE_BIAS)
 
 /* The host register of a guest's, or NOT_PINNED. */
@@ -28,28 +30,10 @@ extern const u8 pinned[NR_GPRS];
 /* -- Tables that translated code reads --------------------------------------------- */
 
 enum {
-	JUMP_CACHE_SIZE	= 4096,
-	CODE_TLB_SIZE	= 1024,
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
 	TU_MAX_SIZE	= 32 << 10,	/* of one block */
 	NR_BUCKETS	= 1 << 14,
 	NR_GENERATIONS	= 1 << 13,
-};
-
-/* RIP to code.  A key that no RIP has: the top 16 bits are @jump_key's. */
-struct jump_entry {
-	u64 key;
-	const u8 *code;
-};
-
-struct tables {
-	u64 jump_key;	/* generation and access class, xored to the RIP */
-	struct jump_entry jump[JUMP_CACHE_SIZE];
-	/*
-	 * By linear page: the id of the code page that it is known to lead to,
-	 * and whose blocks are known to be current.
-	 */
-	u32 page_id[CODE_TLB_SIZE];
 };
 
 /* -- Translated code --------------------------------------------------------------- */
@@ -109,13 +93,12 @@ struct host_page {
 };
 
 struct jit {
-	struct tables *t;	/* code follows it in memory */
+	struct translator_tables *t;
 	u8 *rw;			/* writable view of the code */
 	s64 exec_delta;
 	size_t used, glue_used;
 	struct edge *edges;
 	u32 nr_edges;
-	u32 generation;		/* of the jump cache: from 1 on */
 	u64 epoch;
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
@@ -153,7 +136,9 @@ static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 }
 
 /* -- glue.c: the fixed pieces ---------------------------------------------------------- */
-void glue_make(struct jit *j);
+void glue_make(struct jit *j, const struct cpu *c);
+/* Jumps to the code for the RIP in RAX; falls through if the jump cache has none. */
+void put_jump(struct code *k, const struct cpu *c);
 
 /* -- page.c: which code is current ------------------------------------------------------- */
 

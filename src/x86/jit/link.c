@@ -66,10 +66,8 @@ u32 jit_punt(struct cpu *c, const struct insn *in)
 
 static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 {
-	struct jump_entry *e = &j->t->jump[(rip ^ rip >> 12) % JUMP_CACHE_SIZE];
-
-	e->key = rip ^ j->t->jump_key;
-	e->code = code;
+	j->t->jump_rip[rip % JUMP_CACHE_SIZE] = rip ^ j->t->jump_key;
+	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
 }
 
 struct tu *jit_find(struct cpu *c, u64 rip)
@@ -91,22 +89,16 @@ static void jump_to(u8 *at, const u8 *to)
  * Into another page: cmp dword [page_id slot], id; jne stub; jmp @to.  The
  * page may lead elsewhere by then, or its code may be stale.
  */
-static void link_across(struct jit *j, struct edge *e, const struct tu *to)
+static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 {
-	u32 *slot = &j->t->page_id[e->target >> PAGE_SHIFT & (CODE_TLB_SIZE - 1)];
-	u8 *at = e->site;
-	u32 rel;
+	u32 slot = e->target >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	s32 off = offsetof(struct translator_tables, page_id) + slot * sizeof(u32);
+	struct code k = { .p = e->site, .exec_delta = c->jit->exec_delta };
 
-	rel = (u32)((const u8 *)slot - (exec_of(j, at) + 10));
-	at[0] = 0x81;
-	at[1] = 0x3d;
-	memcpy(at + 2, &rel, 4);
-	memcpy(at + 6, &to->page->id, 4);
-	rel = (u32)(e->stub - (at + 16));
-	at[10] = 0x0f;
-	at[11] = 0x85;
-	memcpy(at + 12, &rel, 4);
-	jump_to(at + 16, to->entry);
+	put_op(&k, false, 0x81, 7, RM_MEM(R_STATE, TABLES(c) + off));
+	put32(&k, to->page->id);
+	patch_rel32(jcc_later(&k, CC_NE), e->stub);
+	patch_rel32(jmp_later(&k), to->entry);
 }
 
 const u8 *jit_follow(struct cpu *c, u32 edge)
@@ -124,7 +116,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	if (e->from->page == to->page)
 		jump_to(e->site, to->entry);
 	else
-		link_across(c->jit, e, to);
+		link_across(c, e, to);
 	return exec_of(c->jit, to->entry);
 }
 

@@ -7,7 +7,7 @@
  * have written is found by comparison.  An epoch begins with every event that
  * can tell the guest of such a write: the entry of KVM_RUN, an interrupt, a
  * doorbell that is served here.  A page is compared when it is entered first in
- * an epoch; from then on jumps into it cost one comparison with tables.page_id.
+ * an epoch; from then on jumps into it cost one comparison with translator_tables.page_id.
  */
 #include "x86/jit/shared.h"
 #include "x86/mmu/internal.h"
@@ -59,7 +59,7 @@ void page_key(struct jit *j)
 {
 	u64 class = j->tlb ? j->tlb->class : 0;
 
-	j->t->jump_key = ((u64)j->generation << 2 | class) << 48;
+	j->t->jump_key = ((u64)j->t->generation << 2 | class) << 48;
 }
 
 void page_forget(struct jit *j)
@@ -68,9 +68,9 @@ void page_forget(struct jit *j)
 		j->t->page_id[j->touched[i]] = 0;
 	j->nr_touched = 0;
 	/* Keys of a generation long ago would count again.  0 is that of empty entries. */
-	if (++j->generation == NR_GENERATIONS) {
-		memset(j->t->jump, 0, sizeof(j->t->jump));
-		j->generation = 1;
+	if (++j->t->generation == NR_GENERATIONS) {
+		memset(j->t->jump_rip, 0, sizeof(j->t->jump_rip));
+		j->t->generation = 1;
 	}
 	page_key(j);
 	j->left = true;

@@ -50,13 +50,14 @@ void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 static bool run(struct cpu *c, enum step *st)
 {
 	struct jit *j = c->jit;
-	struct jump_entry *e;
 	const u8 *code;
+	u32 i;
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return false;
-	e = &j->t->jump[(c->rip ^ c->rip >> 12) % JUMP_CACHE_SIZE];
-	code = e->key == (c->rip ^ j->t->jump_key) ? e->code : jit_indirect(c, c->rip);
+	i = c->rip % JUMP_CACHE_SIZE;
+	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
+								jit_indirect(c, c->rip);
 	if (!code)
 		return false;
 	jit_enter(c, code, st);
@@ -126,6 +127,7 @@ static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
 	lockstep_destroy(c->jit->lockstep);
+	c->jit->lockstep = NULL;
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
@@ -169,7 +171,9 @@ int jit_create(struct cpu *c)
 
 	if (at)
 		hot = MAX(1, atoi(at));
-	c->jit = jit_alloc();
+	if (!c->tables)
+		return -EOPNOTSUPP;
+	c->jit = jit_alloc(c);
 	if (!c->jit)
 		return -errno;
 	if (engine_used == ENGINE_LOCKSTEP) {

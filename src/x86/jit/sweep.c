@@ -30,6 +30,7 @@ static void on_timer(struct worker_timer *t)
 void sweep_create(struct cpu *c)
 {
 	c->jit->vcpu = c->vcpu;
+	c->jit->sweeping = false;
 	worker_timer_init(&c->jit->sweep, on_timer);
 }
 

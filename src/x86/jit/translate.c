@@ -5,7 +5,7 @@
 #include "x86/jit/trans.h"
 
 enum {
-	EDGE_SIZE = 21,		/* cmp dword [rip + d32], imm32; jne stub; jmp target */
+	EDGE_SIZE = 22,		/* cmp dword [r15 + d32], imm32; jne stub; jmp target */
 };
 
 struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)

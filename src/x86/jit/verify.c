@@ -2,7 +2,8 @@
 /*
  * What translated code may be made of.
  *
- * Memory is struct cpu and its TLBs through R15; what RAX, or R10 that was
+ * Memory is struct cpu, its TLBs and the translator's tables through R15, the
+ * latter two by an index in R10 that was masked; what RAX, or R10 that was
  * copied from it, points to after a check of the TLB, no wider than what was
  * checked, and written only if the write tag was; the return address of CALL
  * and RET.  Jumps stay in the block or go to the glue.  R15 and RSP are not
@@ -27,6 +28,7 @@ struct check {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	u32 off;		/* of the instruction */
 	struct pointer rax, r10, next;	/* next: what RAX is to be */
+	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
 
@@ -96,8 +98,8 @@ static bool check_tlb(struct check *k, const ZydisDecodedOperand *o)
 	s64 at = o->mem.disp.value + STATE_BIAS - tlb_begin(k);
 	u32 field = at % sizeof(struct tlb) % sizeof(struct tlb_entry);
 
-	if (at < 0 || at >= (s64)sizeof(k->c->mmu->tlb) || o->mem.index != ZYDIS_REGISTER_R10 ||
-	    o->mem.scale != 1 || is_written(o) || o->size != 64)
+	if (at < 0 || at >= (s64)sizeof(k->c->mmu->tlb) || o->mem.scale != 1 ||
+	    k->index != OF_TLB || is_written(o) || o->size != 64)
 		return wrong(k, "memory beside the TLB");
 	if (field == offsetof(struct tlb_entry, tag_write))
 		k->next.write = true;
@@ -106,12 +108,28 @@ static bool check_tlb(struct check *k, const ZydisDecodedOperand *o)
 	return true;
 }
 
+/* [R15 + R10 * 8 + disp]: an entry of the jump cache. */
+static bool check_jumps(struct check *k, const ZydisDecodedOperand *o)
+{
+	s64 at = o->mem.disp.value - TABLES(k->c);
+
+	if ((at == offsetof(struct translator_tables, jump_rip) ||
+	     at == offsetof(struct translator_tables, jump_code)) &&
+	    k->index == OF_JUMPS && !is_written(o) && o->size == 64)
+		return true;
+	return wrong(k, "memory beside the jump cache");
+}
+
 static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 {
 	s64 at = o->mem.disp.value + STATE_BIAS;
 
+	if (o->mem.index == ZYDIS_REGISTER_R10)
+		return o->mem.scale == 8 ? check_jumps(k, o) : check_tlb(k, o);
 	if (o->mem.index != ZYDIS_REGISTER_NONE)
-		return check_tlb(k, o);
+		return wrong(k, "memory beside the TLB");
+	if (o->mem.disp.value == TABLES(k->c) + (s64)offsetof(struct translator_tables, jump_key))
+		return !is_written(o) || wrong(k, "a store to the tables");
 	if (at < 0 || at + o->size / 8 > (s64)sizeof(struct cpu))
 		return wrong(k, "memory beside struct cpu");
 	return true;
@@ -205,6 +223,37 @@ static void follow_pointers(struct check *k)
 	}
 }
 
+static void follow_index(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	for (int i = 0; i < k->zi.operand_count; i++)
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
+			k->index = NOT_MASKED;
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
+	    !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) || o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
+		k->index = OF_TLB;
+	else if (o->imm.value.u == JUMP_CACHE_SIZE - 1)
+		k->index = OF_JUMPS;
+}
+
+/* What comes behind a jump or a call does not come from there. */
+static void follow_branch(struct check *k)
+{
+	switch (k->zi.meta.category) {
+	case ZYDIS_CATEGORY_CALL:
+	case ZYDIS_CATEGORY_RET:
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		k->rax = k->r10 = k->next = (struct pointer){ 0 };
+		k->index = NOT_MASKED;
+		break;
+	default:
+		break;
+	}
+}
+
 /* -- All of it ---------------------------------------------------------------------- */
 
 static bool check_operands(struct check *k)
@@ -231,6 +280,8 @@ static bool check_insn(struct check *k)
 	if (!check_kind(k) || !check_operands(k))
 		return false;
 	follow_pointers(k);
+	follow_index(k);
+	follow_branch(k);
 	return true;
 }
 

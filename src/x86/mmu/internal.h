@@ -14,7 +14,8 @@ struct mmu {
 	 * Regions filled from large pages, by hash: INVLPG anywhere in such a
 	 * page must drop all of it, whereas entries are 4 KiB each.
 	 */
-	u64 large_4m[4], large_1g;
+	u64 large_4m[16], large_1g;
+	u16 pkeys;		/* protection keys of user pages entered */
 	/* Control bits the entries depend on; a change flushes them. */
 	u64 mode;
 	struct shadow *shadow;	/* stores are held back in it: shadow.h */

@@ -20,6 +20,7 @@ void mmu_destroy(struct cpu *c);
 void mmu_flush_all(struct cpu *c);		/* global pages too */
 void mmu_flush_nonglobal(struct cpu *c);	/* MOV to CR3 */
 void mmu_flush_page(struct cpu *c, u64 lin);	/* INVLPG: all classes */
+void mmu_pkru_changed(struct cpu *c, u32 old);	/* after every write of PKRU */
 /* Sets cpu->tlb for the present CPL, AC, AM, DR7 (from cpu_mode_changed). */
 void mmu_class_changed(struct cpu *c);
 
@@ -30,6 +31,7 @@ struct walk {
 	gpa_t gpa;
 	u32 error;		/* page-fault error code if it failed */
 	bool writable, user, nx, dirty, global;
+	u8 pkey;		/* protection key; 0 unless CR4.PKE makes keys count */
 	u64 page_size;		/* 4 KiB, 2 MiB, 4 MiB or 1 GiB */
 };
 

@@ -49,7 +49,7 @@ static bool alignment_checked(const struct cpu *c)
 static u64 mmu_mode(const struct cpu *c)
 {
 	const u64 cr4 = X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_SMEP |
-			X86_CR4_SMAP;
+			X86_CR4_SMAP | X86_CR4_PKE;
 
 	return (c->cr0 & (X86_CR0_PG | X86_CR0_WP)) | (c->cr4 & cr4) |
 	       (c->efer & (EFER_NX | EFER_LMA)) << 32 |
@@ -109,7 +109,7 @@ static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 
 static u64 *large_word(struct mmu *m, u64 lin, u64 *bit)
 {
-	u64 hash = (lin >> 22) * 0x9e3779b97f4a7c15ull >> 56;
+	u64 hash = (lin >> 22) * 0x9e3779b97f4a7c15ull >> 54;
 
 	*bit = BIT_ULL(hash % 64);
 	return &m->large_4m[hash / 64];
@@ -130,11 +130,14 @@ static void note_large(struct mmu *m, u64 lin, u64 page_size)
 		*large_word(m, lin, &bit) |= bit;
 }
 
-static bool maybe_large(struct mmu *m, u64 lin)
+/* The size of the largest page around @lin that may be here in pieces. */
+static u64 largest_page(struct mmu *m, u64 lin)
 {
 	u64 bit;
 
-	return (m->large_1g & large_1g_bit(lin)) || (*large_word(m, lin, &bit) & bit);
+	if (m->large_1g & large_1g_bit(lin))
+		return 1ul << 30;
+	return *large_word(m, lin, &bit) & bit ? 4ul << 20 : PAGE_SIZE;
 }
 
 /* A page that must not be written unnoticed gets no write tag. */
@@ -173,6 +176,8 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	else
 		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
 	log_add(w->global ? &t->global : &t->local, i);
+	if (w->user)
+		c->mmu->pkeys |= (u16)BIT(w->pkey);
 	if (w->page_size > PAGE_SIZE)
 		note_large(c->mmu, lin, w->page_size);
 }
@@ -196,33 +201,61 @@ void mmu_flush_all(struct cpu *c)
 		log_flush(&m->tlb[i], &m->tlb[i].global, true);
 	memset(m->large_4m, 0, sizeof(m->large_4m));
 	m->large_1g = 0;
+	m->pkeys = 0;
+}
+
+/* Drops what is in the page of @size around @lin, a power of two. */
+static void tlb_drop_page(struct tlb *t, u64 lin, u64 size)
+{
+	u32 first = (lin & -size) >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	u32 n = MIN(size >> PAGE_SHIFT, TLB_ENTRIES);
+
+	for (u32 i = first; i < first + n; i++) {
+		const struct tlb_entry *e = &t->entry[i];
+
+		if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
+			tlb_drop(t, i);
+	}
 }
 
 void mmu_flush_page(struct cpu *c, u64 lin)
 {
-	u64 page = lin & PAGE_MASK;
-	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	u64 size = largest_page(c->mmu, lin);
 
-	if (maybe_large(c->mmu, lin)) {
-		mmu_flush_all(c);
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
+		tlb_drop_page(&c->mmu->tlb[k], lin, size);
+}
+
+/*
+ * Tags hold what PKRU allowed when they were filled.  Programs change the
+ * rights of keys that few pages have, kernels write the same value again and
+ * again: no more is dropped than has to be.
+ */
+void mmu_pkru_changed(struct cpu *c, u32 old)
+{
+	u32 changed = c->fpu.pkru ^ old;
+
+	if (likely(!changed) || !(c->cr4 & X86_CR4_PKE))
 		return;
-	}
-	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
-		struct tlb *t = &c->mmu->tlb[k];
-		struct tlb_entry *e = &t->entry[i];
-
-		if (e->tag_read == page || e->tag_exec == page)
-			tlb_drop(t, i);
+	for (u32 key = 0; key < 16; key++) {
+		if ((changed >> (2 * key) & 3) && (c->mmu->pkeys & BIT(key))) {
+			mmu_flush_all(c);
+			return;
+		}
 	}
 	TRANSLATOR(c, tlb_flushed);
 }
 
 /* -- Life ------------------------------------------------------------------------- */
 
-/* A vCPU's state and its TLBs, which translated code reaches from one register. */
+/*
+ * A vCPU's state, its TLBs and the translator's tables: translated code
+ * reaches them all from one register.
+ */
 struct area {
 	struct cpu cpu;
 	struct mmu mmu;
+	struct translator_tables tables;
 };
 
 static struct spares spares;
@@ -261,6 +294,7 @@ struct cpu *mmu_cpu_alloc(void)
 	if (!a)
 		return NULL;
 	a->cpu.mmu = &a->mmu;
+	a->cpu.tables = &a->tables;
 	return &a->cpu;
 }
 

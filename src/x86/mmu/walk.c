@@ -20,6 +20,7 @@
 #define PTE_D		BIT_ULL(6)
 #define PTE_PS		BIT_ULL(7)
 #define PTE_G		BIT_ULL(8)
+#define PTE_PKEY_SHIFT	59		/* bits 62:59 */
 #define PTE_NX		BIT_ULL(63)
 #define PTE_ADDR	0x000ffffffffff000ull
 #define PDE32_ADDR	0xfffff000u
@@ -62,6 +63,12 @@ static bool trail_read(struct cpu *c, struct trail *t, gpa_t gpa)
 	return e & PTE_P;
 }
 
+/* Protection keys belong to 4-level paging (SDM vol. 3A 4.6.2). */
+static bool pkeys_enabled(const struct cpu *c)
+{
+	return (c->cr4 & X86_CR4_PKE) && cpu_long_mode(c);
+}
+
 /* The page is found: what it allows is what all entries allow. */
 static void walk_leaf(const struct cpu *c, u64 lin, const struct trail *t, u64 frame,
 		      u64 page_size, struct walk *w)
@@ -76,6 +83,7 @@ static void walk_leaf(const struct cpu *c, u64 lin, const struct trail *t, u64 f
 		.nx = t->any & PTE_NX,
 		.dirty = leaf & PTE_D,
 		.global = (leaf & PTE_G) && (c->cr4 & X86_CR4_PGE),
+		.pkey = pkeys_enabled(c) ? leaf >> PTE_PKEY_SHIFT & 15 : 0,
 	};
 }
 
@@ -177,12 +185,31 @@ static bool walk_tables(struct cpu *c, u64 lin, struct trail *t, struct walk *w)
 	return walk_64bit(c, lin, 2, pdpte & PTE_ADDR, true, t, w);
 }
 
+/*
+ * Does the page's key forbid it (SDM vol. 3A 4.6.2)?  Keys are for data in
+ * user pages, whoever accesses them.
+ */
+static bool pkey_denies(const struct cpu *c, const struct walk *w, enum access a,
+			enum tlb_class class)
+{
+	u32 rights = c->fpu.pkru >> (2 * w->pkey);
+
+	if (!pkeys_enabled(c) || !w->user || a == ACCESS_EXEC)
+		return false;
+	if (rights & PKRU_AD)
+		return true;
+	return a == ACCESS_WRITE && (rights & PKRU_WD) &&
+	       (class == TLB_USER || (c->cr0 & X86_CR0_WP));
+}
+
 /* Access rights (SDM vol. 3A 4.6.1). */
 bool walk_permits(const struct cpu *c, const struct walk *w, enum access a,
 		  enum tlb_class class)
 {
 	if (!(c->cr0 & X86_CR0_PG))
 		return true;
+	if (unlikely(pkey_denies(c, w, a, class)))
+		return false;
 	if (class == TLB_USER)
 		return w->user && !(a == ACCESS_WRITE && !w->writable) &&
 		       !(a == ACCESS_EXEC && w->nx);
@@ -252,7 +279,8 @@ enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 			return STEP_FAULT;
 		}
 		if (!walk_permits(c, w, a, class)) {
-			w->error = PF_P | error_bits(c, a, class);
+			w->error = PF_P | error_bits(c, a, class) |
+				   (pkey_denies(c, w, a, class) ? PF_PK : 0);
 			return STEP_FAULT;
 		}
 	} while (set_ad && !trail_set_ad(c, &t, a == ACCESS_WRITE, w));
