@@ -35,6 +35,31 @@ BEGIN jit_irq_handler
 	iretq
 END jit_irq_handler
 
+/* RET and JMP to what is no address: the handler of #GP counts, and comes back. */
+BEGIN jit_nowhere
+	mov	$0x8000000000000000, %rax
+1:	push	%rax
+	ret
+2:	jmp	*%rax
+3:	dec	%rdi
+	jnz	1b
+	hlt
+END jit_nowhere
+
+/* RIP was at RET, or at the 2 bytes of JMP. */
+BEGIN jit_nowhere_handler
+	add	$8, %rsp
+	incq	0x40000
+	mov	(%rsp), %rsi
+	cmpb	$0xc3, (%rsi)
+	jne	1f
+	incq	(%rsp)
+	addq	$8, 24(%rsp)
+	iretq
+1:	addq	$2, (%rsp)
+	iretq
+END jit_nowhere_handler
+
 /* Each round the constant at RBX grows by a store through RSI. */
 BEGIN jit_stores
 	xor	%edx, %edx

@@ -6,6 +6,8 @@ GUEST_BLOB(jit_calls);
 GUEST_BLOB(jit_constant);
 GUEST_BLOB(jit_irq);
 GUEST_BLOB(jit_irq_handler);
+GUEST_BLOB(jit_nowhere);
+GUEST_BLOB(jit_nowhere_handler);
 GUEST_BLOB(jit_stores);
 
 enum { CALLEE = 0x1000000, SLOT = 5, VECTOR = 0x40, ROUNDS = 300 };
@@ -242,6 +244,21 @@ static void breakpoint(void **state)
 	down(&w);
 }
 
+/* #GP is at the branch, with RSP as before it (AMD64 and Intel64 alike). */
+static void branch_to_no_address(void **state)
+{
+	struct world w;
+
+	up(&w, 0);
+	guest_load(&w.g, GUEST_CODE, jit_nowhere);
+	guest_load(&w.g, GUEST_CODE + PG, jit_nowhere_handler);
+	guest_gate(&w.g, 13, GUEST_CODE + PG);
+	begin(&w, GUEST_CODE, ROUNDS, 0);
+	assert_int_equal(guest_run(&w.g, 0), KVM_EXIT_HLT);
+	assert_int_equal(*guest_word(&w.g, 0x40000), 2 * ROUNDS);
+	down(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +271,7 @@ int main(void)
 		cmocka_unit_test(dirty_code),
 		cmocka_unit_test(stepped),
 		cmocka_unit_test(breakpoint),
+		cmocka_unit_test(branch_to_no_address),
 	};
 
 	setenv("ANYKVM_ENGINE", "jit", 0);

@@ -102,6 +102,7 @@ struct jit {
 	u64 epoch;
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
+	bool interpret;		/* the block at RIP is the interpreter's, once */
 	u64 rflags;		/* when it was entered */
 	struct tlb *tlb;
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */

@@ -129,6 +129,7 @@ static void undo_branch(struct cpu *c)
 	c->rip = tu->rip + in->end - in->len;
 	if (in->mnemonic == ZYDIS_MNEMONIC_RET)
 		c->gpr[RSP] -= 8 + in->imm;
+	c->jit->interpret = true;
 }
 
 const u8 *jit_indirect(struct cpu *c, u64 target)
@@ -141,7 +142,7 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 		return NULL;
 	}
 	c->jit->left = false;
-	if (c->jit->lockstep)
+	if (c->jit->lockstep || READ_ONCE(c->requests))
 		return NULL;
 	stat_inc(c->vcpu, anykvm_jump_misses);
 	to = jit_find(c, target);

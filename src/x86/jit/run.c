@@ -27,7 +27,7 @@ bool jit_prepare(struct cpu *c)
 {
 	struct jit *j = c->jit;
 
-	if (!translatable(c))
+	if (!translatable(c) || unlikely(j->interpret))
 		return false;
 	if (j->tlb != c->tlb) {
 		j->tlb = c->tlb;
@@ -76,6 +76,10 @@ bool jit_count(struct cpu *c, const struct block *b)
 	struct code_page *p;
 	struct tu *tu;
 
+	if (unlikely(c->jit->interpret)) {
+		c->jit->interpret = false;
+		return false;
+	}
 	if (++block->runs < hot || !translatable(c) || b->cross)
 		return false;
 	block->runs = 0;
