@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The .def lists as lines of tab-separated fields, the table's name first.
- * scripts/docs makes the documents of docs/generated from them.
+ * scripts/docs makes the documents of docs/generated from them.  With --forms
+ * the output of silicon --forms is read.
  */
 #include <linux/kvm.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "instructions.h"
 
 static void ioctls(void)
 {
@@ -45,12 +49,18 @@ static void cpuid(void)
 #include "x86/api/cpuid.def"
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	ioctls();
 	caps();
 	exits();
 	msrs();
 	cpuid();
+	instructions();
+	refused_instructions();
+	requirements_list();
+	handlers_list();
+	if (argc > 1 && !strcmp(argv[1], "--forms"))
+		forms_read();
 	return 0;
 }

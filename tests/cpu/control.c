@@ -2,7 +2,6 @@
 /* Control and debug registers, flags, reset, breakpoints, privileged handlers. */
 #include "fixture.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 
 static const struct {
 	const char *why;
@@ -288,27 +287,7 @@ static void stac_needs_ring_0(void **state)
 	assert_exception(op_stac(&cpu, &in), EXC_UD, 0);
 }
 
-/* -- Privileged instructions at CPL 3 ----------------------------------------------------- */
-
-static void ring_3_may_not(void **state)
-{
-	static const struct { op_fn op; u8 vector; } t[] = {
-		{ op_hlt, EXC_GP }, { op_clts, EXC_GP }, { op_rdmsr, EXC_GP }, { op_wrmsr, EXC_GP },
-		{ op_invlpg, EXC_GP }, { op_wbinvd, EXC_GP }, { op_lgdt, EXC_GP }, { op_lidt, EXC_GP },
-		{ op_lldt, EXC_GP }, { op_ltr, EXC_GP }, { op_lmsw, EXC_GP }, { op_mov_to_cr, EXC_GP },
-		{ op_mov_from_cr, EXC_GP }, { op_mov_to_dr, EXC_GP }, { op_mov_from_dr, EXC_GP },
-		{ op_invpcid, EXC_GP }, { op_swapgs, EXC_GP }, { op_sysret, EXC_GP },
-		{ op_mwait, EXC_UD }, { op_rsm, EXC_UD }, { op_rdpmc, EXC_GP }, { op_xsetbv, EXC_GP },
-	};
-	struct insn in = { .osz = 4, .asz = 4, .base = GPR_OFF_NONE, .index = GPR_OFF_NONE };
-
-	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		setup(NULL);
-		enter_64(3);
-		cpu.cr4 |= X86_CR4_OSXSAVE;
-		assert_exception(t[i].op(&cpu, &in), t[i].vector, 0);
-	}
-}
+/* -- The time, the TLB, MWAIT ------------------------------------------------------------ */
 
 static void time_stamp(void **state)
 {
@@ -406,7 +385,7 @@ int main(void)
 		T(pkru_instructions), T(cr3_in_long_mode), T(pae_loads_pdptes),
 		T(lowering_cr8_exits), T(efer_bits), T(xcr0_rules), T(lmsw_cannot_clear_pe),
 		T(debug_registers), T(breakpoints_match), T(sti_shadow_and_iopl),
-		T(popf_by_privilege), T(vm86_flags), T(stac_needs_ring_0), T(ring_3_may_not),
+		T(popf_by_privilege), T(vm86_flags), T(stac_needs_ring_0),
 		T(time_stamp), T(invpcid_checks), T(mwait_quirk), T(reset_state),
 		T(init_keeps_what_it_must),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Delivery of exceptions and interrupts (SDM vol. 3A chapter 6). */
 #include "fixture.h"
+#include "x86/interp/ops.h"
 
 static struct exception gp(u32 error)
 {
@@ -301,9 +302,26 @@ static void soft_int_returns_behind(void **state)
 
 static void int1_needs_no_dpl(void **state)
 {
+	struct insn in = { .len = 1 };
+
 	enter_32(3);
 	set_gate(EXC_DB, DESC_TRAP, 0, CODE0, HANDLER);
-	assert_jumped(cpu_icebp(&cpu, CODE + 1), CODE0, HANDLER);
+	assert_jumped(op_int1(&cpu, &in), CODE0, HANDLER);
+	assert_int_equal(get32(STACK0 - 20), CODE + 1);
+}
+
+static void into_needs_overflow_and_dpl(void **state)
+{
+	struct insn in = { .len = 1 };
+
+	enter_32(3);
+	set_gate(EXC_OF, DESC_TRAP, 0, CODE0, HANDLER);
+	assert_step(STEP_NEXT, op_into(&cpu, &in));
+	cpu.status |= X86_EFLAGS_OF;
+	assert_exception(op_into(&cpu, &in), EXC_GP, EXC_OF * 8 + 2);
+	set_gate(EXC_OF, DESC_TRAP, 3, CODE0, HANDLER);
+	assert_jumped(op_into(&cpu, &in), CODE0, HANDLER);
+	assert_int_equal(get32(STACK0 - 20), CODE + 1);
 }
 
 static void db_payload_goes_to_dr6(void **state)
@@ -360,7 +378,7 @@ int main(void)
 		T(ist_switches_without_privilege_change), T(bad_gates), T(bad_inner_stacks),
 		T(tss_too_short), T(fault_on_the_stack_leaves_state),
 		T(offset_beyond_code_limit), T(long_mode_rejects), T(soft_int_returns_behind),
-		T(int1_needs_no_dpl), T(db_payload_goes_to_dr6), T(table_6_5),
+		T(int1_needs_no_dpl), T(into_needs_overflow_and_dpl), T(db_payload_goes_to_dr6), T(table_6_5),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,10 +51,19 @@ FAKE enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 {
 	return flat(c, lin, NULL, buf, n, PF_W);
 }
+FAKE enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear)
+{
+	u8 v;
+
+	TRY(flat(c, lin, &v, NULL, 1, PF_W));
+	v = (v | set) & ~clear;
+	return flat(c, lin, NULL, &v, 1, PF_W);
+}
 FAKE enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	return flat(c, lin, NULL, NULL, n, user(c));
 }
+FAKE enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n) { return STEP_NEXT; }
 FAKE enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {
 	*v = 0;

@@ -125,7 +125,8 @@ static void task16(void **state)
 	put16(TSS2 + 38, DATA0);
 	put16(TSS2 + 40, DATA0);
 	assert_jumped(cpu_far_jump(&cpu, SEL_TSS2, 0, 4, 0), CODE0, 0x1234);
-	assert_int_equal((u16)cpu.gpr[RAX], 0x42);
+	assert_int_equal(cpu.gpr[RAX], 0x42);
+	assert_int_equal(cpu.gpr[RSP], 0x7800);
 	assert_int_equal(cpu.seg[FS].selector, 0);
 }
 
@@ -163,6 +164,23 @@ static void bad_segments_of_the_new_task(void **state)
 		assert_int_equal(cpu.seg[TR].selector, SEL_TSS2);
 		assert_int_equal(cpu.rip, HANDLER);
 	}
+}
+
+/* Its handler has the new task's stack, though CS came before SS. */
+static void bad_segments_leave_the_others(void **state)
+{
+	prepare(0);
+	put16(TSS2 + T_LDT, CODE0);
+	put16(TSS2 + T_CS, DATA0);
+	put16(TSS2 + T_FS, XO_CODE);
+	set_gate(EXC_TS, DESC_INT, 0, CODE0, HANDLER);
+	assert_exception(cpu_far_jump(&cpu, SEL_TSS2, 0, 4, 0), EXC_TS, CODE0);
+	assert_false(cpu.seg[SS].attr & SEG_ATTR_UNUSABLE);
+	assert_false(cpu.seg[GS].attr & SEG_ATTR_UNUSABLE);
+	assert_true(cpu.seg[FS].attr & SEG_ATTR_UNUSABLE);
+	assert_jumped(cpu_deliver(&cpu, &cpu.exc), CODE0, HANDLER);
+	assert_int_equal(cpu.gpr[RSP], 0x7800 - 16);
+	assert_int_equal(get32(0x7800 - 16), CODE0);
 }
 
 static void trap_bit(void **state)
@@ -271,7 +289,8 @@ int main(void)
 		T(call_nests_and_iret_returns), T(jump_frees_the_old),
 		T(exception_through_task_gate), T(resume_flag_of_the_old_task),
 		T(to_outer_and_vm86_tasks), T(task16),
-		T(refused_before_the_switch), T(bad_segments_of_the_new_task), T(trap_bit),
+		T(refused_before_the_switch), T(bad_segments_of_the_new_task),
+		T(bad_segments_leave_the_others), T(trap_bit),
 		T(no_tasks_in_long_mode), T(smi_and_rsm),
 		T(smi_and_rsm_without_long_mode), T(rsm_shuts_down_on_nonsense),
 	};

@@ -2,6 +2,7 @@
 /* Far JMP, CALL, RET, IRET, SYSCALL, SYSENTER. */
 #include "fixture.h"
 #include "x86/cpu/vm86.h"
+#include "x86/interp/ops.h"
 
 enum { NEXT = CODE + 7 };
 
@@ -49,12 +50,42 @@ static void real_mode_jump_call_return(void **state)
 	assert_exception(cpu_far_jump(&cpu, 0x2000, 0x10000, 4, 0), EXC_GP, 0);
 }
 
+/* The same with pointers in the instruction and in memory. */
+static void far_pointers(void **state)
+{
+	struct insn in = { .osz = 2, .asz = 2, .len = 5, .base = GPR_OFF_NONE,
+			   .index = GPR_OFF_NONE, .seg = DS, .disp = 0x200 };
+
+	enter_real();
+	in.imm = 0x2000ull << 32 | 0x345;
+	assert_jumped(op_jmp_far_imm(&cpu, &in), 0x2000, 0x345);
+	in.imm = 0x3000ull << 32 | 0x11;
+	assert_jumped(op_call_far_imm(&cpu, &in), 0x3000, 0x11);
+	assert_int_equal(get16(STACK0 - 4), 0x34a);
+	assert_int_equal(get16(STACK0 - 2), 0x2000);
+	in.imm = 6;
+	assert_jumped(op_ret_far(&cpu, &in), 0x2000, 0x34a);
+	assert_int_equal(cpu.gpr[RSP], STACK0 + 6);
+
+	in.flags = INSN_MEM;
+	put16(0x200, 0x4321);
+	put16(0x202, 0x1000);
+	assert_jumped(op_call_far_mem(&cpu, &in), 0x1000, 0x4321);
+	assert_int_equal(get16(STACK0 + 2), 0x34f);
+	in.osz = 4;
+	put32(0x200, 0x8765);
+	put16(0x204, 0x1234);
+	assert_jumped(op_jmp_far_mem(&cpu, &in), 0x1234, 0x8765);
+}
+
 static void real_mode_iret_keeps_vm(void **state)
 {
+	struct insn in = { .osz = 4, .len = 2 };
+
 	enter_real();
 	push32s(3, 0x222, 0x4000, ~0u);
 	cpu.ev.nmi_masked = true;
-	assert_jumped(cpu_iret(&cpu, 4, 0), 0x4000, 0x222);
+	assert_jumped(op_iret(&cpu, &in), 0x4000, 0x222);
 	assert_int_equal(cpu_rflags(&cpu) & X86_EFLAGS_VM, 0);
 	assert_int_equal(cpu_rflags(&cpu) & X86_EFLAGS_VIP, 0);
 	assert_true(cpu.rflags & X86_EFLAGS_IF);
@@ -488,27 +519,29 @@ static void sysret_intel_checks_rcx(void **state)
 
 static void sysenter_and_sysexit(void **state)
 {
+	struct insn in = { .osz = 4 };
+
 	enter_32(3);
-	assert_exception(cpu_sysenter(&cpu), EXC_GP, 0);
+	assert_exception(op_sysenter(&cpu, &in), EXC_GP, 0);
 	cpu.sysenter_cs = CODE0;
 	cpu.sysenter_esp = STACK0;
 	cpu.sysenter_eip = HANDLER;
-	assert_jumped(cpu_sysenter(&cpu), CODE0, HANDLER);
+	assert_jumped(op_sysenter(&cpu, &in), CODE0, HANDLER);
 	assert_int_equal(cpu.cpl, 0);
 	assert_int_equal(cpu.gpr[RSP], STACK0);
 	cpu.gpr[RCX] = STACK3;
 	cpu.gpr[RDX] = CODE;
-	assert_jumped(cpu_sysexit(&cpu, 4), CODE0 + 16 + 3, CODE);
+	assert_jumped(op_sysexit(&cpu, &in), CODE0 + 16 + 3, CODE);
 	assert_int_equal(cpu.gpr[RSP], STACK3);
 	assert_int_equal(cpu.seg[SS].selector, CODE0 + 24 + 3);
-	assert_exception(cpu_sysexit(&cpu, 4), EXC_GP, 0);
+	assert_exception(op_sysexit(&cpu, &in), EXC_GP, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
-		T(real_mode_jump_call_return), T(real_mode_iret_keeps_vm),
+		T(real_mode_jump_call_return), T(far_pointers), T(real_mode_iret_keeps_vm),
 		T(entering_protected_mode_keeps_stale_cs), T(bad_jumps_and_calls),
 		T(conforming_keeps_cpl), T(loading_sets_accessed), T(call_and_return_same_level),
 		T(sixteen_bit_code), T(call_gate_copies_parameters), T(call_gate_16_bit),

@@ -8,6 +8,7 @@
 #include "x86/decode/decode.h"
 
 static struct candidates how;
+static u64 count;		/* of compare_one_of_many() */
 
 static u32 below(u32 n)
 {
@@ -35,10 +36,13 @@ static struct encoding begin(const u8 *prefix, u32 n)
 	return e;
 }
 
-/* One of those that are too many to try each time. */
+/* One of those that are too many to try each time: by chance, or by its number. */
 static void compare_one_of_many(const u8 *bytes)
 {
-	if (how.share == 1 || !below(how.share))
+	bool chosen = how.sliced ? count++ % how.share == how.slice :
+				   how.share == 1 || !below(how.share);
+
+	if (chosen)
 		how.compare(bytes);
 }
 
@@ -58,17 +62,12 @@ static void each_modrm(const struct encoding *e)
 }
 
 /* As each_modrm, fewer: for the maps with many prefixes. */
-static void some_modrm(const struct encoding *e, u8 opcode)
+static void some_modrm(const struct encoding *e)
 {
 	static const u8 few[] = { 0x00, 0x0c, 0xc1, 0xd3, 0xfd };
 	struct encoding one = *e;
 	u32 i;
 
-	put(&one, opcode);
-	if (how.full) {
-		each_modrm(&one);
-		return;
-	}
 	for (i = 0; i < ARRAY_SIZE(few); i++) {
 		one.bytes[one.len] = few[i];
 		compare_one_of_many(one.bytes);
@@ -127,7 +126,7 @@ static void map_0f3a(void)
 }
 
 /* C4, with maps that exist and some that do not. */
-static void vex_map(u32 map_select, u8 wvvvvlpp)
+static void vex_map(u32 map_select, u8 wvvvvlpp, bool all_modrm)
 {
 	u32 opcode;
 
@@ -137,19 +136,32 @@ static void vex_map(u32 map_select, u8 wvvvvlpp)
 		put(&e, 0xc4);
 		put(&e, 0xe0 | map_select);
 		put(&e, wvvvvlpp);
-		some_modrm(&e, opcode);
+		put(&e, opcode);
+		if (all_modrm)
+			each_modrm(&e);
+		else
+			some_modrm(&e);
 	}
 }
 
+/*
+ * What vvvv holds matters only if it is all ones, or to a gather: every ModRM
+ * byte has two of them, and every one has a few ModRM bytes.  FULL_PRODUCT has
+ * each with each, for a day.
+ */
 static void vex_maps(void)
 {
 	u32 select, i;
 
 	for (select = 0; select < (how.full ? 32 : 5); select++)
-		for (i = 0; i < 256; i++)
-			/* vvvv: none, another one, and all if asked to. */
-			if (how.full || (i >> 3 & 15) == 15 || (i >> 3 & 15) == 9)
-				vex_map(select, i);
+		for (i = 0; i < 256; i++) {
+			bool two = (i >> 3 & 15) == 15 || (i >> 3 & 15) == 9;
+			bool exists = select >= 1 && select <= 3;
+
+			if (two || (how.full && exists) || how.full == FULL_PRODUCT)
+				vex_map(select, i, (how.full && two && exists) ||
+						   how.full == FULL_PRODUCT);
+		}
 }
 
 /* -- Opcodes whose meaning hangs on all of ModRM, and gathers on SIB ---------------------- */
@@ -347,6 +359,7 @@ void candidates_each(const struct candidates *wanted)
 	u32 i;
 
 	how = *wanted;
+	count = 0;
 	how.seed = how.seed * 2 + 1;
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		parts[i]();

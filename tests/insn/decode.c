@@ -12,7 +12,6 @@
 #include "fakes.h"
 #include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 
 #include <link.h>	/* last: its PF_W is a macro */
 

@@ -5,7 +5,9 @@
  * prefixes, in 64-, 32- and 16-bit code.
  *
  * ANYKVM_INSN_SHARE=N tries one in N of the maps, chosen by the seed (1: all),
- * ANYKVM_INSN_FULL=1 has every ModRM byte and every VEX prefix in them,
+ * ANYKVM_INSN_SLICE=I tries those whose number is I modulo the share instead,
+ * ANYKVM_INSN_FULL=1 has every ModRM byte and every VEX prefix in them, 2 has
+ * each of the ones with each of the others,
  * ANYKVM_INSN_SEED and ANYKVM_INSN_ROUNDS make other or longer random runs,
  * ANYKVM_INSN_ANY_HOST=1 compares with a host whose model is not known, too,
  * ANYKVM_INSN_LIST=1 prints every difference, not just the first ones.
@@ -157,11 +159,13 @@ static void compare(const u8 *bytes)
 
 static void in_mode(u8 size)
 {
-	const bool full = number("ANYKVM_INSN_FULL", 0);
+	const u32 full = number("ANYKVM_INSN_FULL", 0);
 	const struct candidates wanted = {
 		.code_size = size,
 		.seed = number("ANYKVM_INSN_SEED", 1),
 		.share = number("ANYKVM_INSN_SHARE", full ? 1 : SHARE),
+		.sliced = getenv("ANYKVM_INSN_SLICE") != NULL,
+		.slice = number("ANYKVM_INSN_SLICE", 0),
 		.rounds = number("ANYKVM_INSN_ROUNDS", ROUNDS),
 		.full = full,
 		.compare = compare,

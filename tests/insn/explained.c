@@ -71,7 +71,7 @@ bool explained_difference(const u8 *bytes, u8 code_size, bool host_ud)
 
 	if (!decode(bytes, code_size, &zi))
 		return is_oddity(bytes, code_size);
-	if ((!host_ud && !decode_is_offered(&zi)) || is_unadvertised(&zi))
+	if ((!host_ud && decode_isa(&zi) == ISA_REFUSED) || is_unadvertised(&zi))
 		return true;
 	return host_ud && is_ud_of_user_mode(zi.mnemonic);
 }

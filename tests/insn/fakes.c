@@ -18,10 +18,8 @@ enum step fake_handler(struct cpu *c, const struct insn *in)
 #define FAKE(handler) asm(".weak " #handler "\n.set " #handler ", fake_handler");
 #define OP(mnemonic, handler, flags) FAKE(handler)
 #include "x86/interp/ops.def"
-FAKE(op_jmp_far_imm) FAKE(op_jmp_far_mem) FAKE(op_call_far_imm) FAKE(op_call_far_mem)
-FAKE(op_ret_far) FAKE(op_mov_to_cr) FAKE(op_mov_from_cr) FAKE(op_mov_to_dr)
-FAKE(op_mov_from_dr) FAKE(op_mov_to_seg) FAKE(op_mov_from_seg) FAKE(op_push_seg)
-FAKE(op_pop_seg)
+#define SPECIAL(handler) FAKE(handler)
+#include "x86/interp/ops_special.def"
 
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 		    const ZydisDecodedOperand *ops, const u8 *bytes, struct insn *in)

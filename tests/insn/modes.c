@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "fakes.h"
+#include "x86/interp/ops.h"
 
 enum { MEM_SIZE = 0x20000, MEM_HIGH = 0x30000000 };
 
@@ -86,6 +87,35 @@ static void targets_beyond_the_limit_fault(void **state)
 	c->rip = 0x1f0;
 	assert_exception(STEP(0xe2, 0x7f), EXC_GP);		/* LOOP */
 	assert_int_equal(c->gpr[RCX], 5);
+}
+
+static void jcxz_looks_at_16_bits(void **state)
+{
+	struct insn in = { .osz = 2, .asz = 2, .imm = 0x12, .len = 2 };
+
+	c->gpr[RCX] = 0x10000;
+	assert_int_equal(STEP(0xe3, 0x10), STEP_JUMP);
+	assert_int_equal(c->rip, 0x112);
+	c->gpr[RCX] = 0xffff;
+	assert_int_equal(STEP(0xe3, 0x10), STEP_NEXT);
+	assert_int_equal(STEP(0x67, 0xe3, 0x10), STEP_NEXT);	/* JECXZ */
+	c->gpr[RCX] = ~0ull << 32;
+	assert_int_equal(op_jcxz(c, &in), STEP_JUMP);
+	assert_int_equal(c->rip, 0x117 + 0x12);
+}
+
+/* The bounds are two operands: the second one's address wraps. */
+static void bounds_wrap(void **state)
+{
+	c->gpr[RDI] = 0xfffe;
+	memcpy(mem + 0xfffe, (u16[]){ 5 }, 2);
+	memcpy(mem, (u16[]){ 9 }, 2);
+	c->gpr[RAX] = 9;
+	assert_int_equal(STEP(0x62, 0x05), STEP_NEXT);		/* BOUND AX, [DI] */
+	c->gpr[RAX] = 10;
+	assert_exception(STEP(0x62, 0x05), EXC_BR);
+	c->gpr[RAX] = 4;
+	assert_exception(STEP(0x62, 0x05), EXC_BR);
 }
 
 static void calls_and_returns(void **state)
@@ -203,7 +233,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(ip_wraps_at_the_operand_size),
 		TEST(targets_beyond_the_limit_fault),
-		TEST(calls_and_returns),
+		TEST(calls_and_returns), TEST(jcxz_looks_at_16_bits), TEST(bounds_wrap),
 		TEST(the_stack_pointer_wraps_at_its_width),
 		TEST(pusha_and_popa),
 		TEST(loops_count_in_the_address_size),

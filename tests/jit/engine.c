@@ -125,7 +125,7 @@ static void dumps(void **state)
 	unsetenv("ANYKVM_JIT_DUMP");
 	unsetenv("ANYKVM_JIT_FILE");
 	read_text(path, text, sizeof(text));
-	assert_non_null(strstr(text, "guest 0000000000010005, 5 instructions"));
+	assert_non_null(strstr(text, "guest 0000000000010005, "));
 	assert_non_null(strstr(text, "0000000000010005  dec ecx"));
 	assert_non_null(strstr(text, " of guest 0000000000010005, "));
 	assert_non_null(strstr(text, "no translation"));

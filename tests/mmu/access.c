@@ -105,7 +105,7 @@ static void store_to_the_page_being_executed_ends_the_block(void **state)
 {
 	u8 *host;
 
-	m->cpu.rip = 0x5800;
+	m->cpu.code = m->ram + 0x5800;
 	assert_int_equal(mem_write8(&m->cpu, 0x6000, 1), STEP_NEXT);
 	assert_false(m->cpu.stop_block);
 	for (int i = 0; i < 2; i++) {		/* filled or not */
@@ -116,6 +116,12 @@ static void store_to_the_page_being_executed_ends_the_block(void **state)
 	m->cpu.stop_block = false;
 	assert_int_equal(mem_write32(&m->cpu, 0x4ffe, 7), STEP_NEXT);
 	assert_true(m->cpu.stop_block);
+	window_map(0, 0x5000 | RW);
+	for (int i = 0; i < 2; i++) {
+		m->cpu.stop_block = false;
+		assert_int_equal(mem_write8(&m->cpu, WINDOW(0) + 0x123, 7), STEP_NEXT);
+		assert_true(m->cpu.stop_block);
+	}
 	m->cpu.stop_block = false;
 	assert_int_equal(mem_host(&m->cpu, 0x5000, false, &host), STEP_NEXT);
 	assert_false(m->cpu.stop_block);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "x86/cpu/features.h"
 #include "x86/mmu/access.h"
 
 struct fake_mmu fake;
@@ -41,6 +42,11 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 				       STEP_NEXT;
 }
 
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	return STEP_NEXT;
+}
+
 enum step cpu_seg_linear(struct cpu *c, enum seg seg, u64 off, u32 size,
 			 bool write, u64 *lin)
 {
@@ -71,4 +77,9 @@ enum step cpu_raise_pf(struct cpu *c, u64 cr2, u32 error)
 enum step op_ud(struct cpu *c, const struct insn *in)
 {
 	return cpu_raise_ud(c);
+}
+
+bool cpu_has(const struct cpu *c, enum feature f)
+{
+	return true;
 }

@@ -28,22 +28,17 @@ struct decoded {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	struct insn in;
 };
+
 bool guest_decode(struct cpu *c, const u8 *bytes, u32 n, struct decoded *d);
 enum step guest_step(struct cpu *c, const u8 *bytes, u32 n);
 
-/* oracle.c: the same bytes on the host's CPU. */
+/* states.c */
 struct state {
 	_Alignas(64) u8 fx[512];
 	u8 ymm[16][32];
 	u64 gpr[16];
 	u64 flags;
-	u32 host_mxcsr;
 };
-bool oracle_available(void);
-/* 0, or the signal that the bytes raised (state unspecified then). */
-int oracle_run(struct state *s, const u8 *bytes, u32 n);
-
-/* compare.c */
 enum { MEM_BYTES = 1280, MEM_AT = 192 };
 extern u8 *memory;		/* below 4 GiB */
 bool memory_create(void);
@@ -52,9 +47,5 @@ void fill(void *p, u32 n);
 /* RBX is @memory + MEM_AT - 10h, RDI @memory + MEM_AT; the rest is random. */
 void random_state(struct state *s);
 void state_to_guest(struct cpu *cpu, const struct state *s);
-void guest_to_state(const struct cpu *cpu, struct state *s);
-/* What differs, or NULL.  Flags that @d leaves undefined do not count. */
-const char *difference(const struct decoded *d, const struct state *a,
-		       const struct state *b);
 
 #endif

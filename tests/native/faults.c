@@ -54,7 +54,7 @@ static int teardown(void **state)
 #define VPADDD_MEM	0xc5, 0xf1, 0xfe, 0x43, 0x01
 #define VMOVDQA_MEM	0xc5, 0xfd, 0x6f, 0x43, 0x10	/* 32 bytes at a 16-byte boundary */
 #define ANDN		0xc4, 0xe2, 0x70, 0xf2, 0xc2	/* andn eax, ecx, edx */
-#define POPCNT		0xf3, 0x0f, 0xb8, 0xc1
+#define CRC32		0xf2, 0x0f, 0x38, 0xf1, 0xc1
 #define FADD		0xd8, 0xc1
 #define FNSTCW		0xd9, 0x7b, 0x00
 #define FLD1		0xd9, 0xe8
@@ -70,7 +70,7 @@ static void task_switched_raises_nm(void **state)
 	RAISES(EXC_NM, FNSTCW);
 	RAISES(EXC_NM, 0x9b);			/* fwait, CR0.MP is set */
 	RAISES(EXC_NM, 0x0f, 0xae, 0x03);	/* fxsave */
-	assert_int_equal(STEP(POPCNT), STEP_NEXT);
+	assert_int_equal(STEP(CRC32), STEP_NEXT);
 	assert_int_equal(STEP(ANDN), STEP_NEXT);
 	c->cr0 &= ~X86_CR0_MP;
 	assert_int_equal(STEP(0x9b), STEP_NEXT);

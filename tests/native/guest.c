@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/tlb.h"
 
@@ -41,6 +42,20 @@ static op_fn listed(ZydisMnemonic m)
 #undef OP
 	default:
 		return NULL;
+	}
+}
+
+/* What the interpreter executes although it is of a set that runs natively. */
+static bool is_integer(ZydisMnemonic m)
+{
+	switch (m) {
+#define FAMILY(mnemonic, name, flags) case ZYDIS_MNEMONIC_##mnemonic:
+#define OP(mnemonic, handler, flags) case ZYDIS_MNEMONIC_##mnemonic:
+#include "x86/interp/ops_integer.def"
+#undef OP
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -83,7 +98,11 @@ bool guest_decode(struct cpu *c, const u8 *bytes, u32 n, struct decoded *d)
 		if (d->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
 			set_memory(d, &d->ops[i]);
 	d->in.op = listed(d->zi.mnemonic);
-	if (!d->in.op)
+	if (d->in.op || is_integer(d->zi.mnemonic))
+		return true;
+	if (decode_isa(&d->zi) == ISA_REFUSED)
+		d->in.op = op_ud;
+	else if (decode_isa(&d->zi) == ISA_NATIVE)
 		native_prepare(c->native, &d->zi, d->ops, bytes, &d->in);
 	return true;
 }

@@ -27,6 +27,38 @@ BEGIN smp_split
 	hlt
 END smp_split
 
+/* RDI times: a descriptor's accessed bit is cleared, and set by loading it. */
+BEGIN smp_load_segment
+	sub	$16, %rsp
+	sgdt	(%rsp)
+	mov	2(%rsp), %rbx
+1:	lock andb $~1, 0x10 + 5(%rbx)
+	mov	$0x10, %eax
+	mov	%eax, %ds
+	testb	$1, 0x10 + 5(%rbx)
+	jz	2f
+	dec	%rdi
+	jnz	1b
+2:	hlt
+END smp_load_segment
+
+/* RDI times: another bit of it changes, and must stay as it has been made. */
+BEGIN smp_change_descriptor
+	sub	$16, %rsp
+	sgdt	(%rsp)
+	mov	2(%rsp), %rbx
+1:	movb	0x10 + 5(%rbx), %al
+	lock xorb $0x60, 0x10 + 5(%rbx)
+	movb	0x10 + 5(%rbx), %cl
+	xor	%cl, %al
+	and	$0x60, %al
+	cmp	$0x60, %al
+	jne	2f
+	dec	%rdi
+	jnz	1b
+2:	hlt
+END smp_change_descriptor
+
 BEGIN smp_cmpxchg16b
 1:	mov	0x40000, %rax
 	mov	0x40008, %rdx

@@ -4,6 +4,8 @@
 
 GUEST_BLOB(smp_locked);
 GUEST_BLOB(smp_split);
+GUEST_BLOB(smp_load_segment);
+GUEST_BLOB(smp_change_descriptor);
 GUEST_BLOB(smp_cmpxchg16b);
 GUEST_BLOB(smp_spin);
 GUEST_BLOB(smp_call);
@@ -98,6 +100,30 @@ static void locked_across_pages_that_are_apart(void **state)
 	memset(g.mem + FIRST, 0, PG);
 	memset(g.mem + SECOND, 0, PG);
 	count_split(&g, LIN + PG - 3, g.mem + FIRST + PG - 3, 3, g.mem + SECOND, 3000);
+	guest_destroy(&g);
+}
+
+/* A load that sets the accessed bit undoes nothing (SDM vol. 3A 8.1.2.1). */
+static void descriptors_are_updated_atomically(void **state)
+{
+	enum { N = 50000, OTHER = GUEST_CODE + 0x1000 };
+	struct runner r[2];
+	struct kvm_regs regs;
+	struct guest g;
+
+	guest_create(&g, 0, 2);
+	guest_load(&g, GUEST_CODE, smp_load_segment);
+	guest_load(&g, OTHER, smp_change_descriptor);
+	for (u32 i = 0; i < 2; i++) {
+		guest_long(&g, i, i ? OTHER : GUEST_CODE);
+		set_args(&g, i, N, 0);
+		runner_start(&r[i], &g, i);
+	}
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(runner_join(&r[i]), KVM_EXIT_HLT);
+		guest_regs(&g, i, &regs);
+		assert_int_equal(regs.rdi, 0);
+	}
 	guest_destroy(&g);
 }
 
@@ -200,6 +226,7 @@ int main(void)
 		cmocka_unit_test(locked_counters_are_exact),
 		cmocka_unit_test(locked_across_pages),
 		cmocka_unit_test(locked_across_pages_that_are_apart),
+		cmocka_unit_test(descriptors_are_updated_atomically),
 		cmocka_unit_test(cmpxchg16b_is_atomic),
 		cmocka_unit_test(spin_lock_excludes),
 		cmocka_unit_test(cross_modified_code),

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The encodings, found by decoding every prefix, opcode and ModRM.reg, sorted
- * into families, without what may not run natively or cannot be compared.
+ * Instructions sorted into families, without those that may not run natively or
+ * cannot be compared.
  */
 #include "silicon.h"
 
-#include <stdlib.h>
+#include <immintrin.h>
 #include <string.h>
 
-enum family {
-	INTEGER, SHIFT, MULDIV, BIT, BCD, STRING, STACK, BRANCH, ATOMIC, FLAG, BMI, MMX, SSE, SSE2,
-	SSE3, SSE4, SSE4A, AES, SHA, GFNI, AVX, AVX2, GATHER, FMA, F16C, VAES, X87,
-	NR_FAMILIES, NONE,
-};
+enum { XCR0 = 7 };	/* as the guest has it */
 
-const char *const family_names[] = {
-	"integer", "shift", "muldiv", "bit", "bcd", "string", "stack", "branch", "atomic", "flag",
-	"bmi", "mmx", "sse", "sse2", "sse3", "sse4", "sse4a", "aes", "sha", "gfni", "avx", "avx2",
-	"gather", "fma", "f16c", "vaes", "x87",
+const char *const family_names[NR_FAMILIES] = {
+	"integer", "shift", "muldiv", "bit", "bcd", "string", "stack", "branch", "far", "trap",
+	"atomic", "flag", "segment", "fsgs", "verify", "privileged", "cache", "save", "bmi",
+	"mmx", "sse", "sse2", "sse3", "sse4", "sse4a", "aes", "sha", "gfni", "avx", "avx2",
+	"gather", "fma", "f16c", "vaes", "vnni", "x87",
 };
-const u32 nr_families = NR_FAMILIES;
 
 u32 family_by_name(const char *name)
 {
@@ -32,19 +28,44 @@ u32 family_by_name(const char *name)
 
 /* -- Sorting ---------------------------------------------------------------------- */
 
+/* Those that their category or extension would put elsewhere. */
+static const struct {
+	ZydisMnemonic mnemonic;
+	enum family family;
+} exceptions[] = {
+#define M(mnemonic, family)	{ ZYDIS_MNEMONIC_##mnemonic, family }
+	M(MUL, MULDIV), M(IMUL, MULDIV), M(DIV, MULDIV), M(IDIV, MULDIV),
+	M(XCHG, ATOMIC), M(CMPXCHG16B, ATOMIC), M(ENTER, STACK), M(LEAVE, STACK),
+	M(PAUSE, INTEGER), M(LAR, VERIFY), M(LSL, VERIFY), M(VERR, VERIFY), M(VERW, VERIFY),
+	M(PUSHF, FLAG), M(PUSHFD, FLAG), M(PUSHFQ, FLAG),
+	M(POPF, FLAG), M(POPFD, FLAG), M(POPFQ, FLAG),
+	M(BOUND, TRAP), M(INT, TRAP), M(INT3, TRAP), M(INTO, TRAP), M(UD2, TRAP),
+	M(IRET, FAR), M(IRETD, FAR), M(IRETQ, FAR),
+	M(FXSAVE, SAVE), M(FXSAVE64, SAVE), M(FXRSTOR, SAVE), M(FXRSTOR64, SAVE),
+	M(FNSAVE, SAVE), M(FRSTOR, SAVE), M(FNSTENV, SAVE), M(FLDENV, SAVE),
+	M(LDMXCSR, SAVE), M(STMXCSR, SAVE), M(VLDMXCSR, SAVE), M(VSTMXCSR, SAVE),
+	M(XSAVE, SAVE), M(XSAVE64, SAVE), M(XSAVEC, SAVE), M(XSAVEC64, SAVE),
+	M(XSAVEOPT, SAVE), M(XSAVEOPT64, SAVE), M(XRSTOR, SAVE), M(XRSTOR64, SAVE),
+	M(XGETBV, SAVE),
+	M(CLI, PRIVILEGED), M(STI, PRIVILEGED), M(CLTS, PRIVILEGED), M(HLT, PRIVILEGED),
+	M(IN, PRIVILEGED), M(OUT, PRIVILEGED), M(INSB, PRIVILEGED), M(INSW, PRIVILEGED),
+	M(INSD, PRIVILEGED), M(OUTSB, PRIVILEGED), M(OUTSW, PRIVILEGED), M(OUTSD, PRIVILEGED),
+	M(LGDT, PRIVILEGED), M(LIDT, PRIVILEGED), M(LLDT, PRIVILEGED), M(LTR, PRIVILEGED),
+	M(LMSW, PRIVILEGED), M(INVD, PRIVILEGED), M(WBINVD, PRIVILEGED), M(INVLPG, PRIVILEGED),
+	M(INVPCID, PRIVILEGED), M(RDMSR, PRIVILEGED), M(WRMSR, PRIVILEGED),
+	M(SWAPGS, PRIVILEGED), M(XSETBV, PRIVILEGED), M(XSAVES, PRIVILEGED),
+	M(XSAVES64, PRIVILEGED), M(XRSTORS, PRIVILEGED), M(XRSTORS64, PRIVILEGED),
+	/* Clocks, and what the host makes up. */
+	M(CPUID, NONE), M(RDTSC, NONE),
+	/* A hypervisor that intercepts #DB leaves RIP on it. */
+	M(INT1, NONE),
+	/* Whether they have a ModRM byte to fetch depends on the processor (SDM vol. 2B, UD). */
+	M(UD0, NONE), M(UD1, NONE),
+#undef M
+};
+
 static enum family family_of_base(const ZydisDecodedInstruction *zi)
 {
-	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_MUL: case ZYDIS_MNEMONIC_IMUL:
-	case ZYDIS_MNEMONIC_DIV: case ZYDIS_MNEMONIC_IDIV:
-		return MULDIV;
-	case ZYDIS_MNEMONIC_XCHG: case ZYDIS_MNEMONIC_CMPXCHG16B:
-		return ATOMIC;
-	case ZYDIS_MNEMONIC_ENTER: case ZYDIS_MNEMONIC_LEAVE:
-		return STACK;
-	default:
-		break;
-	}
 	switch (zi->meta.category) {
 	case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_ROTATE: return SHIFT;
 	case ZYDIS_CATEGORY_BITBYTE: return BIT;
@@ -52,9 +73,11 @@ static enum family family_of_base(const ZydisDecodedInstruction *zi)
 	case ZYDIS_CATEGORY_STRINGOP: return STRING;
 	case ZYDIS_CATEGORY_PUSH: case ZYDIS_CATEGORY_POP: return STACK;
 	case ZYDIS_CATEGORY_COND_BR: case ZYDIS_CATEGORY_UNCOND_BR:
-	case ZYDIS_CATEGORY_CALL: return BRANCH;
+	case ZYDIS_CATEGORY_CALL: case ZYDIS_CATEGORY_RET:
+		return zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ? FAR : BRANCH;
 	case ZYDIS_CATEGORY_SEMAPHORE: return ATOMIC;
 	case ZYDIS_CATEGORY_FLAGOP: return FLAG;
+	case ZYDIS_CATEGORY_SEGOP: return SEGMENT;
 	case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_DATAXFER:
 	case ZYDIS_CATEGORY_CMOV: case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_CONVERT:
 	case ZYDIS_CATEGORY_MISC: case ZYDIS_CATEGORY_NOP: case ZYDIS_CATEGORY_WIDENOP:
@@ -64,10 +87,13 @@ static enum family family_of_base(const ZydisDecodedInstruction *zi)
 	}
 }
 
-static enum family family_of(const ZydisDecodedInstruction *zi)
+static enum family family_of_extension(const ZydisDecodedInstruction *zi)
 {
 	switch (zi->meta.isa_ext) {
 	case ZYDIS_ISA_EXT_BASE: case ZYDIS_ISA_EXT_LONGMODE: return family_of_base(zi);
+	case ZYDIS_ISA_EXT_RDWRFSGS: return FSGS;
+	case ZYDIS_ISA_EXT_CLFSH: case ZYDIS_ISA_EXT_CLFLUSHOPT: case ZYDIS_ISA_EXT_CLWB:
+	case ZYDIS_ISA_EXT_CLZERO: case ZYDIS_ISA_EXT_AMD3DNOW_PREFETCH: return CACHE;
 	case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2: case ZYDIS_ISA_EXT_LZCNT:
 	case ZYDIS_ISA_EXT_MOVBE: case ZYDIS_ISA_EXT_ADOX_ADCX: return BMI;
 	case ZYDIS_ISA_EXT_MMX: return MMX;
@@ -86,14 +112,20 @@ static enum family family_of(const ZydisDecodedInstruction *zi)
 	case ZYDIS_ISA_EXT_F16C: return F16C;
 	case ZYDIS_ISA_EXT_AVXAES: case ZYDIS_ISA_EXT_VAES:
 	case ZYDIS_ISA_EXT_VPCLMULQDQ: return VAES;
+	case ZYDIS_ISA_EXT_AVX_VNNI: return VNNI;
 	case ZYDIS_ISA_EXT_X87: return X87;
 	default: return NONE;
 	}
 }
 
+/* -- Leaving out ------------------------------------------------------------------------- */
+
+bool any_host;
+
+__attribute__((target("xsave")))
 static bool host_has(enum family f)
 {
-	switch (f) {
+	switch (any_host ? NONE : f) {
 	case AES: return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
 	case SSE4: return __builtin_cpu_supports("sse4.2");
 	case SSE4A: return __builtin_cpu_supports("sse4a");
@@ -101,57 +133,14 @@ static bool host_has(enum family f)
 	case AVX2: case GATHER: return __builtin_cpu_supports("avx2");
 	case FMA: return __builtin_cpu_supports("fma");
 	case VAES: return __builtin_cpu_supports("vaes");
+	case VNNI: return __builtin_cpu_supports("avxvnni");
 	case GFNI: return __builtin_cpu_supports("gfni");
 	case BMI: return __builtin_cpu_supports("bmi2");
+	case SAVE: return __builtin_cpu_supports("xsavec") && _xgetbv(0) == XCR0;
+	case CACHE: return __builtin_cpu_supports("clzero") &&
+			   __builtin_cpu_supports("clwb");
+	case FAR: case SEGMENT: case FSGS: case VERIFY: return segments_available;
 	default: return true;
-	}
-}
-
-/* Registers outside the state of a case. */
-static bool is_foreign(ZydisRegister r)
-{
-	switch (ZydisRegisterGetClass(r)) {
-	case ZYDIS_REGCLASS_SEGMENT: case ZYDIS_REGCLASS_CONTROL: case ZYDIS_REGCLASS_DEBUG:
-	case ZYDIS_REGCLASS_TEST: case ZYDIS_REGCLASS_TABLE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool operand_is_allowed(const ZydisDecodedOperand *op)
-{
-	switch (op->type) {
-	case ZYDIS_OPERAND_TYPE_REGISTER:
-		return !is_foreign(op->reg.value);
-	case ZYDIS_OPERAND_TYPE_MEMORY:	/* the host's threads live there */
-		return op->mem.segment != ZYDIS_REGISTER_FS &&
-		       op->mem.segment != ZYDIS_REGISTER_GS;
-	case ZYDIS_OPERAND_TYPE_POINTER:
-		return false;
-	default:
-		return true;
-	}
-}
-
-static bool mnemonic_is_allowed(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDTSC:
-	/* Whether they have a ModRM byte to fetch depends on the processor (SDM vol. 2B, UD). */
-	case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1:
-	/* They tell of the mode, or of where the last x87 instruction was. */
-	case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
-	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
-	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64:
-	case ZYDIS_MNEMONIC_PUSHF: case ZYDIS_MNEMONIC_PUSHFD: case ZYDIS_MNEMONIC_PUSHFQ:
-	case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFD: case ZYDIS_MNEMONIC_POPFQ:
-	/* Privileged at one CPL of the two. */
-	case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_CLTS:
-	case ZYDIS_MNEMONIC_HLT:
-		return false;
-	default:
-		return true;
 	}
 }
 
@@ -169,167 +158,64 @@ static bool is_repeated_loop(const ZydisDecodedInstruction *zi)
 	return false;
 }
 
-/* Only forward, over instructions of the sequence. */
-static bool branch_is_allowed(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+/* It enters the host's kernel. */
+static bool is_system_call(const ZydisDecodedInstruction *zi)
 {
-	return zi->meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && !is_repeated_loop(zi) &&
-	       ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && zi->raw.imm[0].is_relative;
+	return zi->mnemonic == ZYDIS_MNEMONIC_INT && zi->raw.imm[0].value.u == 0x80;
 }
 
-bool insn_is_allowed(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+/* Control and debug registers are privileged, segments a family of their own. */
+static enum family family_of_registers(const ZydisDecodedInstruction *zi,
+				       const ZydisDecodedOperand *ops)
 {
-	enum family f = family_of(zi);
-
-	if (f == NONE || !host_has(f) || !mnemonic_is_allowed(zi->mnemonic))
-		return false;
-	if (f == BRANCH && !branch_is_allowed(zi, ops))
-		return false;
-	for (u32 i = 0; i < zi->operand_count; i++)
-		if (!operand_is_allowed(&ops[i]))
-			return false;
-	return true;
-}
-
-/* -- Collecting ------------------------------------------------------------------------ */
-
-static struct form *forms[2][NR_FAMILIES];
-static u32 nr_forms[2][NR_FAMILIES];
-static ZydisDecoder decoders[2];
-
-const ZydisDecoder *decoder_of(bool wide)
-{
-	return &decoders[wide];
-}
-
-static u32 form_bytes(const struct form *f, u8 *b)
-{
-	static const u8 prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
-	u32 n = 0;
-
-	if (f->vex) {
-		b[n++] = 0xc4;
-		b[n++] = 0xe0 | f->map;
-		b[n++] = f->w << 7 | 0x78 | f->l << 2 | f->prefix;
-	} else {
-		if (f->prefix)
-			b[n++] = prefixes[f->prefix];
-		if (f->w)
-			b[n++] = 0x48;
-		if (f->map)
-			b[n++] = 0x0f;
-		if (f->map > 1)
-			b[n++] = f->map == 2 ? 0x38 : 0x3a;
-	}
-	b[n++] = f->opcode;
-	b[n++] = f->modrm;
-	memset(b + n, 0, 16 - n);
-	return n;
-}
-
-static void add_form(bool wide, const struct form *f)
-{
-	u32 *n = &nr_forms[wide][f->family];
-	struct form **list = &forms[wide][f->family];
-
-	if (!(*n & (*n + 1)))
-		*list = realloc(*list, (2 * *n + 2) * sizeof(*f));
-	(*list)[(*n)++] = *f;
-}
-
-static bool decode_form(bool wide, const u8 *b, ZydisDecodedInstruction *zi,
-			ZydisDecodedOperand *ops)
-{
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders[wide], b, 15, zi, ops));
-}
-
-/* vvvv is all ones where it is no operand; a gather's may be no other register. */
-static bool try_form(bool wide, struct form *f)
-{
-	ZydisDecodedInstruction zi;
-	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	u8 b[16];
-	bool ok;
-
-	form_bytes(f, b);
-	if (f->vex && f->mem && f->map == 2 && (f->opcode & 0xfc) == 0x90) {
-		b[4] |= 4;	/* SIB: index XMM2, mask XMM3 */
-		b[5] = 0x10;
-		b[2] ^= 3 << 3;
-	}
-	ok = decode_form(wide, b, &zi, ops);
-	if (!ok && f->vex) {
-		b[2] ^= 0x20;
-		ok = decode_form(wide, b, &zi, ops);
-	}
-	if (!ok || !insn_is_allowed(&zi, ops))
-		return false;
-	f->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
-	f->family = family_of(&zi);
-	add_form(wide, f);
-	return true;
-}
-
-static void collect_modrm(bool wide, struct form f)
-{
-	/* ModRM.rm is part of the opcode. */
-	bool x87 = !f.vex && !f.map && f.opcode >= 0xd8 && f.opcode <= 0xdf;
-
-	for (u32 reg = 0; reg < 8; reg++) {
-		f.mem = true;
-		f.fixed_rm = false;
-		f.modrm = reg << 3;
-		if (try_form(wide, &f) && !f.has_modrm)
-			return;
-		f.mem = false;
-		f.fixed_rm = x87;
-		for (u32 rm = 0; rm < (x87 ? 8 : 1); rm++) {
-			f.modrm = 0xc0 | reg << 3 | rm;
-			try_form(wide, &f);
+	for (u32 i = 0; i < zi->operand_count_visible; i++) {
+		if (ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		switch (ZydisRegisterGetClass(ops[i].reg.value)) {
+		case ZYDIS_REGCLASS_SEGMENT: return SEGMENT;
+		case ZYDIS_REGCLASS_CONTROL: case ZYDIS_REGCLASS_DEBUG: return PRIVILEGED;
+		default: break;
 		}
 	}
+	return NONE;
 }
 
-/* One byte each: they are no opcodes. */
-static bool is_prefix(bool wide, u32 opcode)
+static bool has_foreign_memory(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
-	switch (opcode) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
-	case 0xf0: case 0xf2: case 0xf3: case 0x0f: case 0xc4: case 0xc5: case 0x62:
+	for (u32 i = 0; i < zi->operand_count && !segments_available; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    (ops[i].mem.segment == ZYDIS_REGISTER_FS ||
+		     ops[i].mem.segment == ZYDIS_REGISTER_GS))
+			return true;
+	return false;
+}
+
+enum family family_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
+{
+	enum family f = family_of_registers(zi, ops);
+	bool excepted = f != NONE;
+
+	for (u32 i = 0; i < COUNT(exceptions) && !excepted; i++)
+		if (exceptions[i].mnemonic == zi->mnemonic) {
+			f = exceptions[i].family;
+			excepted = true;
+		}
+	if (!excepted)
+		f = family_of_extension(zi);
+	if (f == NONE || !host_has(f) || is_repeated_loop(zi) || is_system_call(zi) ||
+	    has_foreign_memory(zi, ops))
+		return NONE;
+	return f;
+}
+
+bool needs_user(const ZydisDecodedInstruction *zi, enum family f)
+{
+	switch (f) {
+	case FAR: case TRAP: case SEGMENT: case VERIFY: case PRIVILEGED: case SAVE:
 		return true;
+	case FLAG:	/* PUSHF, POPF */
+		return zi->meta.category != ZYDIS_CATEGORY_FLAGOP;
 	default:
-		return wide && (opcode & 0xf0) == 0x40;
+		return false;
 	}
-}
-
-void forms_collect(void)
-{
-	ZydisDecoderInit(&decoders[0], ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
-	ZydisDecoderInit(&decoders[1], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	ZydisDecoderEnableMode(&decoders[1], ZYDIS_DECODER_MODE_AMD_BRANCHES,
-			       __builtin_cpu_is("amd") != 0);
-	for (u32 i = 0; i < 2 * 2 * 2 * 4 * 4 * 256; i++) {
-		struct form f = {
-			.opcode = i, .prefix = i >> 8 & 3, .map = i >> 10 & 3,
-			.w = i >> 12 & 1,
-		};
-		bool wide = i >> 13 & 1;
-
-		f.vex = i >> 14 & 1;
-		if (f.vex ? !f.map : (f.w && !wide) || (!f.map && is_prefix(wide, f.opcode)))
-			continue;
-		if (!f.vex && f.map == 1 && (f.opcode == 0x38 || f.opcode == 0x3a))
-			continue;
-		for (f.l = 0; f.l <= f.vex; f.l++)
-			collect_modrm(wide, f);
-	}
-}
-
-const struct form *form_choose(u32 family, bool wide)
-{
-	while (family == ALL_FAMILIES) {
-		family = below(NR_FAMILIES);
-		if (!nr_forms[wide][family])
-			family = ALL_FAMILIES;
-	}
-	return nr_forms[wide][family] ? &forms[wide][family][below(nr_forms[wide][family])] : NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sequences: forms with random operands, most of which lead into the window. */
+/* Sequences of forms, and their bytes. */
 #include "silicon.h"
 
 #include <string.h>
@@ -15,6 +15,18 @@ u64 mem_address(u32 offset)
 	for (;; i++)
 		if (data_access[i] != ABSENT && !page--)
 			return DATA + i * PAGE + offset % PAGE;
+}
+
+u32 mem_offset(u64 linear)
+{
+	u64 page = (linear - DATA) / PAGE;
+	u32 offset = (linear - DATA) % PAGE;
+
+	if (linear < DATA || page >= DATA_PAGES || data_access[page] == ABSENT)
+		return MEM_BYTES;
+	for (u32 i = 0; i < page; i++)
+		offset += data_access[i] != ABSENT ? PAGE : 0;
+	return offset;
 }
 
 /* -- Layout -------------------------------------------------------------------------- */
@@ -39,6 +51,14 @@ static void put_relative(const struct sequence *s, u32 i, u8 *at)
 	memcpy(at + in->rel_at, &target, in->rel_size);
 }
 
+static void put_absolute(const struct sequence *s, u32 i, u8 *at)
+{
+	const struct insn *in = &s->insn[i];
+	u64 target = sequence_address(s, i + 1 + in->skip) - in->target_base;
+
+	memcpy(at + in->target_at, &target, in->target_size);
+}
+
 u32 sequence_layout(const struct sequence *s, u8 *code)
 {
 	u32 n = s->at;
@@ -53,160 +73,28 @@ u32 sequence_layout(const struct sequence *s, u8 *code)
 		memcpy(code + n, in->bytes, in->len);
 		if (in->rel_size)
 			put_relative(s, i, code + n);
+		if (in->target == IN_BYTES)
+			put_absolute(s, i, code + n);
 		n += in->len;
 	}
 	return n - s->at;
 }
 
-/* -- Operands --------------------------------------------------------------------------- */
-
-struct generator {
-	struct sequence *s;
-	u32 written;		/* general registers that no longer have their first value */
-	u32 undefined;		/* flags */
-	bool branched;
-};
-
-static u32 nr_regs(const struct generator *g)
-{
-	return g->s->wide ? 16 : 8;
-}
-
-static bool leads_to_data(u64 v)
-{
-	return v - DATA < DATA_PAGES * PAGE;
-}
-
-/* A register that still leads to data, or any. */
-static u32 choose_base(const struct generator *g)
-{
-	u32 r = below(nr_regs(g));
-
-	for (u32 i = 0; i < 16 && below(32); i++, r = (r + 1) & (nr_regs(g) - 1))
-		if (!(g->written >> r & 1) && leads_to_data(g->s->start.gpr[r]))
-			break;
-	return r;
-}
-
-/* One of small value; RSP: none. */
-static u32 choose_index(const struct generator *g)
-{
-	u32 r = below(nr_regs(g));
-
-	for (u32 i = 0; i < 16; i++, r = (r + 1) & (nr_regs(g) - 1))
-		if (r != RSP && !(g->written >> r & 1) && g->s->start.gpr[r] + 64 < 256)
-			return r;
-	return below(16) ? RSP : r;
-}
-
-struct operands {
-	u8 rex, modrm, sib, disp_size;
-	bool has_sib;
-	s32 disp;
-};
-
-static s32 displacement(u8 size)
-{
-	if (size == 1)
-		return below(2) ? (s32)below(8) * 16 - 64 : (s32)below(256) - 128;
-	return below(2) ? (s32)below(64) * 16 - 512 : (s32)below(1024) - 512;
-}
-
-/* [register] or [RIP], [disp], [base + index * scale + disp]. */
-static void choose_memory(const struct generator *g, struct operands *o)
-{
-	u32 base = choose_base(g), index = RSP;
-
-	if (below(12) == 0) {		/* without a base */
-		bool sib = below(2);
-
-		o->modrm |= sib ? 4 : 5;
-		o->has_sib = sib;
-		o->sib = 0x25;
-		o->disp_size = 4;
-		o->disp = (s32)g->s->start.gpr[RBX] + displacement(4);
-		return;
-	}
-	o->disp_size = below(3) ? below(2) ? 1 : 4 : 0;
-	if ((base & 7) == RBP && !o->disp_size)
-		o->disp_size = 1;
-	if (o->disp_size)
-		o->disp = displacement(o->disp_size);
-	o->has_sib = (base & 7) == RSP || below(3) == 0;
-	if (o->has_sib) {
-		index = choose_index(g);
-		o->sib = below(4) << 6 | (index & 7) << 3 | (base & 7);
-		o->rex |= (index >> 3) << 1;
-	}
-	o->modrm |= o->has_sib ? 4 : base & 7;
-	o->rex |= base >> 3;
-	o->modrm |= o->disp_size == 1 ? 0x40 : o->disp_size == 4 ? 0x80 : 0;
-}
-
-/* A gather's indices stay near; its three registers differ mostly. */
-static void choose_gather(struct generator *g, struct operands *o)
-{
-	u32 index = below(nr_regs(g)), base = choose_base(g);
-	struct fpu *f = &g->s->start.fpu;
-
-	for (u32 i = 0; i < 4; i++) {
-		u32 v = below(48);
-
-		memcpy(f->fx + FPU_XMM + 16 * index + 4 * i, &v, 4);
-		memcpy(f->ymm_high[index] + 4 * i, &v, 4);
-		/* As qwords they are small, too. */
-		if (i & 1 && below(2)) {
-			memset(f->fx + FPU_XMM + 16 * index + 4 * i, 0, 4);
-			memset(f->ymm_high[index] + 4 * i, 0, 4);
-		}
-	}
-	o->modrm |= 0x44;
-	o->has_sib = true;
-	o->sib = below(4) << 6 | (index & 7) << 3 | (base & 7);
-	o->rex |= (index >> 3) << 1 | base >> 3;
-	o->disp_size = 1;
-	o->disp = displacement(1);
-}
-
-static bool is_gather(const struct form *f)
-{
-	return f->vex && f->map == 2 && (f->opcode & 0xfc) == 0x90;
-}
-
-static void choose_operands(struct generator *g, const struct form *f, struct operands *o)
-{
-	*o = (struct operands){ .modrm = f->modrm & 0xf8, .rex = f->w << 3 };
-	if (!f->has_modrm) {
-		o->rex |= g->s->wide ? below(2) : 0;
-		return;
-	}
-	/* In most forms ModRM.reg is an operand; where not, the collection has all. */
-	o->rex |= g->s->wide ? below(2) << 2 : 0;
-	if (f->mem) {
-		if (is_gather(f))
-			choose_gather(g, o);
-		else
-			choose_memory(g, o);
-	} else {
-		u32 rm = f->fixed_rm ? f->modrm & 7 : below(nr_regs(g));
-
-		o->modrm |= 0xc0 | (rm & 7);
-		o->rex |= rm >> 3;
-	}
-}
-
 /* -- Bytes -------------------------------------------------------------------------------- */
 
-static u32 put_prefixes(const struct generator *g, const struct form *f, u8 *b)
+static u32 put_prefixes(struct generator *g, const struct form *f, u8 *b)
 {
-	static const u8 segments[] = { 0x26, 0x2e, 0x36, 0x3e };
+	static const u8 segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 }, sizes[] = { 2, 4, 8 };
 	static const u8 mandatory[] = { 0, 0x66, 0xf3, 0xf2 };
 	u32 n = 0;
 
-	if (below(24) == 0)
-		b[n++] = segments[below(4)];
-	if (below(20) == 0)
+	g->asz = sizes[g->s->code];
+	if (below(12) == 0)
+		b[n++] = segments[below(6)];
+	if (below(20) == 0 || (form_is_gather(f) && g->s->code == CODE16)) {
 		b[n++] = 0x67;
+		g->asz = g->s->code == CODE32 ? 2 : 4;
+	}
 	if (f->vex)
 		return n;
 	if (f->mem && below(f->map ? 40 : 6) == 0)
@@ -223,7 +111,7 @@ static u32 put_prefixes(const struct generator *g, const struct form *f, u8 *b)
 static u32 put_vex(const struct generator *g, const struct form *f, const struct operands *o,
 		   u8 *b)
 {
-	u8 vvvv = below(3) ? below(g->s->wide ? 16 : 8) : 0;
+	u8 vvvv = below(3) ? below(g->s->code == CODE64 ? 16 : 8) : 0;
 	u8 last = (~vvvv & 15) << 3 | f->l << 2 | f->prefix;
 	u8 rxb = ~o->rex << 5 & 0xe0;
 
@@ -247,7 +135,7 @@ static u32 put_insn(struct generator *g, const struct form *f, u8 *b)
 	if (f->vex) {
 		n += put_vex(g, f, &o, b + n);
 	} else {
-		if (g->s->wide && (o.rex || below(8) == 0))
+		if (g->s->code == CODE64 && (o.rex || below(8) == 0))
 			b[n++] = 0x40 | o.rex;
 		if (f->map)
 			b[n++] = 0x0f;
@@ -278,7 +166,7 @@ static bool reads_undefined(const struct generator *g, const ZydisDecodedInstruc
 	if (!g->undefined)
 		return false;
 	return (zi->cpu_flags && zi->cpu_flags->tested & g->undefined) ||
-	       zi->mnemonic == ZYDIS_MNEMONIC_LAHF;
+	       zi->mnemonic == ZYDIS_MNEMONIC_LAHF || zi->meta.category == ZYDIS_CATEGORY_PUSH;
 }
 
 static void note_written(struct generator *g, ZydisRegister r)
@@ -296,30 +184,14 @@ static void follow(struct generator *g, const ZydisDecodedInstruction *zi,
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 			note_written(g, ops[i].reg.value);
+	if (zi->meta.category == ZYDIS_CATEGORY_STRINGOP)
+		g->written |= 1u << RSI | 1u << RDI | 1u << RCX;
 	if (zi->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
 		g->branched = true;
 	if (zi->cpu_flags && writes_flags_always(zi) && !g->branched)
 		g->undefined &= ~(zi->cpu_flags->modified | zi->cpu_flags->set_0 |
 				  zi->cpu_flags->set_1);
 	g->undefined |= undefined_flags(zi);
-}
-
-static void note_relative(struct insn *in, const ZydisDecodedInstruction *zi,
-			  const ZydisDecodedOperand *ops, const struct generator *g)
-{
-	if (zi->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) {
-		in->rel_at = zi->raw.imm[0].offset;
-		in->rel_size = zi->raw.imm[0].size / 8;
-		in->skip = below(3);
-	}
-	for (u32 i = 0; i < zi->operand_count; i++)
-		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-		    (ops[i].mem.base == ZYDIS_REGISTER_RIP ||
-		     ops[i].mem.base == ZYDIS_REGISTER_EIP)) {
-			in->rel_at = zi->raw.disp.offset;
-			in->rel_size = 4;
-			in->rel_target = g->s->start.gpr[RBX] + displacement(4);
-		}
 }
 
 /* It raises nothing for what is tiny and exact (docs/quirks.md, cpu-sse-range). */
@@ -329,29 +201,53 @@ static bool misses_underflow(const struct generator *g, const ZydisDecodedInstru
 	u32 mxcsr;
 
 	memcpy(&mxcsr, g->s->start.fpu.fx + FPU_MXCSR, 4);
-	return zi->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH && !(mxcsr & underflow_mask);
+	return zi->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH &&
+	       (g->mxcsr_loaded || !(mxcsr & underflow_mask));
+}
+
+/* Of ENTER, RET and their like, few values lead anywhere. */
+static u64 immediate(const struct form *f)
+{
+	bool usual = !f->vex && !f->map && below(4);
+
+	switch (usual ? f->opcode : 0) {
+	case 0xc8: return below(256) | (u64)below(6) << 16;
+	case 0xc2: case 0xca: return below(64);
+	default: return below(3) ? rnd() : value();
+	}
+}
+
+static bool is_usable(const struct generator *g, const ZydisDecodedInstruction *zi,
+		      enum family f)
+{
+	return f != NONE && (g->s->user || !needs_user(zi, f)) && !reads_undefined(g, zi) &&
+	       !misses_underflow(g, zi);
 }
 
 static bool try_insn(struct generator *g, const struct form *f)
 {
 	struct insn *in = &g->s->insn[g->s->nr];
+	struct generator before = *g;
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	u8 b[32];
-	u64 imm = below(3) ? rnd() : value();
+	u8 b[40];
+	u64 imm = immediate(f);
 	u32 n = put_insn(g, f, b);
 
 	memcpy(b + n, &imm, 8);
 	memset(b + n + 8, 0, 8);
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_of(g->s->wide), b, MAX_LEN, &zi, ops)) ||
-	    !insn_is_allowed(&zi, ops) || reads_undefined(g, &zi) || misses_underflow(g, &zi))
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_of(g->s->code), b, MAX_LEN, &zi, ops)))
 		return false;
-	*in = (struct insn){ .len = zi.length, .mnemonic = zi.mnemonic };
+	*in = (struct insn){ .len = zi.length, .mnemonic = zi.mnemonic,
+			     .family = family_of(&zi, ops) };
 	memcpy(in->bytes, b, zi.length);
-	note_relative(in, &zi, ops, g);
+	if (!is_usable(g, &zi, in->family) || !provide(g, in, &zi, ops)) {
+		*g = before;
+		return false;
+	}
 	for (u32 i = 0; i < zi.operand_count; i++)
 		in->vector_operand |= ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-				      ops[i].size == 128;
+				      ops[i].size >= 128;
 	follow(g, &zi, ops);
 	in->undefined = g->undefined;
 	g->s->nr++;
@@ -360,29 +256,37 @@ static bool try_insn(struct generator *g, const struct form *f)
 
 /* -- One case -------------------------------------------------------------------------------- */
 
-static u32 choose_place(void)
+/* Across pages, or the last bytes there are. */
+static u32 choose_place(u16 cs)
 {
+	u32 limit = segment_limit(cs), at = below(CODE_PAGES * PAGE - 256);
+
 	switch (below(24)) {
-	case 0: return PAGE - below(24);		/* across pages */
-	case 1: return CODE_PAGES * PAGE - 1 - below(24);	/* the last bytes there are */
-	default: return below(CODE_PAGES * PAGE - 256);
+	case 0: at = PAGE - below(24); break;
+	case 1: at = CODE_PAGES * PAGE - 1 - below(24); break;
+	default: break;
 	}
+	/* Beyond the limit the host's kernel could not return to it. */
+	if (at > limit || (limit < CODE_PAGES * PAGE && below(3) == 0))
+		at = limit - below(24);
+	return at;
 }
 
-void sequence_generate(struct sequence *s, u32 family, bool wide, bool user)
+void sequence_generate(struct sequence *s, u32 family, enum code code, bool user)
 {
 	struct generator g = { .s = s };
 	u32 nr = 1 + (below(2) ? below(MAX_INSNS) : below(2));
 
 	memset(s, 0, sizeof(*s));
-	s->wide = wide;
+	s->code = code;
 	s->user = user;
-	s->at = choose_place();
-	s->memory = pool_memory();
-	state_generate(&s->start, wide);
-	s->start.rip = CODE + s->at;
+	s->pool = pool_memory();
+	state_generate(&s->start, code, user);
+	s->at = choose_place(s->start.sel[CS]);
+	g.code_base = segment_base(s->start.sel[CS]);
+	s->start.rip = CODE + s->at - g.code_base;
 	for (u32 tries = 0; s->nr < nr && tries < 100; tries++) {
-		const struct form *f = form_choose(family, wide);
+		const struct form *f = form_choose(family, code, user);
 
 		if (f)
 			try_insn(&g, f);

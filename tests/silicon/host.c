@@ -6,26 +6,30 @@
  */
 #include "silicon.h"
 
-#include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "anykvm.h"
 
-enum { USER32_CS = 0x23, USER_CS = 0x33, USER_DS = 0x2b };
-enum { XSTATE_WORDS = sizeof(struct fpu) };
+enum { MAX_TICKS = 2 };
 
+volatile u32 ticks;
 static enum { IDLE, ENTER, RUNNING } phase;
 static const struct sequence *current;
 static struct outcome *result;
 static gregset_t saved_gregs;
 static struct fpu saved_fpu;
 static u8 *code, *memory;	/* writable aliases */
+
+/* Of the program, and of the case; they are not in the kernel's frame. */
+static u64 host_fs_base, host_gs_base, fs_base, gs_base;
+static u16 sel[NR_SEGS];
 
 static const u8 gpr_index[16] = {
 	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -47,6 +51,34 @@ static void get_fpu(const void *frame, struct fpu *f)
 	memcpy(f->ymm_high, (const u8 *)frame + 576, sizeof(f->ymm_high));
 }
 
+/* -- Segments ------------------------------------------------------------------------- */
+
+/* Nothing may use FS, where the program's threads are, until it has its base again. */
+static void swap_segments_out(void)
+{
+	asm volatile("mov %%es, %0\n\tmov %%ds, %1" : "=m"(sel[ES]), "=m"(sel[DS]));
+	asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
+	if (!segments_available)
+		return;
+	asm volatile("mov %%fs, %0\n\tmov %%gs, %1" : "=m"(sel[FS]), "=m"(sel[GS]));
+	asm volatile("rdfsbase %0\n\trdgsbase %1" : "=r"(fs_base), "=r"(gs_base));
+	asm volatile("mov %0, %%fs\n\tmov %0, %%gs" : : "r"(0));
+	asm volatile("wrfsbase %0\n\twrgsbase %1" : : "r"(host_fs_base), "r"(host_gs_base));
+}
+
+static void swap_segments_in(const struct state *s, bool wide)
+{
+	asm volatile("mov %0, %%es\n\tmov %1, %%ds" : : "m"(s->sel[ES]), "m"(s->sel[DS]));
+	if (!segments_available)
+		return;
+	asm volatile("mov %0, %%fs\n\tmov %1, %%gs" : : "m"(s->sel[FS]), "m"(s->sel[GS]));
+	if (wide)
+		asm volatile("wrfsbase %0\n\twrgsbase %1"
+			     : : "r"(s->fs_base), "r"(s->gs_base));
+}
+
+/* -- Two signals a case ----------------------------------------------------------------- */
+
 static void enter(mcontext_t *m)
 {
 	const struct state *s = &current->start;
@@ -57,9 +89,10 @@ static void enter(mcontext_t *m)
 		m->gregs[gpr_index[i]] = s->gpr[i];
 	m->gregs[REG_RIP] = s->rip;
 	m->gregs[REG_EFL] = s->flags;
-	m->gregs[REG_CSGSFS] = (current->wide ? USER_CS : USER32_CS) | (u64)USER_DS << 48;
+	m->gregs[REG_CSGSFS] = s->sel[CS] | (u64)s->sel[SS] << 48;
 	put_fpu(m->fpregs, &s->fpu);
 	phase = RUNNING;
+	swap_segments_in(s, current->code == CODE64);
 }
 
 static void leave(mcontext_t *m)
@@ -70,6 +103,11 @@ static void leave(mcontext_t *m)
 		s->gpr[i] = m->gregs[gpr_index[i]];
 	s->rip = m->gregs[REG_RIP];
 	s->flags = m->gregs[REG_EFL];
+	memcpy(s->sel, sel, sizeof(sel));
+	s->sel[CS] = m->gregs[REG_CSGSFS];
+	s->sel[SS] = (u64)m->gregs[REG_CSGSFS] >> 48;
+	s->fs_base = fs_base;
+	s->gs_base = gs_base;
 	get_fpu(m->fpregs, &s->fpu);
 	result->vector = m->gregs[REG_TRAPNO];
 	result->error = m->gregs[REG_ERR];
@@ -83,15 +121,47 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
 
-	/* The case may have left it, and the kernel does. */
-	asm volatile("sub $128, %%rsp\n\tpushfq\n\tandl $~0x40000, (%%rsp)\n\t"
-		     "popfq\n\tadd $128, %%rsp" : : : "memory", "cc");
-	if (phase == ENTER)
-		enter(m);
-	else if (phase == RUNNING)
+	/* The case may have left them, and the kernel does. */
+	asm volatile("sub $128, %%rsp\n\tpushfq\n\tandl %0, (%%rsp)\n\t"
+		     "popfq\n\tadd $128, %%rsp"
+		     : : "i"(~(FLAG_AC | FLAG_NT | FLAG_ID)) : "memory", "cc");
+	if (phase == RUNNING) {
+		swap_segments_out();
+		result->single_step = sig == SIGTRAP && info->si_code == TRAP_TRACE;
 		leave(m);
-	else if (!anykvm_fault(sig, info, ucontext))
+	} else if (phase == ENTER) {
+		enter(m);
+	} else if (!anykvm_fault(sig, info, ucontext))
 		signal(sig, SIG_DFL);
+}
+
+/* A case that jumps to itself. */
+static void on_alarm(int sig, siginfo_t *info, void *ucontext)
+{
+	mcontext_t *m = &((ucontext_t *)ucontext)->uc_mcontext;
+
+	ticks++;
+	if (phase == RUNNING) {
+		if (ticks < MAX_TICKS)
+			return;
+		swap_segments_out();
+		leave(m);
+		result->vector = NEVER_ENDS;
+	} else if (!anykvm_signal_is_masked(sig)) {
+		anykvm_signalled(sig);
+	}
+}
+
+static void start_clock(void)
+{
+	const struct itimerval second = { .it_interval.tv_sec = 1, .it_value.tv_sec = 1 };
+	struct sigaction sa = {
+		.sa_sigaction = on_alarm,
+		.sa_flags = SA_ONSTACK | SA_SIGINFO | SA_RESTART,
+	};
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &second, NULL);
 }
 
 static void take_signals(void)
@@ -105,6 +175,7 @@ static void take_signals(void)
 	};
 
 	sigaltstack(&ss, NULL);
+	sigaddset(&sa.sa_mask, SIGALRM);
 	for (u32 i = 0; i < COUNT(signals); i++)
 		sigaction(signals[i], &sa, NULL);
 }
@@ -149,7 +220,10 @@ bool host_create(void)
 	memset(code, 0xcc, CODE_PAGES * PAGE);
 	/* Null selectors, as in 64-bit code, would fault in 32-bit code. */
 	asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DS));
+	if (segments_available)
+		asm volatile("rdfsbase %0\n\trdgsbase %1" : "=r"(host_fs_base), "=r"(host_gs_base));
 	take_signals();
+	start_clock();
 	return true;
 }
 
@@ -160,6 +234,8 @@ void host_run(const struct sequence *s, struct outcome *out)
 	memcpy(memory, s->memory, MEM_BYTES);
 	current = s;
 	result = out;
+	ticks = 0;
+	segments_follow_cpu();
 	phase = ENTER;
 	asm volatile("int3" : : : "memory");
 	memset(code + s->at, 0xcc, n);

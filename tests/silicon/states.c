@@ -119,13 +119,20 @@ static void random_x87(u8 *fx)
 		random_st(fx + FPU_ST + 16 * i);
 }
 
-static void random_fpu(struct fpu *f)
+u32 random_mxcsr(void)
 {
 	static const u32 modes[] = { 0, 0, 0, 0x2000, 0x4000, 0x6000, 0x8000, 0x40, 0x8040 };
 	u32 mxcsr = 0x1f80 | modes[below(COUNT(modes))] | (below(4) ? 0 : rnd() & 0x3f);
 
 	if (below(8) == 0)
 		mxcsr &= ~(0x80 << below(6));
+	return mxcsr;
+}
+
+void random_fpu(struct fpu *f)
+{
+	u32 mxcsr = random_mxcsr();
+
 	memset(f, 0, sizeof(*f));
 	random_x87(f->fx);
 	memcpy(f->fx + FPU_MXCSR, &mxcsr, 4);
@@ -157,29 +164,57 @@ static u64 pointer(void)
 	}
 }
 
-static void random_gprs(struct state *s, bool wide)
+static void random_gprs(struct state *s, u32 bias)
 {
 	for (u32 i = 0; i < 16; i++) {
 		switch (below(3)) {
-		case 0: s->gpr[i] = pointer(); break;
+		case 0: s->gpr[i] = pointer() - bias; break;
 		case 1: s->gpr[i] = below(4) ? 16 * below(8) : below(80) - 16ll; break;
 		default: s->gpr[i] = value(); break;
 		}
 	}
-	s->gpr[RSP] = DATA + 2 * PAGE + (below(4) ? 8 * ((int)below(160) - 80) : below(1024));
 	s->gpr[RCX] = below(2) ? below(40) : value();
-	s->gpr[RBX] = pointer();
-	s->gpr[RSI] = pointer();
-	s->gpr[RDI] = pointer();
+	s->gpr[RBX] = pointer() - bias;
+	s->gpr[RSI] = pointer() - bias;
+	s->gpr[RDI] = pointer() - bias;
 	if (below(2))		/* let some divisions succeed */
 		s->gpr[RDX] = below(3) ? below(100) : 0 - (u64)below(2);
-	for (u32 i = 0; i < 16 && !wide; i++)
-		s->gpr[i] = i < 8 ? (u32)s->gpr[i] : 0;
 }
 
-void state_generate(struct state *s, bool wide)
+static u64 stack_pointer(void)
 {
-	random_gprs(s, wide);
+	return DATA + 2 * PAGE + (below(4) ? 8 * ((int)below(160) - 80) : below(1024));
+}
+
+/* 16-bit addresses and stacks do not see the upper halves. */
+static void narrow(struct state *s, enum code code)
+{
+	for (u32 i = 0; i < 16 && code != CODE64; i++)
+		s->gpr[i] = i < 8 ? (u32)s->gpr[i] : 0;
+	for (u32 i = 0; i < 8 && code == CODE16; i++)
+		if (below(6) == 0)
+			s->gpr[i] |= rnd() & 0xffff0000;
+	if (code != CODE64 && !segment_is_big(s->sel[SS]) && below(2))
+		s->gpr[RSP] |= rnd() & 0xffff0000;
+}
+
+static u64 random_flags(bool user)
+{
+	u64 flags = 0x202 | (rnd() & FLAGS_STATUS) | (below(4) ? 0 : FLAG_DF);
+
+	if (below(16) == 0)
+		flags |= FLAG_TF;
+	return user && below(8) == 0 ? flags | FLAG_AC : flags;
+}
+
+void state_generate(struct state *s, enum code code, bool user)
+{
+	segments_generate(s, code);
+	random_gprs(s, segment_base(s->sel[DS]));
+	s->gpr[RSP] = stack_pointer() - segment_base(s->sel[SS]);
+	if (below(3) == 0)
+		s->gpr[RBP] = s->gpr[RSP] + below(128);
+	narrow(s, code);
 	random_fpu(&s->fpu);
-	s->flags = 0x202 | (rnd() & FLAGS_STATUS) | (below(4) ? 0 : FLAG_DF);
+	s->flags = random_flags(user);
 }

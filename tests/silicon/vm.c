@@ -20,14 +20,9 @@ enum {
 #define IDT_AT		(HIGH + 0x000)
 #define GDT_AT		(HIGH + 0x1000)
 #define TSS_AT		(HIGH + 0x1100)
+#define LDT_AT		(HIGH + 0x1200)
 #define HANDLERS_AT	(HIGH + 0x2000)
 #define STACK_TOP	(HIGH + 0x4000)
-
-/* Linux's selectors, as far as the host's have to be the same. */
-enum {
-	KERNEL32_CS = 0x08, KERNEL_CS = 0x10, KERNEL_DS = 0x18,
-	USER32_CS = 0x23, USER_DS = 0x2b, USER_CS = 0x33, TSS = 0x40,
-};
 
 enum {
 	PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_AD = 0x60,
@@ -36,7 +31,7 @@ enum {
 #define PTE_NX		(1ull << 63)
 
 static struct guest guest;
-static struct kvm_sregs sregs[2][2];	/* of 32-bit and 64-bit code, at CPL 0 and 3 */
+static struct kvm_sregs sregs;	/* but for the segments */
 static u8 *system_pages, *code, *memory;
 
 /* -- Tables ------------------------------------------------------------------------- */
@@ -79,16 +74,12 @@ static void make_page_tables(void)
 
 static void make_descriptors(void)
 {
-	u64 *gdt = (u64 *)(system_pages + (GDT_AT - HIGH));
 	u64 stack = STACK_TOP;
 
-	gdt[KERNEL32_CS / 8] = 0x00cf9b000000ffff;
-	gdt[KERNEL_CS / 8] = 0x00af9b000000ffff;
-	gdt[KERNEL_DS / 8] = 0x00cf93000000ffff;
-	gdt[USER32_CS / 8] = 0x00cffb000000ffff;
-	gdt[USER_DS / 8] = 0x00cff3000000ffff;
-	gdt[USER_CS / 8] = 0x00affb000000ffff;
+	memcpy(system_pages + (GDT_AT - HIGH), gdt, sizeof(gdt));
+	memcpy(system_pages + (LDT_AT - HIGH), ldt, sizeof(ldt));
 	memcpy(system_pages + (TSS_AT - HIGH) + 0x24, &stack, 8);	/* IST1 */
+	memset(system_pages + (TSS_AT - HIGH) + 0x66, 0xff, 2);	/* no I/O bitmap */
 }
 
 static void make_handlers(void)
@@ -110,33 +101,51 @@ static void make_handlers(void)
 
 /* -- Modes ----------------------------------------------------------------------------- */
 
-static struct kvm_segment segment(u16 selector, u8 type, bool l, bool db)
+static struct kvm_segment segment(u16 selector)
 {
+	u64 d = descriptor_of(selector);
+
 	return (struct kvm_segment){
-		.limit = 0xffffffff, .selector = selector, .type = type,
-		.dpl = selector & 3, .present = 1, .s = 1, .g = 1, .l = l, .db = db,
+		.base = segment_base(selector), .limit = segment_limit(selector),
+		.selector = selector, .type = d >> 40 & 15, .s = d >> 44 & 1,
+		.dpl = d >> 45 & 3, .present = d >> 47 & 1, .l = d >> 53 & 1,
+		.db = d >> 54 & 1, .g = d >> 55 & 1, .unusable = selector < 4,
 	};
 }
 
-static void make_sregs(struct kvm_sregs *s, bool wide, bool user)
+static void set_segments(const struct state *st, bool user)
 {
-	u16 cs = user ? wide ? USER_CS : USER32_CS : wide ? KERNEL_CS : KERNEL32_CS;
+	struct kvm_sregs *s = &sregs;
 
+	s->cs = segment(st->sel[CS]);
+	s->ss = segment(st->sel[SS]);
+	s->ds = segment(st->sel[DS]);
+	s->es = segment(st->sel[ES]);
+	s->fs = segment(st->sel[FS]);
+	s->gs = segment(st->sel[GS]);
+	s->fs.base = st->fs_base;
+	s->gs.base = st->gs_base;
+	if (!user)
+		s->cs.dpl = s->ss.dpl = 0;
+}
+
+static void make_sregs(struct kvm_sregs *s)
+{
 	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_GET_SREGS, s));
-	s->cs = segment(cs, 11, wide, !wide);
-	s->ss = segment(user ? USER_DS : KERNEL_DS, 3, false, true);
-	s->ds = s->es = s->fs = s->gs = segment(USER_DS, 3, false, true);
 	s->gdt.base = GDT_AT;
-	s->gdt.limit = 0x4f;
+	s->gdt.limit = sizeof(gdt) - 1;
 	s->idt.base = IDT_AT;
 	s->idt.limit = 0xfff;
 	s->tr = (struct kvm_segment){
 		.base = TSS_AT, .limit = 0x67, .selector = TSS, .type = 11, .present = 1,
 	};
+	s->ldt = (struct kvm_segment){
+		.base = LDT_AT, .limit = sizeof(ldt) - 1, .selector = LDT, .type = 2, .present = 1,
+	};
 	s->cr0 = 0x80050033;	/* PG, AM, WP, NE, ET, MP, PE */
 	s->cr2 = 0;
 	s->cr3 = GPA_TABLES;
-	s->cr4 = 0x40620;	/* OSXSAVE, OSXMMEXCPT, OSFXSR, PAE */
+	s->cr4 = 0x50620;	/* OSXSAVE, FSGSBASE, OSXMMEXCPT, OSFXSR, PAE */
 	s->efer = 0xd01;	/* NXE, LMA, LME, SCE */
 }
 
@@ -152,9 +161,9 @@ void ours_create(void)
 	make_page_tables();
 	make_descriptors();
 	make_handlers();
-	for (u32 i = 0; i < 4; i++)
-		make_sregs(&sregs[i >> 1][i & 1], i >> 1, i & 1);
-	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_SREGS, &sregs[1][1]));
+	make_sregs(&sregs);
+	set_segments(&(struct state){ .sel = { [CS] = USER_CS, [SS] = USER_DS } }, true);
+	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_SREGS, &sregs));
 	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_XCRS, &xcrs));
 }
 
@@ -188,7 +197,8 @@ static void set_state(const struct sequence *s)
 
 	exchange_gprs(&r, (u64 *)s->start.gpr, true);
 	memcpy(&x, &s->start.fpu, sizeof(s->start.fpu));
-	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_SREGS, &sregs[s->wide][s->user]));
+	set_segments(&s->start, s->user);
+	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_SREGS, &sregs));
 	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_REGS, &r));
 	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_XSAVE, &x));
 }
@@ -202,14 +212,42 @@ static void get_frame(struct outcome *out, u64 rsp)
 	memcpy(f, system_pages + (rsp - HIGH), STACK_TOP - rsp);
 	out->error = has_error ? f[0] : 0;
 	out->end.rip = f[has_error];
+	out->end.sel[CS] = f[has_error + 1];
 	out->end.flags = f[has_error + 2];
 	out->end.gpr[RSP] = f[has_error + 3];
+	out->end.sel[SS] = f[has_error + 4];
+}
+
+static void get_segments(struct outcome *out)
+{
+	struct kvm_sregs now;
+
+	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_GET_SREGS, &now));
+	out->cr2 = now.cr2;
+	out->end.sel[DS] = now.ds.selector;
+	out->end.sel[ES] = now.es.selector;
+	out->end.sel[FS] = now.fs.selector;
+	out->end.sel[GS] = now.gs.selector;
+	out->end.fs_base = now.fs.base;
+	out->end.gs_base = now.gs.base;
+}
+
+/* DR6, whose bits nobody else clears. */
+static bool take_single_step(void)
+{
+	struct kvm_debugregs d;
+	bool bs;
+
+	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_GET_DEBUGREGS, &d));
+	bs = d.dr6 >> 14 & 1;
+	d.dr6 = 0xffff0ff0;
+	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_SET_DEBUGREGS, &d));
+	return bs;
 }
 
 static void get_state(struct outcome *out)
 {
 	static struct kvm_xsave x;
-	struct kvm_sregs now;
 	struct kvm_regs r;
 
 	guest_regs(&guest, 0, &r);
@@ -218,10 +256,8 @@ static void get_state(struct outcome *out)
 	get_frame(out, r.rsp);
 	assert_ok(kvm_ioctl(guest.vcpu[0], KVM_GET_XSAVE, &x));
 	memcpy(&out->end.fpu, &x, sizeof(out->end.fpu));
-	if (out->vector == 14) {
-		assert_ok(kvm_ioctl(guest.vcpu[0], KVM_GET_SREGS, &now));
-		out->cr2 = now.cr2;
-	}
+	get_segments(out);
+	out->single_step = out->vector == 1 && take_single_step();
 }
 
 void ours_run(const struct sequence *s, struct outcome *out)
@@ -230,13 +266,16 @@ void ours_run(const struct sequence *s, struct outcome *out)
 	int exit;
 
 	memcpy(memory, s->memory, MEM_BYTES);
+	memcpy(system_pages + (GDT_AT - HIGH) + CPU_NUMBER, &gdt[CPU_NUMBER / 8], 8);
 	set_state(s);
-	exit = guest_run(&guest, 0);
-	out->cr2 = 0;
+	ticks = 0;
+	do {
+		exit = guest_run(&guest, 0);
+	} while (exit == -EINTR && ticks < 2);
 	out->memory = memory;
 	if (exit == KVM_EXIT_HLT)
 		get_state(out);
 	else
-		out->vector = 0x1000 + exit;
+		out->vector = exit == -EINTR ? NEVER_ENDS : 0x1000 + exit;
 	memset(code + s->at, 0xcc, n);
 }

@@ -6,11 +6,6 @@
 
 #include "x86/api/cpuid_table.h"
 
-static bool is_canonical(u64 v)
-{
-	return (u64)((s64)(v << 16) >> 16) == v;
-}
-
 static u64 canonicalise(u64 v)
 {
 	return (u64)((s64)(v << 16) >> 16);

@@ -271,6 +271,8 @@ static enum step deliver_real(struct cpu *c, const struct delivery *d)
 	TRY(stack_put(c, &s, d->rflags, 2));
 	TRY(stack_put(c, &s, c->seg[CS].selector, 2));
 	TRY(stack_put(c, &s, d->rip, 2));
+	if (entry[0] > c->seg[CS].limit)
+		return cpu_raise_error(c, EXC_GP, d->ext);
 
 	c->gpr[RSP] = s.sp;
 	cpu_load_seg_real(c, CS, entry[1]);

@@ -10,6 +10,7 @@
 
 void fpu_init_x87(struct fpu *f)
 {
+	f->fcs = f->fds = 0;
 	memset(f->fxsave, 0, sizeof(f->fxsave));
 	memcpy(f->fxsave + FXSAVE_FCW, &(u16){ FCW_INIT }, 2);
 }
@@ -169,6 +170,7 @@ void fpu_update_es(struct fpu *f)
 void fpu_get_x87(struct fpu *f, const u8 *image)
 {
 	memcpy(f->fxsave, image, FXSAVE_MXCSR);
+	f->fcs = f->fds = 0;
 	f->fxsave[FXSAVE_FTW + 1] = 0;
 	f->fxsave[FXSAVE_FOP + 1] &= 7;
 	memcpy(f->fxsave + FXSAVE_ST, image + FXSAVE_ST, 128);

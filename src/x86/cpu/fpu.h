@@ -18,6 +18,7 @@ struct fpu {
 	u64 k[8];			/* opmask registers */
 	u32 mxcsr;
 	u32 pkru;
+	u16 fcs, fds;			/* beside FIP and FDP; AMD's processors have them */
 	/*
 	 * XINUSE (SDM vol. 1 13.6): components not in initial state.  May have
 	 * a bit set for a component that is in its initial state, not clear

@@ -18,6 +18,7 @@
 #include "x86/cpu/protect.h"
 #include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
+#include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/x86.h"
 
@@ -136,6 +137,9 @@ static bool trap_after(struct cpu *c, bool tf, bool branched)
 	c->pending_db = 0;
 	if (!dr6)
 		return false;
+	/* Nor does the frame between two iterations have it on AMD's processors. */
+	if (cpu_amd_like(c))
+		c->rflags &= ~X86_EFLAGS_RF;
 	cpu_raise_db(c, dr6);
 	return true;
 }
@@ -175,6 +179,15 @@ static bool enters_handler(const struct insn *in)
 	}
 }
 
+/* ...but for MOV SS and POP SS on AMD's processors. */
+static bool renews_shadow(const struct cpu *c)
+{
+	const struct insn *in = c->insn;
+
+	return cpu_amd_like(c) && in && in->sub == SS &&
+	       (in->op == op_mov_to_seg || in->op == op_pop_seg);
+}
+
 static enum one_result step_one(struct cpu *c)
 {
 	u64 rf = c->rflags & X86_EFLAGS_RF;
@@ -199,8 +212,9 @@ static enum one_result step_one(struct cpu *c)
 	if (branched && enters_handler(c->insn))
 		tf = c->rflags & X86_EFLAGS_TF;
 
-	/* The shadow covers one instruction, and one that asks anew is ignored. */
-	c->ev.shadow &= ~shadow;
+	/* The shadow covers one instruction, and one that asks anew is ignored... */
+	if (!renews_shadow(c))
+		c->ev.shadow &= ~shadow;
 	if (st == STEP_FAULT) {
 		settle(c);
 		/* Not accessed after all; MOV SS's are lost (SDM vol. 3C 26.7.3). */

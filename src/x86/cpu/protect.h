@@ -18,11 +18,6 @@ static inline u8 sel_rpl(u16 sel)		{ return sel & 3; }
 static inline bool sel_is_local(u16 sel)	{ return sel & 4; }
 static inline u32 sel_error(u16 sel, u32 ext)	{ return (sel & 0xfffc) | ext; }
 
-static inline bool is_canonical(u64 v)
-{
-	return (u64)((s64)(v << 16) >> 16) == v;
-}
-
 /* -- Descriptors (SDM vol. 3A 3.4.5, 3.5) -------------------------------------- */
 
 struct desc {
@@ -135,6 +130,10 @@ void stack_current(const struct cpu *c, struct stack *s, u32 error);
 void stack_new(struct stack *s, const struct segment *ss, u64 sp, u8 cpl, u32 error);
 enum step stack_put(struct cpu *c, struct stack *s, u64 v, u8 size);
 enum step stack_take(struct cpu *c, struct stack *s, u64 *v, u8 size);
+/* @n of them at once. */
+enum step stack_take_frame(struct cpu *c, struct stack *s, u64 *words, u32 n, u8 size);
+/* As wide as that of code of @code64 with this SS. */
+void stack_for_target(struct stack *s, bool code64);
 void stack_add(struct stack *s, u64 n);
 
 /* Writes with the privilege of @cpl: an IDT frame or a call gate's. */

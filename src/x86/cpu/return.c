@@ -86,29 +86,52 @@ static enum step far_return_real(struct cpu *c, struct stack *s, u64 off, u16 se
 	return STEP_JUMP;
 }
 
+/* AMD's processors look at a stack of another level before the code segment. */
+static bool stack_comes_first(const struct cpu *c, u16 cs)
+{
+	return cpu_amd_like(c) && sel_rpl(cs) != c->cpl;
+}
+
+/* To the same level; AMD's processors drop the parameters in the mode they go to. */
+static enum step return_near_level(struct cpu *c, const struct target *t, struct stack *s,
+				   u16 pop_bytes)
+{
+	if (cpu_amd_like(c))
+		stack_for_target(s, target_is_64(c, t));
+	stack_add(s, pop_bytes);
+	TRY(target_check_offset(c, t, 0));
+	return_commit(c, t, s);
+	return STEP_JUMP;
+}
+
 enum step cpu_far_return(struct cpu *c, u16 pop_bytes, u8 osz)
 {
+	enum { OFF, SEL, NR };
 	struct stack s, outer;
 	struct target t;
-	u64 off, cs, sp, ss;
+	u64 w[NR], to[NR];	/* CS:IP, SS:SP */
+	bool early;
 
 	stack_current(c, &s, 0);
-	TRY(stack_take(c, &s, &off, osz));
-	TRY(stack_take(c, &s, &cs, osz));
-	stack_add(&s, pop_bytes);
-	if (!cpu_protected(c) || cpu_vm86(c))
-		return far_return_real(c, &s, off, (u16)cs);
-
-	TRY(return_target(c, (u16)cs, off, &t));
-	if (t.cpl > c->cpl) {
-		TRY(stack_take(c, &s, &sp, osz));
-		TRY(stack_take(c, &s, &ss, osz));
-		TRY(return_stack(c, &t, (u16)ss, sp, &outer));
-		stack_add(&outer, pop_bytes);
-		s = outer;
+	TRY(stack_take_frame(c, &s, w, NR, osz));
+	if (!cpu_protected(c) || cpu_vm86(c)) {
+		stack_add(&s, pop_bytes);
+		return far_return_real(c, &s, w[OFF], (u16)w[SEL]);
 	}
+	outer = s;
+	stack_add(&outer, pop_bytes);
+	early = stack_comes_first(c, (u16)w[SEL]);
+	if (early)
+		TRY(stack_take_frame(c, &outer, to, NR, osz));
+	TRY(return_target(c, (u16)w[SEL], w[OFF], &t));
+	if (t.cpl == c->cpl)
+		return return_near_level(c, &t, &s, pop_bytes);
+	if (!early)
+		TRY(stack_take_frame(c, &outer, to, NR, osz));
+	TRY(return_stack(c, &t, (u16)to[SEL], to[OFF], &outer));
+	stack_add(&outer, pop_bytes);
 	TRY(target_check_offset(c, &t, 0));
-	return_commit(c, &t, &s);
+	return_commit(c, &t, &outer);
 	return STEP_JUMP;
 }
 
@@ -133,17 +156,18 @@ static void iret_flags(struct cpu *c, u64 image, u8 osz)
 }
 
 /* Real mode, and virtual-8086 mode at IOPL 3. */
+enum { FRAME_OFF, FRAME_CS, FRAME_FLAGS, FRAME_WORDS };
+
 static enum step iret_real(struct cpu *c, u8 osz)
 {
-	u64 off, cs, flags;
+	u64 w[FRAME_WORDS];
 	struct stack s;
 
 	stack_current(c, &s, 0);
-	TRY(stack_take(c, &s, &off, osz));
-	TRY(stack_take(c, &s, &cs, osz));
-	TRY(stack_take(c, &s, &flags, osz));
-	TRY(far_return_real(c, &s, off, (u16)cs) == STEP_JUMP ? STEP_NEXT : STEP_FAULT);
-	iret_flags(c, flags, osz);
+	TRY(stack_take_frame(c, &s, w, FRAME_WORDS, osz));
+	TRY(far_return_real(c, &s, w[FRAME_OFF], (u16)w[FRAME_CS]) == STEP_JUMP ? STEP_NEXT :
+										 STEP_FAULT);
+	iret_flags(c, w[FRAME_FLAGS], osz);
 	cpu_mode_changed(c);
 	return STEP_JUMP;
 }
@@ -182,26 +206,32 @@ static enum step iret_task(struct cpu *c, u64 rip_next)
 
 static enum step iret_protected(struct cpu *c, u8 osz)
 {
-	u64 off, cs, flags, sp, ss;
+	u64 w[FRAME_WORDS], to_stack[2];	/* SP, SS */
 	struct stack s, to;
 	struct target t;
+	bool early;
+	u16 cs;
 
 	stack_current(c, &s, 0);
-	TRY(stack_take(c, &s, &off, osz));
-	TRY(stack_take(c, &s, &cs, osz));
-	TRY(stack_take(c, &s, &flags, osz));
-	if (!cpu_long_mode(c) && osz == 4 && (flags & X86_EFLAGS_VM) && c->cpl == 0)
-		return iret_to_vm86(c, &s, off, (u16)cs, flags);
+	TRY(stack_take_frame(c, &s, w, FRAME_WORDS, osz));
+	cs = (u16)w[FRAME_CS];
+	if (!cpu_long_mode(c) && osz == 4 && (w[FRAME_FLAGS] & X86_EFLAGS_VM) && c->cpl == 0)
+		return iret_to_vm86(c, &s, w[FRAME_OFF], cs, w[FRAME_FLAGS]);
 
-	TRY(return_target(c, (u16)cs, off, &t));
 	to = s;
+	early = cpu_code64(c) || stack_comes_first(c, cs);
+	if (early)
+		TRY(stack_take_frame(c, &s, to_stack, 2, osz));
+	TRY(return_target(c, cs, w[FRAME_OFF], &t));
+	if (cpu_amd_like(c))
+		TRY(target_check_offset(c, &t, 0));
 	if (cpu_code64(c) || t.cpl > c->cpl) {
-		TRY(stack_take(c, &s, &sp, osz));
-		TRY(stack_take(c, &s, &ss, osz));
-		TRY(return_stack(c, &t, (u16)ss, sp, &to));
+		if (!early)
+			TRY(stack_take_frame(c, &s, to_stack, 2, osz));
+		TRY(return_stack(c, &t, (u16)to_stack[1], to_stack[0], &to));
 	}
 	TRY(target_check_offset(c, &t, 0));
-	iret_flags(c, flags, osz);
+	iret_flags(c, w[FRAME_FLAGS], osz);
 	return_commit(c, &t, &to);
 	return STEP_JUMP;
 }

@@ -64,9 +64,7 @@ enum step desc_read_upper(struct cpu *c, u16 sel, u8 vec, u32 ext,
 
 enum step desc_set_type(struct cpu *c, struct desc *d, u32 bits)
 {
-	u8 access = (u8)((d->hi >> 8) | bits);
-
-	TRY(mem_sys_write(c, d->lin + 5, &access, 1));
+	TRY(mem_sys_update8(c, d->lin + 5, (u8)bits, 0));
 	d->hi |= bits << 8;
 	d->attr |= bits;
 	return STEP_NEXT;
@@ -74,12 +72,7 @@ enum step desc_set_type(struct cpu *c, struct desc *d, u32 bits)
 
 enum step desc_clear_busy(struct cpu *c, u16 sel)
 {
-	u64 lin = c->gdtr.base + (sel & 0xfff8) + 5;
-	u8 access;
-
-	TRY(mem_sys_read(c, lin, &access, 1));
-	access &= ~DESC_BUSY;
-	return mem_sys_write(c, lin, &access, 1);
+	return mem_sys_update8(c, c->gdtr.base + (sel & 0xfff8) + 5, 0, DESC_BUSY);
 }
 
 /* -- The hidden part --------------------------------------------------------------- */

@@ -29,6 +29,11 @@ void stack_add(struct stack *s, u64 n)
 		s->sp = (s->sp & ~0xffffull) | (u16)(s->sp + n);
 }
 
+void stack_for_target(struct stack *s, bool code64)
+{
+	s->width = code64 ? 8 : s->ss.attr & SEG_ATTR_DB ? 4 : 2;
+}
+
 static u64 stack_offset(const struct stack *s)
 {
 	if (s->width == 8)
@@ -80,6 +85,20 @@ enum step stack_take(struct cpu *c, struct stack *s, u64 *v, u8 size)
 	TRY(s->cpl == c->cpl ? mem_read(c, lin, v, size) :
 			       mem_sys_read(c, lin, v, size));
 	stack_add(s, size);
+	return STEP_NEXT;
+}
+
+/* AMD's processors read the last word first. */
+enum step stack_take_frame(struct cpu *c, struct stack *s, u64 *words, u32 n, u8 size)
+{
+	for (u32 i = 0; i < n; i++) {
+		u32 word = cpu_amd_like(c) ? n - 1 - i : i;
+		struct stack at = *s;
+
+		stack_add(&at, (u64)word * size);
+		TRY(stack_take(c, &at, &words[word], size));
+	}
+	stack_add(s, (u64)n * size);
 	return STEP_NEXT;
 }
 

@@ -144,6 +144,7 @@ struct cpu {
 	bool stop_block;	/* the loop ends the block after this insn */
 	struct tlb *tlb;	/* of the current access class, see mmu/tlb.h */
 	const struct insn *insn;	/* under way; NULL outside handlers */
+	const u8 *code;		/* where its block begins in host memory */
 
 	/* While translated code runs (x86/jit/): */
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
@@ -261,6 +262,17 @@ static inline bool cpu_vm86(const struct cpu *c)
 static inline u32 cpu_iopl(const struct cpu *c)
 {
 	return (c->rflags >> 12) & 3;
+}
+
+static inline bool is_canonical(u64 lin)
+{
+	return (u64)((s64)(lin << 16) >> 16) == lin;
+}
+
+/* The lower @size (2, 4, 8) bytes of an offset or a count. */
+static inline u64 cut_to(u64 v, u8 size)
+{
+	return size == 8 ? v : size == 4 ? (u32)v : (u16)v;
 }
 
 #endif

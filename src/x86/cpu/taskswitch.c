@@ -83,8 +83,8 @@ static enum step task_read(struct cpu *c, const struct desc *d, struct task *t)
 	TRY(sys_copy_in(c, d->base, &n, sizeof(n)));
 	t->eip = n.ip;
 	t->eflags = n.flags;
-	for (u32 i = 0; i < 8; i++)
-		t->gpr[i] = 0xffff0000 | n.gpr[i];
+	for (u32 i = 0; i < 8; i++)	/* KVM: with zeroes above */
+		t->gpr[i] = n.gpr[i];
 	memcpy(t->seg, n.seg, sizeof(n.seg));
 	t->ldt = n.ldt;
 	return STEP_NEXT;
@@ -223,23 +223,49 @@ static enum step task_load_cs(struct cpu *c, u16 sel)
 	return STEP_NEXT;
 }
 
+static enum step task_load_segment(struct cpu *c, const struct task *t, enum seg seg)
+{
+	u8 cpl = sel_rpl(t->seg[CS]);
+	struct segment s;
+
+	if (seg == LDTR)
+		return task_load_ldt(c, t->ldt);
+	if (seg == CS)
+		return task_load_cs(c, t->seg[CS]);
+	if (seg == SS)
+		TRY(seg_check_stack(c, t->seg[SS], cpl, EXC_TS, 0, &s));
+	else
+		TRY(seg_check_data(c, t->seg[seg], cpl, EXC_TS, 0, &s));
+	c->seg[seg] = s;
+	return STEP_NEXT;
+}
+
+/*
+ * The first that cannot be loaded is the exception; the others are loaded
+ * nevertheless (SDM vol. 3A 7.3, step 13), SS for its handler above all.
+ */
 static enum step task_load_segments(struct cpu *c, const struct task *t)
 {
-	static const u8 data[] = { ES, DS, FS, GS };
-	u8 cpl = sel_rpl(t->seg[CS]);
-	struct segment seg;
+	static const u8 order[] = { LDTR, CS, SS, ES, DS, FS, GS };
+	u32 n = cpu_vm86(c) ? 1 : ARRAY_SIZE(order);
+	struct exception first = { 0 };
+	bool faulted = false;
 
-	TRY(task_load_ldt(c, t->ldt));
-	if (cpu_vm86(c))
-		return STEP_NEXT;
-	TRY(task_load_cs(c, t->seg[CS]));
-	TRY(seg_check_stack(c, t->seg[SS], cpl, EXC_TS, 0, &seg));
-	c->seg[SS] = seg;
-	for (u32 i = 0; i < ARRAY_SIZE(data); i++) {
-		TRY(seg_check_data(c, t->seg[data[i]], cpl, EXC_TS, 0, &seg));
-		c->seg[data[i]] = seg;
+	for (u32 i = 0; i < n; i++) {
+		enum step st = task_load_segment(c, t, order[i]);
+
+		if (st == STEP_NEXT)
+			continue;
+		if (st != STEP_FAULT)
+			return st;
+		if (!faulted)
+			first = c->exc;
+		faulted = true;
 	}
-	return STEP_NEXT;
+	if (!faulted)
+		return STEP_NEXT;
+	c->exc = first;
+	return STEP_FAULT;
 }
 
 static enum step task_push_error(struct cpu *c, const struct task_switch *ts, u8 size)

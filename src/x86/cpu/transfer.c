@@ -304,5 +304,8 @@ enum step cpu_far_call(struct cpu *c, u16 sel, u64 off, u8 osz, u64 rip_next)
 		return far_call_real(c, sel, off, osz, rip_next);
 	TRY(far_target(c, sel, off, true, rip_next, &t));
 	stack_current(c, &s, 0);
+	/* AMD's processors push in the mode they go to. */
+	if (cpu_amd_like(c))
+		stack_for_target(&s, cpu_long_mode(c) && (t.d.attr & SEG_ATTR_L));
 	return finish_call(c, &t, &s, osz, rip_next);
 }

@@ -3,7 +3,7 @@
 #ifndef ANYKVM_X86_CPU_XSAVE_H
 #define ANYKVM_X86_CPU_XSAVE_H
 
-#include "x86/cpu/fpu.h"
+#include "x86/cpu/state.h"
 
 enum {
 	FXSAVE_FCW		= 0,
@@ -55,5 +55,11 @@ void fpu_put_ymm(const struct fpu *f, u8 *area);
 void fpu_get_x87(struct fpu *f, const u8 *image);
 void fpu_get_sse(struct fpu *f, const u8 *image, u32 regs);
 void fpu_get_ymm(struct fpu *f, const u8 *area, u32 regs);
+
+/* XMM8-15 and their upper halves exist in 64-bit code only. */
+static inline u32 cpu_vec_regs(const struct cpu *c)
+{
+	return cpu_code64(c) ? 16 : 8;
+}
 
 #endif

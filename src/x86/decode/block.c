@@ -198,6 +198,27 @@ static void set_fault(struct insn *in, op_fn op)
 	in->flags = INSN_END;
 }
 
+/* Code copied, with what stands before it in its first eight bytes. */
+struct copy {
+	u64 words[(BLOCK_MAX_BYTES + 7) / 8 + 1];
+};
+
+/*
+ * Copies @n bytes of one page; where they begin in the copy.  Others write
+ * this memory: eight bytes that are aligned are seen as they were stored (SDM
+ * vol. 3A 8.1.1), so that a CPU may change an instruction within them while
+ * another executes it.
+ */
+static const u8 *copy_code(struct copy *to, const u8 *host, u32 n)
+{
+	u32 skip = (u64)host & 7;
+	const u64 *from = (const u64 *)(host - skip);
+
+	for (u32 i = 0; i * 8 < skip + n; i++)
+		to->words[i] = READ_ONCE(from[i]);
+	return (const u8 *)to->words + skip;
+}
+
 /* Decodes what the page holds from @bytes on.  The first may not fit: 0. */
 static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
 {
@@ -231,14 +252,15 @@ static enum step fetch_crossing(struct cpu *c, u64 lin, const u8 *host, u8 *byte
 {
 	u32 here = PAGE_SIZE - (lin & ~PAGE_MASK);
 	const u8 *next;
+	struct copy a, b;
 
 	TRY(mmu_fetch(c, lin + here, &next));
-	memcpy(bytes, host, here);
-	memcpy(bytes + here, next, 15 - here);
+	memcpy(bytes, copy_code(&a, host, here), here);
+	memcpy(bytes + here, copy_code(&b, next, 15 - here), 15 - here);
 	return STEP_NEXT;
 }
 
-static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
+static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host, u32 room,
 			       struct block **out)
 {
 	u32 here = PAGE_SIZE - (lin & ~PAGE_MASK);
@@ -247,7 +269,9 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 
 	TRY(fetch_crossing(c, lin, host, bytes));
 	b = block_alloc(c, host);
-	if (decode_run(c, b, bytes, 15) == 0) {
+	if (decode_run(c, b, bytes, MIN(room, 15)) == 0) {
+		if (room < 15)
+			return cpu_raise_gp0(c);
 		set_fault(&b->insn[0], op_too_long);
 		b->insn[0].len = b->insn[0].end = 15;
 		b->count = 1;
@@ -260,19 +284,19 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host,
 	return STEP_NEXT;
 }
 
-static enum step block_make(struct cpu *c, u64 lin, const u8 *host,
+/* A block of at most @room bytes, behind which CS ends. */
+static enum step block_make(struct cpu *c, u64 lin, const u8 *host, u32 room,
 			    struct block **out)
 {
-	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), BLOCK_MAX_BYTES);
-	u8 bytes[BLOCK_MAX_BYTES];
-	struct block *b;
+	u32 avail = MIN(PAGE_SIZE - (lin & ~PAGE_MASK), room);
+	struct block *b = block_alloc(c, host);
+	struct copy copy;
+	const u8 *bytes = copy_code(&copy, host, avail);
 
-	/* Others write this memory: decode from a copy that stays as it is. */
-	memcpy(bytes, host, avail);
-	b = block_alloc(c, host);
 	b->len = decode_run(c, b, bytes, avail);
 	if (!b->count)
-		return make_crossing(c, lin, host, out);
+		return avail < room ? make_crossing(c, lin, host, room, out) :
+				      cpu_raise_gp0(c);
 	block_publish(c, b, bytes);
 	*out = b;
 	return STEP_NEXT;
@@ -303,29 +327,50 @@ static struct block **successor(struct block_cache *bc, const u8 *host)
 	return &bc->last->next[host != bc->last->host + bc->last->len];
 }
 
+/* Does CS, of 16- or 32-bit code, end before a block from RIP on may? */
+static inline bool near_limit(const struct cpu *c)
+{
+	u32 limit = c->seg[CS].limit;
+
+	return unlikely(c->rip + BLOCK_MAX_BYTES - 1 > limit) && limit != ~0u;
+}
+
+/* The bytes that a block at RIP may have; 0 if CS has none there. */
+static u32 block_room(const struct cpu *c)
+{
+	u32 limit = c->seg[CS].limit;
+
+	if (cpu_code64(c) || !near_limit(c))
+		return BLOCK_MAX_BYTES;
+	return c->rip > limit ? 0 : limit - c->rip + 1;
+}
+
 /* All that block_get() leaves out, so as to need no stack frame. */
 static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 							const struct block **out)
 {
 	struct block_cache *bc = c->blocks;
+	u32 room = block_room(c);
 	struct block *b;
 	const u8 *host;
 
+	if (unlikely(!room))
+		return cpu_raise_gp0(c);
 	TRY(mmu_fetch(c, lin, &host));
 	b = bc->bucket[bucket_of(host, c->code_size)];
-	if (!b || !block_fits(c, b, lin, host))
-		TRY(block_make(c, lin, host, &b));
+	if (!b || b->len > room || !block_fits(c, b, lin, host))
+		TRY(block_make(c, lin, host, room, &b));
 	/* Making one may have emptied the cache: only now is @last certain. */
 	*successor(bc, host) = b;
 	bc->last = b;
+	c->code = host;
 	*out = b;
 	return STEP_NEXT;
 }
 
-enum step block_get(struct cpu *c, const struct block **out)
+static inline enum step block_predicted(struct cpu *c, u64 lin, const struct block **out)
 {
 	struct block_cache *bc = c->blocks;
-	u64 lin = cpu_linear_rip(c);
 	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
 	const u8 *host = (const u8 *)(lin + e->addend);
 	struct block *b = *successor(bc, host);
@@ -335,6 +380,21 @@ enum step block_get(struct cpu *c, const struct block **out)
 		     !same_bytes(host, block_bytes(b), b->len)))
 		return block_search(c, lin, out);
 	bc->last = b;
+	c->code = host;
 	*out = b;
 	return STEP_NEXT;
+}
+
+static __attribute__((noinline)) enum step block_get_legacy(struct cpu *c,
+							    const struct block **out)
+{
+	u64 lin = cpu_linear_rip(c);
+
+	return near_limit(c) ? block_search(c, lin, out) : block_predicted(c, lin, out);
+}
+
+/* Of two kinds of code, so that 64-bit code needs no stack frame here. */
+enum step block_get(struct cpu *c, const struct block **out)
+{
+	return cpu_code64(c) ? block_predicted(c, c->rip, out) : block_get_legacy(c, out);
 }

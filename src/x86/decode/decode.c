@@ -51,9 +51,13 @@ static void decode_native(struct native *native, const ZydisDecoder *decoder,
 			  const ZydisDecoderContext *ctx, struct decoding *d,
 			  const u8 *bytes, struct insn *in)
 {
+	enum decode_isa isa = decode_isa(&d->zi);
+
+	in->op = isa == ISA_REFUSED ? op_ud : op_unimplemented;
+	if (isa != ISA_NATIVE)
+		return;
 	ZydisDecoderDecodeOperands(decoder, ctx, &d->zi, d->ops, d->zi.operand_count);
-	if (!native_prepare(native, &d->zi, d->ops, bytes, in))
-		in->op = decode_is_offered(&d->zi) ? op_unimplemented : op_ud;
+	native_prepare(native, &d->zi, d->ops, bytes, in);
 }
 
 /* False: no handler of ours. */
@@ -61,7 +65,7 @@ static bool decode_handler(const struct decoding *d, struct insn *in)
 {
 	const struct op_entry *e = &op_table[d->zi.mnemonic];
 
-	if (decode_is_vector(d))
+	if (decode_is_vector(&d->zi))
 		return false;
 	if (decode_special(d, in))
 		return true;
@@ -113,7 +117,8 @@ enum decode_result decode_insn(struct native *native, const u8 *bytes,
 	avail = MIN(avail, INSN_MAX_BYTES);
 	d.code_size = code_size;
 	status = parse(decoder, &ctx, bytes, avail, &d);
-	if (ZYAN_FAILED(status) && result_of(status, avail) == DECODE_INVALID) {
+	if (ZYAN_FAILED(status) ? result_of(status, avail) == DECODE_INVALID :
+				  decode_is_no_pause(&d)) {
 		memcpy(other, bytes, avail);
 		used = other;
 		status = parse_alias(decoder, &ctx, other, avail, &d);

@@ -36,8 +36,13 @@ u8 decode_seg(ZydisRegister reg);
 op_fn decode_family(const struct decoding *d, const struct op_family *family,
 		    struct insn *in);
 
-/* decode_isa.c: can any guest have the extension that the instruction is of? */
-bool decode_is_offered(const ZydisDecodedInstruction *zi);
+/* decode_isa.c: who executes it, as isa.def has it. */
+enum decode_isa {
+	ISA_REFUSED,	/* #UD: no guest is offered it, or the host lacks it */
+	ISA_ENGINE,
+	ISA_NATIVE,
+};
+enum decode_isa decode_isa(const ZydisDecodedInstruction *zi);
 
 /* decode_host.c: what the processor does, against Zydis. */
 enum decode_alias {
@@ -50,8 +55,12 @@ enum decode_alias {
 bool decode_host_init(void);
 /* #UD, although Zydis takes it for an instruction. */
 bool decode_is_undefined(const struct decoding *d);
-/* A short branch whose 66 prefix cuts RIP to 16 bits. */
+/* A branch whose 66 prefix cuts RIP to 16 bits, where Zydis has 64. */
 bool decode_cuts_rip(const struct decoding *d);
+/* MOVSXD of 16 bits reads 32. */
+bool decode_movsxd_is_wide(const struct decoding *d);
+/* A PAUSE to Zydis, something else to the processor. */
+bool decode_is_no_pause(const struct decoding *d);
 /* Invalid to Zydis, but not to the processor: @bytes become what it does take. */
 enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size);
 
@@ -69,6 +78,6 @@ u32 decode_length(const u8 *bytes, u32 avail, u8 code_size);
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);
 /* Is it a vector instruction under the name of a string instruction? */
-bool decode_is_vector(const struct decoding *d);
+bool decode_is_vector(const ZydisDecodedInstruction *zi);
 
 #endif

@@ -12,6 +12,8 @@ enum {
 	SIGNATURE_HYGON_EBX	= 0x6f677948,	/* "Hygo" */
 	PREFIX_LOCK		= 0xf0,
 	PREFIX_DS		= 0x3e,
+	PREFIX_REP		= 0xf3,
+	OPCODE_NOP		= 0x90,
 	PREFIX_VEX3		= 0xc4,
 	VEX3_W			= BIT(7),
 };
@@ -58,11 +60,24 @@ bool decode_is_undefined(const struct decoding *d)
 
 /* -- What Zydis takes for something else ------------------------------------------------ */
 
-/* Of near branches it knows (ZYDIS_DECODER_MODE_AMD_BRANCHES), of short ones not. */
+/* Of relative near branches it knows (ZYDIS_DECODER_MODE_AMD_BRANCHES). */
 bool decode_cuts_rip(const struct decoding *d)
 {
-	return amd && d->code_size == 8 && d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT &&
+	return amd && d->code_size == 8 &&
+	       (d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
+		d->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR) &&
 	       (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !d->zi.raw.rex.W;
+}
+
+bool decode_movsxd_is_wide(const struct decoding *d)
+{
+	return amd && (d->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE);
+}
+
+/* With REX.B it exchanges R8 and RAX. */
+bool decode_is_no_pause(const struct decoding *d)
+{
+	return amd && d->zi.mnemonic == ZYDIS_MNEMONIC_PAUSE && d->zi.raw.rex.B;
 }
 
 /* -- And the other way round --------------------------------------------------------- */
@@ -108,6 +123,16 @@ static enum decode_alias alias_vperm(u8 *op)
 	return ALIAS_SAME;
 }
 
+static enum decode_alias alias_xchg(u8 *bytes, const u8 *op)
+{
+	if (op == bytes || *op != OPCODE_NOP)
+		return ALIAS_NONE;
+	for (u8 *p = bytes; p < op; p++)
+		if (*p == PREFIX_REP)
+			*p = PREFIX_DS;
+	return ALIAS_SAME;
+}
+
 enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size)
 {
 	enum decode_alias alias;
@@ -115,6 +140,8 @@ enum decode_alias decode_alias(u8 *bytes, unsigned int avail, u8 code_size)
 
 	while (i < avail && decode_is_prefix(bytes[i], code_size))
 		i++;
+	if (amd && i < avail && alias_xchg(bytes, bytes + i) != ALIAS_NONE)
+		return ALIAS_SAME;
 	if (!amd || i + 3 > avail)
 		return ALIAS_NONE;
 	alias = alias_cr8(bytes, bytes + i, code_size);

@@ -143,6 +143,23 @@ static u8 data_segment(const struct decoding *d)
 	       a & ZYDIS_ATTRIB_HAS_SEGMENT_SS ? SS : DS;
 }
 
+/* The same of CLZERO, whose operand Zydis does not know. */
+static u8 implied_segment(const struct decoding *d)
+{
+	u8 seg = DS;
+
+	for (u32 i = 0; i < d->zi.raw.prefix_count; i++)
+		switch (d->zi.raw.prefixes[i].value) {
+		case 0x26: seg = d->code_size == 8 ? seg : ES; break;
+		case 0x2e: seg = d->code_size == 8 ? seg : CS; break;
+		case 0x36: seg = d->code_size == 8 ? seg : SS; break;
+		case 0x3e: seg = d->code_size == 8 ? seg : DS; break;
+		case 0x64: seg = FS; break;
+		case 0x65: seg = GS; break;
+		}
+	return seg;
+}
+
 /* STOS, SCAS, INS have no source in memory: ES:rDI alone. */
 static bool only_destination(const ZydisDecodedInstruction *zi)
 {
@@ -180,8 +197,11 @@ void decode_operands(const struct decoding *d, struct insn *in)
 	in->len = zi->length;
 	in->osz = zi->operand_width / 8;
 	in->asz = zi->address_width / 8;
+	/* A doubleword in 16-bit code, too. */
+	if (zi->mnemonic == ZYDIS_MNEMONIC_MOVNTI)
+		in->osz = MAX(in->osz, 4);
 	in->base = in->index = GPR_OFF_NONE;
-	in->seg = data_segment(d);
+	in->seg = zi->mnemonic == ZYDIS_MNEMONIC_CLZERO ? implied_segment(d) : data_segment(d);
 	in->sub = zi->raw.modrm.reg;
 	if (zi->attributes & ZYDIS_ATTRIB_HAS_LOCK)
 		in->flags |= INSN_LOCK;

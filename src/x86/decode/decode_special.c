@@ -2,7 +2,6 @@
 /* Mnemonics that stand for several operations. */
 #include "x86/decode/decode.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/special.h"
 
 static bool choose(struct insn *in, op_fn op, u8 flags)
@@ -99,11 +98,14 @@ static bool decode_extend(const struct decoding *d, struct insn *in)
 	return choose_family(d, in, sign ? &family_movsx16 : &family_movzx16);
 }
 
-/* Without REX.W it is a plain MOV (SDM vol. 2B, MOVSXD). */
+/*
+ * Without REX.W it is a plain MOV (SDM vol. 2B, MOVSXD), to AMD's processors of
+ * a doubleword into 16 bits, too.
+ */
 static bool decode_movsxd(const struct decoding *d, struct insn *in)
 {
 	in->src_size = 4;
-	return choose_family(d, in, in->osz == 8 ? &family_movsx32 : &family_mov);
+	return choose_family(d, in, in->osz == 8 || decode_movsxd_is_wide(d) ? &family_movsx32 : &family_mov);
 }
 
 /* -- Stack and control flow ---------------------------------------------------------------- */
@@ -171,12 +173,12 @@ static bool decode_io(const struct decoding *d, struct insn *in)
 	return false;
 }
 
-bool decode_is_vector(const struct decoding *d)
+bool decode_is_vector(const ZydisDecodedInstruction *zi)
 {
-	switch (d->zi.mnemonic) {
+	switch (zi->mnemonic) {
 	case ZYDIS_MNEMONIC_MOVSD:
 	case ZYDIS_MNEMONIC_CMPSD:
-		return d->zi.meta.category != ZYDIS_CATEGORY_STRINGOP;
+		return zi->meta.category != ZYDIS_CATEGORY_STRINGOP;
 	default:
 		return false;
 	}

@@ -107,9 +107,11 @@ enum step op_bound(struct cpu *c, const struct insn *in)
 	u64 lin, low, high;
 	s64 index;
 
-	TRY(insn_linear(c, in, 2 * in->osz, false, &lin));
+	/* Two operands, each with a limit check of its own. */
+	TRY(insn_linear(c, in, in->osz, false, &lin));
 	TRY(mem_read_size(c, lin, in->osz, &low));
-	TRY(mem_read_size(c, lin + in->osz, in->osz, &high));
+	TRY(insn_linear_at(c, in, in->osz, in->osz, false, &lin));
+	TRY(mem_read_size(c, lin, in->osz, &high));
 	index = (s64)(*gpr64(c, in->reg) << shift) >> shift;
 	if (index < (s64)(low << shift) >> shift || index > (s64)(high << shift) >> shift)
 		return cpu_raise(c, EXC_BR);

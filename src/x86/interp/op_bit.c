@@ -17,9 +17,7 @@ static enum step bit_linear(struct cpu *c, const struct insn *in, s64 index,
 		*lin = insn_offset(c, in) + (u64)delta;
 		return STEP_NEXT;
 	}
-	off = insn_offset(c, in) + (u64)delta;
-	if (in->asz != 8)
-		off = in->asz == 4 ? (u32)off : (u16)off;
+	off = cut_to(insn_offset(c, in) + (u64)delta, in->asz);
 	return cpu_seg_linear(c, in->seg, off, size, write, lin);
 }
 

@@ -5,22 +5,17 @@
  * Relative displacements count from the start of the branch: the decoder has
  * added its length.
  */
+#include "x86/cpu/protect.h"
 #include "x86/interp/family.h"
 #include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/special.h"
 #include "x86/interp/stack.h"
 
-static inline bool is_canonical(u64 va)
-{
-	return (u64)((s64)(va << 16) >> 16) == va;
-}
-
 /* Cuts *@target to the operand size and checks it, in any mode. */
 static enum step check_target(struct cpu *c, u64 *target, u8 osz)
 {
-	if (osz != 8)
-		*target = osz == 4 ? (u32)*target : (u16)*target;
+	*target = cut_to(*target, osz);
 	if (cpu_code64(c))
 		return is_canonical(*target) ? STEP_NEXT : cpu_raise_gp0(c);
 	return *target > c->seg[CS].limit ? cpu_raise_gp0(c) : STEP_NEXT;
@@ -41,10 +36,27 @@ static enum step jump(struct cpu *c, u64 target, u8 osz)
 	return STEP_JUMP;
 }
 
+/* On AMD's processors the stack has its say before the target. */
+static __attribute__((noinline)) enum step bad_call(struct cpu *c, const struct insn *in,
+						    enum step bad)
+{
+	const struct exception e = c->exc;
+	u64 sp = stack_get(c) - in->osz, lin;
+
+	if (!cpu_amd_like(c))
+		return bad;
+	if (c->stack_size != 8)
+		sp = c->stack_size == 4 ? (u32)sp : (u16)sp;
+	TRY(cpu_seg_linear(c, SS, sp, in->osz, true, &lin));
+	TRY(mem_probe(c, lin, in->osz, true));
+	c->exc = e;
+	return bad;
+}
+
 static inline enum step call64(struct cpu *c, const struct insn *in, u64 target)
 {
 	if (unlikely(!is_canonical(target)))
-		return cpu_raise_gp0(c);
+		return bad_call(c, in, cpu_raise_gp0(c));
 	TRY(stack_push64(c, c->rip + in->len));
 	c->rip = target;
 	return STEP_JUMP;
@@ -52,7 +64,10 @@ static inline enum step call64(struct cpu *c, const struct insn *in, u64 target)
 
 static enum step call(struct cpu *c, const struct insn *in, u64 target)
 {
-	TRY(check_target(c, &target, in->osz));
+	enum step st = check_target(c, &target, in->osz);
+
+	if (unlikely(st != STEP_NEXT))
+		return bad_call(c, in, st);
 	TRY(stack_push(c, c->rip + in->len, in->osz));
 	c->rip = target;
 	return STEP_JUMP;
@@ -218,11 +233,9 @@ enum step op_jcxz(struct cpu *c, const struct insn *in)
 /* The counter changes even if the branch is not taken, not if it faults. */
 static enum step loop_while(struct cpu *c, const struct insn *in, bool condition)
 {
-	u64 count = reg_get(c, GPR_OFF(RCX), in->asz) - 1;
+	u64 count = cut_to(c->gpr[RCX] - 1, in->asz);
 	u64 target = c->rip + in->imm;
 
-	if (in->asz != 8)
-		count = in->asz == 4 ? (u32)count : (u16)count;
 	if (!count || !condition) {
 		reg_set(c, GPR_OFF(RCX), in->asz, count);
 		return STEP_NEXT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* MOV to and from control and debug registers, CLTS, LMSW, SMSW. */
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 
 /* The operand is a whole register, whatever the prefixes say. */
@@ -10,67 +10,52 @@ static u8 whole(const struct cpu *c)
 	return cpu_code64(c) ? 8 : 4;
 }
 
-static enum step need_cr(struct cpu *c, u32 n)
+enum step exec_mov_to_cr(struct cpu *c, const struct insn *in)
 {
-	const u32 existing = BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8);
+	enum step st = cpu_write_cr(c, in->sub, reg_get(c, in->rm, whole(c)));
 
-	return n < 16 && (existing & BIT(n)) ? need_cpl0(c) : cpu_raise_ud(c);
-}
-
-enum step op_mov_to_cr(struct cpu *c, const struct insn *in)
-{
-	enum step st;
-
-	TRY(need_cr(c, in->sub));
-	st = cpu_write_cr(c, in->sub, reg_get(c, in->rm, whole(c)));
 	return st == STEP_NEXT ? STEP_END : st;
 }
 
-enum step op_mov_from_cr(struct cpu *c, const struct insn *in)
+enum step exec_mov_from_cr(struct cpu *c, const struct insn *in)
 {
-	TRY(need_cr(c, in->sub));
 	reg_set(c, in->rm, whole(c), cpu_read_cr(c, in->sub));
 	return STEP_NEXT;
 }
 
-enum step op_mov_to_dr(struct cpu *c, const struct insn *in)
+enum step exec_mov_to_dr(struct cpu *c, const struct insn *in)
 {
-	TRY(need_cpl0(c));
 	TRY(cpu_write_dr(c, in->sub, reg_get(c, in->rm, whole(c))));
 	return STEP_END;
 }
 
-enum step op_mov_from_dr(struct cpu *c, const struct insn *in)
+enum step exec_mov_from_dr(struct cpu *c, const struct insn *in)
 {
 	u64 v;
 
-	TRY(need_cpl0(c));
 	TRY(cpu_read_dr(c, in->sub, &v));
 	reg_set(c, in->rm, whole(c), v);
 	return STEP_NEXT;
 }
 
-enum step op_clts(struct cpu *c, const struct insn *in)
+enum step exec_clts(struct cpu *c, const struct insn *in)
 {
-	TRY(need_cpl0(c));
 	c->cr0 &= ~X86_CR0_TS;
 	return STEP_END;
 }
 
 /* PE can be set, not cleared (SDM vol. 2A, LMSW). */
-enum step op_lmsw(struct cpu *c, const struct insn *in)
+enum step exec_lmsw(struct cpu *c, const struct insn *in)
 {
 	const u64 msw = X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS;
 	u16 v;
 
-	TRY(need_cpl0(c));
 	TRY(read_rm16(c, in, &v));
 	TRY(cpu_write_cr(c, 0, (c->cr0 & ~(msw & ~X86_CR0_PE)) | (v & msw)));
 	return STEP_END;
 }
 
-enum step op_smsw(struct cpu *c, const struct insn *in)
+enum step exec_smsw(struct cpu *c, const struct insn *in)
 {
-	TRY(need_umip(c));
 	return write_rm16(c, in, c->cr0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The flags that depend on privilege: CLI, STI, PUSHF, POPF, CLAC, STAC. */
 #include "x86/cpu/vm86.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
@@ -37,11 +38,6 @@ enum step op_sti(struct cpu *c, const struct insn *in)
 
 /* -- PUSHF, POPF (SDM vol. 2B) --------------------------------------------------------- */
 
-static u8 flags_operand(const struct cpu *c, const struct insn *in)
-{
-	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
-}
-
 enum step op_pushf(struct cpu *c, const struct insn *in)
 {
 	u64 image = cpu_rflags(c) & ~(X86_EFLAGS_VM | X86_EFLAGS_RF);
@@ -51,7 +47,7 @@ enum step op_pushf(struct cpu *c, const struct insn *in)
 			return cpu_raise_gp0(c);
 		image = vme_flags_image(c);
 	}
-	return stack_push(c, image, flags_operand(c, in));
+	return stack_push(c, image, stack_operand_size(c, in));
 }
 
 /* The bits this privilege may change; VM, VIF, VIP stay; RF is cleared. */
@@ -84,7 +80,7 @@ static enum step popf_vme(struct cpu *c, const struct insn *in)
 
 enum step op_popf(struct cpu *c, const struct insn *in)
 {
-	u8 size = flags_operand(c, in);
+	u8 size = stack_operand_size(c, in);
 	u64 image, mask, old;
 
 	if (cpu_vm86(c) && cpu_iopl(c) < 3)
@@ -102,20 +98,17 @@ enum step op_popf(struct cpu *c, const struct insn *in)
 
 static enum step set_ac(struct cpu *c, u64 ac)
 {
-	if (c->cpl)
-		return cpu_raise_ud(c);
-	TRY(need_feature(c, FEATURE_SMAP));
 	c->rflags = (c->rflags & ~X86_EFLAGS_AC) | ac;
 	mmu_class_changed(c);
 	return STEP_NEXT;
 }
 
-enum step op_clac(struct cpu *c, const struct insn *in)
+enum step exec_clac(struct cpu *c, const struct insn *in)
 {
 	return set_ac(c, 0);
 }
 
-enum step op_stac(struct cpu *c, const struct insn *in)
+enum step exec_stac(struct cpu *c, const struct insn *in)
 {
 	return set_ac(c, X86_EFLAGS_AC);
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "x86/cpu/xsave.h"
+#include "x86/cpu/protect.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/native/check.h"
@@ -23,13 +25,6 @@ static void set_fx16(struct cpu *c, u32 at, u16 v)
 	c->fpu.xinuse |= XFEATURE_X87;
 }
 
-/* Of the instructions that do not look for a pending exception. */
-static enum step check_no_wait(struct cpu *c)
-{
-	return c->cr0 & (X86_CR0_EM | X86_CR0_TS) ?
-		cpu_raise(c, EXC_NM) : STEP_NEXT;
-}
-
 enum step op_fwait(struct cpu *c, const struct insn *in)
 {
 	const u64 both = X86_CR0_MP | X86_CR0_TS;
@@ -42,45 +37,45 @@ enum step op_fwait(struct cpu *c, const struct insn *in)
 /* The registers keep their contents, but are empty (SDM vol. 2A, FINIT). */
 static void fninit(struct cpu *c)
 {
+	const u64 use = c->fpu.xinuse;	/* nothing that was initial is less so */
+
 	x87_set_top(&c->fpu, 0);
+	c->fpu.xinuse = use;
 	memset(c->fpu.fxsave, 0, FXSAVE_MXCSR);
+	c->fpu.fcs = c->fpu.fds = 0;
 	set_fx16(c, FXSAVE_FCW, FCW_INIT);
 }
 
-enum step op_fninit(struct cpu *c, const struct insn *in)
+enum step exec_fninit(struct cpu *c, const struct insn *in)
 {
-	TRY(check_no_wait(c));
 	fninit(c);
 	return STEP_NEXT;
 }
 
-enum step op_fnclex(struct cpu *c, const struct insn *in)
+enum step exec_fnclex(struct cpu *c, const struct insn *in)
 {
-	TRY(check_no_wait(c));
 	set_fx16(c, FXSAVE_FSW, fx16(c, FXSAVE_FSW) & ~FSW_EXCEPTIONS);
 	return STEP_NEXT;
 }
 
 /* FNENI, FNDISI, FNSETPM: of the 8087 and 287 (SDM vol. 3B 23.18.9). */
-enum step op_fnop_no_wait(struct cpu *c, const struct insn *in)
+enum step exec_fnop_no_wait(struct cpu *c, const struct insn *in)
 {
-	return check_no_wait(c);
+	return STEP_NEXT;
 }
 
-enum step op_fnstcw(struct cpu *c, const struct insn *in)
+enum step exec_fnstcw(struct cpu *c, const struct insn *in)
 {
 	u64 lin;
 
-	TRY(check_no_wait(c));
 	TRY(insn_linear(c, in, 2, true, &lin));
 	return mem_write16(c, lin, fx16(c, FXSAVE_FCW));
 }
 
-enum step op_fnstsw(struct cpu *c, const struct insn *in)
+enum step exec_fnstsw(struct cpu *c, const struct insn *in)
 {
 	u64 lin;
 
-	TRY(check_no_wait(c));
 	if (!(in->flags & INSN_MEM)) {
 		*gpr16(c, GPR_OFF(RAX)) = fx16(c, FXSAVE_FSW);
 		return STEP_NEXT;
@@ -89,9 +84,8 @@ enum step op_fnstsw(struct cpu *c, const struct insn *in)
 	return mem_write16(c, lin, fx16(c, FXSAVE_FSW));
 }
 
-enum step op_emms(struct cpu *c, const struct insn *in)
+enum step exec_emms(struct cpu *c, const struct insn *in)
 {
-	TRY(native_check(c, CHECK_MMX));
 	mmx_enter(&c->fpu);
 	set_fx16(c, FXSAVE_FTW, 0);
 	return STEP_NEXT;
@@ -150,6 +144,12 @@ static u32 env_size(const struct insn *in)
 	return in->osz == 2 ? 14 : 28;
 }
 
+/* Intel's processors have deprecated them and store 0 (CPUID.7.EBX[13]). */
+static u16 selector(const struct cpu *c, u16 sel)
+{
+	return cpu_amd_like(c) ? sel : 0;
+}
+
 /* The seven fields; in the 32-bit format the upper halves read as ones. */
 static void make_env(struct cpu *c, const struct insn *in, u8 *env)
 {
@@ -161,16 +161,14 @@ static void make_env(struct cpu *c, const struct insn *in, u8 *env)
 	w[1] = 0xffff0000u | fx16(c, FXSAVE_FSW);
 	w[2] = 0xffff0000u | full_tags(c);
 	w[3] = fip;
-	w[4] = fop << 16;		/* the selectors are deprecated: 0 */
+	w[4] = fop << 16 | selector(c, c->fpu.fcs);
 	w[5] = fdp;
-	w[6] = 0xffff0000u;
+	w[6] = 0xffff0000u | selector(c, c->fpu.fds);
 	if (env_is_real(c)) {
 		w[3] = 0xffff0000u | (fip & 0xffff);
 		w[4] = (fip >> 16) << 12 | fop;
 		w[5] = 0xffff0000u | (fdp & 0xffff);
 		w[6] = (fdp >> 16) << 12;
-	} else if (in->osz == 2) {
-		w[4] = 0;
 	}
 	if (in->osz != 2) {
 		memcpy(env, w, 28);
@@ -191,10 +189,13 @@ static void load_env(struct cpu *c, const struct insn *in, const u8 *env)
 	fip = w[3];
 	fdp = w[5];
 	fop = step == 4 ? w[4] >> 16 & 0x7ff : 0;
+	c->fpu.fcs = (u16)w[4];
+	c->fpu.fds = (u16)w[6];
 	if (env_is_real(c)) {
 		fip = (w[3] & 0xffff) | (u32)(w[4] >> 12 << 16);
 		fdp = (w[5] & 0xffff) | (u32)(w[6] >> 12 << 16);
 		fop = w[4] & 0x7ff;
+		c->fpu.fcs = c->fpu.fds = 0;
 	}
 	x87_set_top(&c->fpu, w[1] >> 11 & 7);
 	set_fx16(c, FXSAVE_FCW, (u16)w[0]);
@@ -206,14 +207,19 @@ static void load_env(struct cpu *c, const struct insn *in, const u8 *env)
 	fpu_update_es(&c->fpu);
 }
 
-enum step op_fnstenv(struct cpu *c, const struct insn *in)
+static enum step env_linear(struct cpu *c, const struct insn *in, u32 n, bool write, u64 *lin)
+{
+	TRY(insn_linear(c, in, n, write, lin));
+	return mem_check_alignment(c, *lin, in->osz == 2 ? 2 : 4);
+}
+
+enum step exec_fnstenv(struct cpu *c, const struct insn *in)
 {
 	u32 n = env_size(in);
 	u8 env[28];
 	u64 lin;
 
-	TRY(check_no_wait(c));
-	TRY(insn_linear(c, in, n, true, &lin));
+	TRY(env_linear(c, in, n, true, &lin));
 	make_env(c, in, env);
 	TRY(mem_write(c, lin, env, n));
 	set_fx16(c, FXSAVE_FCW, fx16(c, FXSAVE_FCW) | FCW_MASKS);
@@ -221,27 +227,25 @@ enum step op_fnstenv(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_fldenv(struct cpu *c, const struct insn *in)
+enum step exec_fldenv(struct cpu *c, const struct insn *in)
 {
 	u32 n = env_size(in);
 	u8 env[28];
 	u64 lin;
 
-	TRY(native_check(c, CHECK_X87));
-	TRY(insn_linear(c, in, n, false, &lin));
+	TRY(env_linear(c, in, n, false, &lin));
 	TRY(mem_read(c, lin, env, n));
 	load_env(c, in, env);
 	return STEP_NEXT;
 }
 
-enum step op_fnsave(struct cpu *c, const struct insn *in)
+enum step exec_fnsave(struct cpu *c, const struct insn *in)
 {
 	u32 n = env_size(in);
 	u8 area[28 + 80];
 	u64 lin;
 
-	TRY(check_no_wait(c));
-	TRY(insn_linear(c, in, n + 80, true, &lin));
+	TRY(env_linear(c, in, n + 80, true, &lin));
 	TRY(mem_probe(c, lin, n + 80, true));
 	make_env(c, in, area);
 	for (u32 i = 0; i < 8; i++)
@@ -252,14 +256,13 @@ enum step op_fnsave(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_frstor(struct cpu *c, const struct insn *in)
+enum step exec_frstor(struct cpu *c, const struct insn *in)
 {
 	u32 n = env_size(in);
 	u8 area[28 + 80];
 	u64 lin;
 
-	TRY(native_check(c, CHECK_X87));
-	TRY(insn_linear(c, in, n + 80, false, &lin));
+	TRY(env_linear(c, in, n + 80, false, &lin));
 	TRY(mem_read(c, lin, area, 64));
 	TRY(mem_read(c, lin + 64, area + 64, n + 80 - 64));
 	load_env(c, in, area);
@@ -270,13 +273,11 @@ enum step op_frstor(struct cpu *c, const struct insn *in)
 
 /* -- MXCSR and the upper halves ---------------------------------------------------- */
 
-static enum step load_mxcsr(struct cpu *c, const struct insn *in,
-			    enum native_check check)
+static enum step load_mxcsr(struct cpu *c, const struct insn *in)
 {
 	u64 lin;
 	u32 v;
 
-	TRY(native_check(c, check));
 	TRY(insn_linear(c, in, 4, false, &lin));
 	TRY(mem_read32(c, lin, &v));
 	if (v & ~fpu_mxcsr_mask())
@@ -286,52 +287,43 @@ static enum step load_mxcsr(struct cpu *c, const struct insn *in,
 	return STEP_NEXT;
 }
 
-static enum step store_mxcsr(struct cpu *c, const struct insn *in,
-			     enum native_check check)
+static enum step store_mxcsr(struct cpu *c, const struct insn *in)
 {
 	u64 lin;
 
-	TRY(native_check(c, check));
 	TRY(insn_linear(c, in, 4, true, &lin));
 	return mem_write32(c, lin, c->fpu.mxcsr);
 }
 
-enum step op_ldmxcsr(struct cpu *c, const struct insn *in)
+enum step exec_ldmxcsr(struct cpu *c, const struct insn *in)
 {
-	return load_mxcsr(c, in, CHECK_SSE);
+	return load_mxcsr(c, in);
 }
 
-enum step op_stmxcsr(struct cpu *c, const struct insn *in)
+enum step exec_stmxcsr(struct cpu *c, const struct insn *in)
 {
-	return store_mxcsr(c, in, CHECK_SSE);
+	return store_mxcsr(c, in);
 }
 
-enum step op_vldmxcsr(struct cpu *c, const struct insn *in)
+enum step exec_vldmxcsr(struct cpu *c, const struct insn *in)
 {
-	return load_mxcsr(c, in, CHECK_AVX);
+	return load_mxcsr(c, in);
 }
 
-enum step op_vstmxcsr(struct cpu *c, const struct insn *in)
+enum step exec_vstmxcsr(struct cpu *c, const struct insn *in)
 {
-	return store_mxcsr(c, in, CHECK_AVX);
+	return store_mxcsr(c, in);
 }
 
-static u32 vec_regs(const struct cpu *c)
+enum step exec_vzeroall(struct cpu *c, const struct insn *in)
 {
-	return cpu_code64(c) ? 16 : 8;
-}
-
-enum step op_vzeroall(struct cpu *c, const struct insn *in)
-{
-	TRY(native_check(c, CHECK_AVX));
-	memset(c->fpu.vec, 0, 64 * vec_regs(c));
+	memset(c->fpu.vec, 0, 64 * cpu_vec_regs(c));
 	return STEP_NEXT;
 }
 
-enum step op_vzeroupper(struct cpu *c, const struct insn *in)
+enum step exec_vzeroupper(struct cpu *c, const struct insn *in)
 {
-	TRY(native_check(c, CHECK_AVX));
-	for (u32 n = 0; n < vec_regs(c); n++)
+	for (u32 n = 0; n < cpu_vec_regs(c); n++)
 		memset(c->fpu.vec[n] + 16, 0, 48);
 	return STEP_NEXT;
 }

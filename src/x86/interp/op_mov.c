@@ -168,12 +168,10 @@ enum step op_movbe(struct cpu *c, const struct insn *in)
 
 enum step op_xlat(struct cpu *c, const struct insn *in)
 {
-	u64 off = c->gpr[RBX] + *gpr8(c, GPR_OFF(RAX));
+	u64 off = cut_to(c->gpr[RBX] + *gpr8(c, GPR_OFF(RAX)), in->asz);
 	u64 lin;
 	u8 v;
 
-	if (in->asz != 8)
-		off = in->asz == 4 ? (u32)off : (u16)off;
 	TRY(cpu_seg_linear(c, in->seg, off, 1, false, &lin));
 	TRY(mem_read8(c, lin, &v));
 	*gpr8(c, GPR_OFF(RAX)) = v;

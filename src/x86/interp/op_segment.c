@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Segment registers and descriptor tables. */
 #include "x86/cpu/protect.h"
+#include "x86/interp/exec.h"
+#include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
 
@@ -46,8 +47,6 @@ enum step op_mov_to_seg(struct cpu *c, const struct insn *in)
 {
 	u16 sel;
 
-	if (in->sub == CS || in->sub > GS)
-		return cpu_raise_ud(c);
 	TRY(read_rm16(c, in, &sel));
 	TRY(cpu_load_seg(c, in->sub, sel));
 	return seg_loaded(c, in->sub);
@@ -55,23 +54,18 @@ enum step op_mov_to_seg(struct cpu *c, const struct insn *in)
 
 enum step op_mov_from_seg(struct cpu *c, const struct insn *in)
 {
-	return in->sub > GS ? cpu_raise_ud(c) : write_rm16(c, in, c->seg[in->sub].selector);
-}
-
-static u8 stack_operand(const struct cpu *c, const struct insn *in)
-{
-	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
+	return write_rm16(c, in, c->seg[in->sub].selector);
 }
 
 enum step op_push_seg(struct cpu *c, const struct insn *in)
 {
-	return stack_push(c, c->seg[in->sub].selector, stack_operand(c, in));
+	return stack_push(c, c->seg[in->sub].selector, stack_operand_size(c, in));
 }
 
 /* The stack pointer moves only if the load succeeds. */
 enum step op_pop_seg(struct cpu *c, const struct insn *in)
 {
-	u8 size = stack_operand(c, in);
+	u8 size = stack_operand_size(c, in);
 	struct stack s;
 	u64 sel;
 
@@ -83,17 +77,28 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 	return seg_loaded(c, in->sub);
 }
 
+/*
+ * AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP, LxS), and
+ * look at the limit for each part of one.
+ */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+{
+	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
+	u64 lin;
+
+	TRY(insn_linear(c, in, cpu_amd_like(c) ? size : size + 2, false, &lin));
+	TRY(mem_read_size(c, lin, size, off));
+	TRY(insn_linear_at(c, in, size, 2, false, &lin));
+	return mem_read16(c, lin, sel);
+}
+
 /* LDS, LES, LFS, LGS, LSS. */
 enum step op_load_far(struct cpu *c, const struct insn *in)
 {
-	u64 lin, off;
 	u16 sel;
+	u64 off;
 
-	if (!(in->flags & INSN_MEM))
-		return cpu_raise_ud(c);
-	TRY(insn_linear(c, in, in->osz + 2, false, &lin));
-	TRY(mem_read_size(c, lin, in->osz, &off));
-	TRY(mem_read16(c, lin + in->osz, &sel));
+	TRY(read_far_pointer(c, in, &sel, &off));
 	TRY(cpu_load_seg(c, in->sub, sel));
 	reg_set(c, in->reg, in->osz, off);
 	return in->sub == SS ? STEP_END : STEP_NEXT;
@@ -107,7 +112,6 @@ static enum step load_dtable(struct cpu *c, const struct insn *in, struct dtable
 	u64 lin, base;
 	u16 limit;
 
-	TRY(need_cpl0(c));
 	TRY(insn_linear(c, in, n + 2, false, &lin));
 	TRY(mem_read16(c, lin, &limit));
 	TRY(mem_read_size(c, lin + 2, n, &base));
@@ -126,49 +130,40 @@ static enum step store_dtable(struct cpu *c, const struct insn *in, const struct
 	u8 image[10];
 	u64 lin;
 
-	TRY(need_umip(c));
 	TRY(insn_linear(c, in, n + 2, true, &lin));
 	memcpy(image, &t->limit, 2);
 	memcpy(image + 2, &t->base, 8);
 	return mem_write(c, lin, image, n + 2);
 }
 
-enum step op_lgdt(struct cpu *c, const struct insn *in) { return load_dtable(c, in, &c->gdtr); }
-enum step op_lidt(struct cpu *c, const struct insn *in) { return load_dtable(c, in, &c->idtr); }
-enum step op_sgdt(struct cpu *c, const struct insn *in) { return store_dtable(c, in, &c->gdtr); }
-enum step op_sidt(struct cpu *c, const struct insn *in) { return store_dtable(c, in, &c->idtr); }
+enum step exec_lgdt(struct cpu *c, const struct insn *in) { return load_dtable(c, in, &c->gdtr); }
+enum step exec_lidt(struct cpu *c, const struct insn *in) { return load_dtable(c, in, &c->idtr); }
+enum step exec_sgdt(struct cpu *c, const struct insn *in) { return store_dtable(c, in, &c->gdtr); }
+enum step exec_sidt(struct cpu *c, const struct insn *in) { return store_dtable(c, in, &c->idtr); }
 
-enum step op_lldt(struct cpu *c, const struct insn *in)
+enum step exec_lldt(struct cpu *c, const struct insn *in)
 {
 	u16 sel;
 
-	TRY(need_protected(c));
-	TRY(need_cpl0(c));
 	TRY(read_rm16(c, in, &sel));
 	return cpu_load_ldtr(c, sel);
 }
 
-enum step op_ltr(struct cpu *c, const struct insn *in)
+enum step exec_ltr(struct cpu *c, const struct insn *in)
 {
 	u16 sel;
 
-	TRY(need_protected(c));
-	TRY(need_cpl0(c));
 	TRY(read_rm16(c, in, &sel));
 	return cpu_load_tr(c, sel);
 }
 
-enum step op_sldt(struct cpu *c, const struct insn *in)
+enum step exec_sldt(struct cpu *c, const struct insn *in)
 {
-	TRY(need_protected(c));
-	TRY(need_umip(c));
 	return write_rm16(c, in, c->seg[LDTR].selector);
 }
 
-enum step op_str(struct cpu *c, const struct insn *in)
+enum step exec_str(struct cpu *c, const struct insn *in)
 {
-	TRY(need_protected(c));
-	TRY(need_umip(c));
 	return write_rm16(c, in, c->seg[TR].selector);
 }
 
@@ -176,7 +171,7 @@ enum step op_str(struct cpu *c, const struct insn *in)
 
 static void set_zf(struct cpu *c, bool zf)
 {
-	c->status = (c->status & ~X86_EFLAGS_ZF) | (zf ? X86_EFLAGS_ZF : 0);
+	flags_assign(c, X86_EFLAGS_ZF, zf);
 }
 
 /* Reads a descriptor; outside its table is no exception here. */
@@ -186,7 +181,6 @@ static enum step look_up(struct cpu *c, const struct insn *in, u16 *sel, struct 
 	enum step st;
 
 	*found = false;
-	TRY(need_protected(c));
 	TRY(read_rm16(c, in, sel));
 	if (sel_is_null(*sel))
 		return STEP_NEXT;
@@ -212,7 +206,7 @@ static bool type_has(const struct cpu *c, const struct desc *d, u32 legacy, u32 
 	return (cpu_long_mode(c) ? long_mode : legacy) & BIT(d->attr & SEG_ATTR_TYPE);
 }
 
-enum step op_lar(struct cpu *c, const struct insn *in)
+enum step exec_lar(struct cpu *c, const struct insn *in)
 {
 	const u32 tss_ldt = BIT(DESC_LDT) | BIT(DESC_TSS) | BIT(DESC_TSS_BUSY);
 	const u32 legacy = tss_ldt | BIT(DESC_TSS16) | BIT(DESC_TSS16_BUSY) |
@@ -229,7 +223,7 @@ enum step op_lar(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_lsl(struct cpu *c, const struct insn *in)
+enum step exec_lsl(struct cpu *c, const struct insn *in)
 {
 	const u32 tss_ldt = BIT(DESC_LDT) | BIT(DESC_TSS) | BIT(DESC_TSS_BUSY);
 	struct desc d;
@@ -245,7 +239,7 @@ enum step op_lsl(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_verr(struct cpu *c, const struct insn *in)
+enum step exec_verr(struct cpu *c, const struct insn *in)
 {
 	struct desc d;
 	bool ok;
@@ -256,7 +250,7 @@ enum step op_verr(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_verw(struct cpu *c, const struct insn *in)
+enum step exec_verw(struct cpu *c, const struct insn *in)
 {
 	struct desc d;
 	bool ok;
@@ -267,13 +261,12 @@ enum step op_verw(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_arpl(struct cpu *c, const struct insn *in)
+enum step exec_arpl(struct cpu *c, const struct insn *in)
 {
 	bool mem = in->flags & INSN_MEM;
 	u16 dst, rpl = *gpr16(c, in->reg) & 3;
 	u64 lin = 0;
 
-	TRY(need_protected(c));
 	TRY(read_rm16(c, in, &dst));
 	if ((dst & 3) >= rpl) {
 		set_zf(c, false);
@@ -292,42 +285,38 @@ enum step op_arpl(struct cpu *c, const struct insn *in)
 
 /* -- FS and GS bases --------------------------------------------------------------------------------- */
 
-enum step op_swapgs(struct cpu *c, const struct insn *in)
+enum step exec_swapgs(struct cpu *c, const struct insn *in)
 {
 	u64 base = c->seg[GS].base;
 
-	if (!cpu_code64(c))
-		return cpu_raise_ud(c);
-	TRY(need_cpl0(c));
 	c->seg[GS].base = c->kernel_gs_base;
 	c->kernel_gs_base = base;
 	return STEP_NEXT;
 }
 
-static enum step need_fsgsbase(struct cpu *c)
+/* A 66 prefix means nothing to them. */
+static u8 base_size(const struct insn *in)
 {
-	return cpu_code64(c) && (c->cr4 & X86_CR4_FSGSBASE) ? STEP_NEXT : cpu_raise_ud(c);
+	return in->osz == 8 ? 8 : 4;
 }
 
 static enum step read_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
-	TRY(need_fsgsbase(c));
-	reg_set(c, in->rm, in->osz, c->seg[seg].base);
+	reg_set(c, in->rm, base_size(in), c->seg[seg].base);
 	return STEP_NEXT;
 }
 
 static enum step write_base(struct cpu *c, const struct insn *in, enum seg seg)
 {
-	u64 v = reg_get(c, in->rm, in->osz);
+	u64 v = reg_get(c, in->rm, base_size(in));
 
-	TRY(need_fsgsbase(c));
 	if (!is_canonical(v))
 		return cpu_raise_gp0(c);
 	c->seg[seg].base = v;
 	return STEP_NEXT;
 }
 
-enum step op_rdfsbase(struct cpu *c, const struct insn *in) { return read_base(c, in, FS); }
-enum step op_rdgsbase(struct cpu *c, const struct insn *in) { return read_base(c, in, GS); }
-enum step op_wrfsbase(struct cpu *c, const struct insn *in) { return write_base(c, in, FS); }
-enum step op_wrgsbase(struct cpu *c, const struct insn *in) { return write_base(c, in, GS); }
+enum step exec_rdfsbase(struct cpu *c, const struct insn *in) { return read_base(c, in, FS); }
+enum step exec_rdgsbase(struct cpu *c, const struct insn *in) { return read_base(c, in, GS); }
+enum step exec_wrfsbase(struct cpu *c, const struct insn *in) { return write_base(c, in, FS); }
+enum step exec_wrgsbase(struct cpu *c, const struct insn *in) { return write_base(c, in, GS); }

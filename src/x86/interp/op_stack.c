@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* PUSH, POP, PUSHA, POPA, ENTER, LEAVE (SDM vol. 2). */
+#include "x86/cpu/protect.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/special.h"
 #include "x86/interp/stack.h"
@@ -112,7 +113,14 @@ enum step op_pusha(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-/* The image of SP is skipped. */
+/* Those from @first on; the image of SP is skipped. */
+static void popa_commit(struct cpu *c, const u64 *v, int first, u8 size)
+{
+	for (int i = first; i <= RDI; i++)
+		if (i != RSP)
+			reg_set(c, GPR_OFF(i), size, v[i]);
+}
+
 enum step op_popa(struct cpu *c, const struct insn *in)
 {
 	u64 rsp = c->gpr[RSP];
@@ -124,12 +132,12 @@ enum step op_popa(struct cpu *c, const struct insn *in)
 
 		if (step != STEP_NEXT) {
 			c->gpr[RSP] = rsp;
+			if (cpu_amd_like(c))	/* what has been popped stays */
+				popa_commit(c, v, i + 1, in->osz);
 			return step;
 		}
 	}
-	for (i = RAX; i <= RDI; i++)
-		if (i != RSP)
-			reg_set(c, GPR_OFF(i), in->osz, v[i]);
+	popa_commit(c, v, RAX, in->osz);
 	return STEP_NEXT;
 }
 
@@ -138,9 +146,7 @@ enum step op_popa(struct cpu *c, const struct insn *in)
 /* RBP as a stack offset. */
 static u64 frame_get(const struct cpu *c)
 {
-	u64 rbp = c->gpr[RBP];
-
-	return c->stack_size == 8 ? rbp : c->stack_size == 4 ? (u32)rbp : (u16)rbp;
+	return cut_to(c->gpr[RBP], c->stack_size);
 }
 
 /* Copies the frame pointers of the enclosing levels. */
@@ -149,9 +155,7 @@ static enum step enter_display(struct cpu *c, u8 level, u8 size, u64 frame)
 	u64 link = frame_get(c), lin, v;
 
 	while (--level) {
-		link -= size;
-		if (c->stack_size != 8)
-			link = c->stack_size == 4 ? (u32)link : (u16)link;
+		link = cut_to(link - size, c->stack_size);
 		TRY(cpu_seg_linear(c, SS, link, size, false, &lin));
 		TRY(mem_read_size(c, lin, size, &v));
 		TRY(stack_push(c, v, size));
@@ -166,7 +170,7 @@ static enum step enter_body(struct cpu *c, const struct insn *in, u64 *frame)
 	u64 lin;
 
 	TRY(stack_push(c, reg_get(c, GPR_OFF(RBP), in->osz), in->osz));
-	*frame = stack_get(c);
+	*frame = c->gpr[RSP];	/* all of it, whatever the stack's size */
 	if (level)
 		TRY(enter_display(c, level, in->osz, *frame));
 	stack_set(c, stack_get(c) - bytes);

@@ -8,11 +8,9 @@
  * iterations leaves the instruction ready to continue (SDM vol. 2B, REP).
  */
 #include "x86/interp/bulk.h"
+#include "x86/interp/flags.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
-
-/* Bytes until a repeated instruction lets the loop look at events. */
-enum { REP_BUDGET = 16384, ELEMENT_COST = 64 };
 
 /* -- Elements --------------------------------------------------------------------- */
 
@@ -70,22 +68,22 @@ static void dest_advance(struct cpu *c, const struct insn *in, u64 n)
 	string_advance(c, GPR_OFF(RDI), in->asz, in->osz, n);
 }
 
-#define CMP_FLAGS(type, a, b, flags)					\
-	__asm__("cmp %2, %1\n\tpushfq\n\tpopq %0"			\
-		: "=r" (flags) : "q" ((type)(a)), "q" ((type)(b)) : "cc")
+#define CMP_FLAGS(bits, a, b, ax)						\
+	asm("cmp" SUFFIX_##bits " %[from], %[to]" ASM_FLAGS_OUT : "=a"(ax)	\
+	    : [to] "r"((u##bits)(a)), [from] "r"((u##bits)(b)) : "cc")
 
 /* The flags of @a - @b. */
 static void set_cmp_flags(struct cpu *c, u32 size, u64 a, u64 b)
 {
-	u64 flags;
+	u32 ax;
 
 	switch (size) {
-	case 1: CMP_FLAGS(u8, a, b, flags); break;
-	case 2: CMP_FLAGS(u16, a, b, flags); break;
-	case 4: CMP_FLAGS(u32, a, b, flags); break;
-	default: CMP_FLAGS(u64, a, b, flags); break;
+	case 1: CMP_FLAGS(8, a, b, ax); break;
+	case 2: CMP_FLAGS(16, a, b, ax); break;
+	case 4: CMP_FLAGS(32, a, b, ax); break;
+	default: CMP_FLAGS(64, a, b, ax); break;
 	}
-	c->status = flags;
+	flags_store(c, ax);
 }
 
 static enum step movs_one(struct cpu *c, const struct insn *in)
@@ -350,21 +348,21 @@ static bool single_stepping(const struct cpu *c)
 	       (c->guest_debug & KVM_GUESTDBG_SINGLESTEP);
 }
 
-/* A breakpoint was hit, code was changed, or somebody wants the loop. */
+/* A breakpoint, a step, an end of what held interrupts back, or a request. */
 static bool must_pause(const struct cpu *c)
 {
-	return c->pending_db || c->stop_block || READ_ONCE(c->requests);
+	return c->pending_db || single_stepping(c) || c->ev.shadow || READ_ONCE(c->requests);
 }
 
 /*
  * Iterates until rCX is 0, or until ZF says so if @by_zf.  STEP_AGAIN when the
- * loop should look at events, breakpoints or modified code first.
+ * loop should look at events or breakpoints first; as long as there are none
+ * processors go on even if the instruction has overwritten itself.
  */
 static enum step string_repeat(struct cpu *c, const struct insn *in, op_fn one,
 			       bulk_fn bulk, bool by_zf)
 {
 	bool slow = !bulk || c->tlb->class == TLB_CHECKED || single_stepping(c);
-	s64 budget = single_stepping(c) ? 1 : REP_BUDGET;
 	const u64 zf_goes_on = in->flags & INSN_REP ? X86_EFLAGS_ZF : 0;
 	u64 n;
 
@@ -373,17 +371,14 @@ static enum step string_repeat(struct cpu *c, const struct insn *in, op_fn one,
 			n = 0;
 		else
 			TRY(bulk(c, in, &n));
-		if (n) {
-			budget -= n * in->osz;
-		} else {
+		if (!n) {
 			TRY(one(c, in));
 			n = 1;
-			budget -= ELEMENT_COST;
 		}
 		string_commit(c, in->asz, n);
 		if (by_zf && (c->status & X86_EFLAGS_ZF) != zf_goes_on)
 			return STEP_NEXT;
-		if (string_count(c, in->asz) && (budget <= 0 || must_pause(c)))
+		if (string_count(c, in->asz) && must_pause(c))
 			return STEP_AGAIN;
 	}
 	return STEP_NEXT;

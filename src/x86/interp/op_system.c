@@ -4,6 +4,7 @@
 #include "x86/cpu/event.h"
 #include "x86/cpu/pmu.h"
 #include "x86/cpu/protect.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
@@ -11,9 +12,8 @@
 
 #define MWAIT_NS	50000
 
-enum step op_hlt(struct cpu *c, const struct insn *in)
+enum step exec_hlt(struct cpu *c, const struct insn *in)
 {
-	TRY(need_cpl0(c));
 	return cpu_halt(c);
 }
 
@@ -44,48 +44,37 @@ static u64 edx_eax(const struct cpu *c)
 	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
 }
 
-enum step op_rdmsr(struct cpu *c, const struct insn *in)
+enum step exec_rdmsr(struct cpu *c, const struct insn *in)
 {
 	u64 v = 0;
 
-	TRY(need_cpl0(c));
 	TRY(cpu_rdmsr(c, (u32)c->gpr[RCX], &v));
 	set_edx_eax(c, v);
 	return STEP_NEXT;
 }
 
-enum step op_wrmsr(struct cpu *c, const struct insn *in)
+enum step exec_wrmsr(struct cpu *c, const struct insn *in)
 {
-	TRY(need_cpl0(c));
 	TRY(cpu_wrmsr(c, (u32)c->gpr[RCX], edx_eax(c)));
 	return STEP_END;
 }
 
-static enum step need_tsc(struct cpu *c)
+enum step exec_rdtsc(struct cpu *c, const struct insn *in)
 {
-	return (c->cr4 & X86_CR4_TSD) && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
-}
-
-enum step op_rdtsc(struct cpu *c, const struct insn *in)
-{
-	TRY(need_tsc(c));
 	set_edx_eax(c, cpu_read_tsc(c));
 	return STEP_NEXT;
 }
 
-enum step op_rdtscp(struct cpu *c, const struct insn *in)
+enum step exec_rdtscp(struct cpu *c, const struct insn *in)
 {
-	TRY(need_feature(c, FEATURE_RDTSCP));
-	TRY(need_tsc(c));
 	__builtin_ia32_lfence();	/* it waits for what precedes it (SDM vol. 2B) */
 	set_edx_eax(c, cpu_read_tsc(c));
 	c->gpr[RCX] = (u32)c->tsc_aux;
 	return STEP_NEXT;
 }
 
-enum step op_rdpid(struct cpu *c, const struct insn *in)
+enum step exec_rdpid(struct cpu *c, const struct insn *in)
 {
-	TRY(need_feature(c, FEATURE_RDPID));
 	*gpr64(c, in->rm) = (u32)c->tsc_aux;
 	return STEP_NEXT;
 }
@@ -105,11 +94,8 @@ enum step op_rdpmc(struct cpu *c, const struct insn *in)
 	return STEP_NEXT;
 }
 
-enum step op_xsetbv(struct cpu *c, const struct insn *in)
+enum step exec_xsetbv(struct cpu *c, const struct insn *in)
 {
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
-	TRY(need_cpl0(c));
 	TRY(cpu_write_xcr(c, (u32)c->gpr[RCX], edx_eax(c)));
 	return STEP_END;
 }
@@ -151,23 +137,21 @@ static void set_random(struct cpu *c, const struct insn *in, u64 v, bool ok)
 	c->status = ok ? X86_EFLAGS_CF : 0;
 }
 
-enum step op_rdrand(struct cpu *c, const struct insn *in)
+enum step exec_rdrand(struct cpu *c, const struct insn *in)
 {
 	bool ok;
 	u64 v;
 
-	TRY(need_feature(c, FEATURE_RDRAND));
 	__asm__ volatile("rdrand %0" : "=r"(v), "=@ccc"(ok));
 	set_random(c, in, v, ok);
 	return STEP_NEXT;
 }
 
-enum step op_rdseed(struct cpu *c, const struct insn *in)
+enum step exec_rdseed(struct cpu *c, const struct insn *in)
 {
 	bool ok;
 	u64 v;
 
-	TRY(need_feature(c, FEATURE_RDSEED));
 	__asm__ volatile("rdseed %0" : "=r"(v), "=@ccc"(ok));
 	set_random(c, in, v, ok);
 	return STEP_NEXT;
@@ -185,11 +169,10 @@ static u64 invlpg_linear(struct cpu *c, const struct insn *in)
 	return off + (in->seg == FS || in->seg == GS ? c->seg[in->seg].base : 0);
 }
 
-enum step op_invlpg(struct cpu *c, const struct insn *in)
+enum step exec_invlpg(struct cpu *c, const struct insn *in)
 {
 	u64 lin = invlpg_linear(c, in);
 
-	TRY(need_cpl0(c));
 	stat_inc(c->vcpu, invlpg);
 	if (is_canonical(lin))
 		mmu_flush_page(c, lin);
@@ -210,14 +193,10 @@ static enum step invpcid_check(struct cpu *c, u64 type, const u64 *d)
 }
 
 /* The TLB holds the current PCID only: others have nothing to flush. */
-enum step op_invpcid(struct cpu *c, const struct insn *in)
+enum step exec_invpcid(struct cpu *c, const struct insn *in)
 {
 	u64 type = reg_get(c, in->reg, cpu_code64(c) ? 8 : 4), lin, d[2];
 
-	TRY(need_feature(c, FEATURE_INVPCID));
-	if (cpu_vm86(c))
-		return cpu_raise_gp0(c);
-	TRY(need_cpl0(c));
 	TRY(insn_linear(c, in, sizeof(d), false, &lin));
 	TRY(mem_read(c, lin, d, sizeof(d)));
 	TRY(invpcid_check(c, type, d));
@@ -232,16 +211,21 @@ enum step op_invpcid(struct cpu *c, const struct insn *in)
 
 /* -- Caches: coherent always, so nothing to do but the checks ------------------------------- */
 
-enum step op_wbinvd(struct cpu *c, const struct insn *in)
+enum step exec_wbinvd(struct cpu *c, const struct insn *in)
 {
-	return need_cpl0(c);
+	return STEP_NEXT;
 }
 
 static enum step touch_line(struct cpu *c, const struct insn *in)
 {
-	u64 lin;
+	const struct segment *s = &c->seg[in->seg];
+	u64 lin, off = insn_offset(c, in);
 
-	TRY(insn_linear(c, in, 1, false, &lin));
+	/* Code that cannot be read can be flushed (SDM vol. 2A, CLFLUSH). */
+	if (c->code_size != 8 && attr_is_code(s->attr) && seg_within_limit(s, (u32)off, 1))
+		lin = (u32)(s->base + off);
+	else
+		TRY(insn_linear(c, in, 1, false, &lin));
 	return mem_probe(c, lin, 1, false);
 }
 
@@ -250,27 +234,24 @@ enum step op_clflush(struct cpu *c, const struct insn *in)
 	return touch_line(c, in);
 }
 
-enum step op_clflushopt(struct cpu *c, const struct insn *in)
+enum step exec_clflushopt(struct cpu *c, const struct insn *in)
 {
-	TRY(need_feature(c, FEATURE_CLFLUSHOPT));
 	return touch_line(c, in);
 }
 
-enum step op_clwb(struct cpu *c, const struct insn *in)
+enum step exec_clwb(struct cpu *c, const struct insn *in)
 {
-	TRY(need_feature(c, FEATURE_CLWB));
 	return touch_line(c, in);
 }
 
 /* Zeroes the line of rAX (APM vol. 3, CLZERO). */
-enum step op_clzero(struct cpu *c, const struct insn *in)
+enum step exec_clzero(struct cpu *c, const struct insn *in)
 {
 	static const u8 zero[64];
-	u64 off = reg_get(c, GPR_OFF(RAX), in->asz) & ~63ull, lin;
+	u64 off = reg_get(c, GPR_OFF(RAX), in->asz), lin;
 
-	TRY(need_feature(c, FEATURE_CLZERO));
-	TRY(cpu_seg_linear(c, in->seg, off, sizeof(zero), true, &lin));
-	return mem_write(c, lin, zero, sizeof(zero));
+	TRY(cpu_seg_linear(c, in->seg, off, 1, true, &lin));
+	return mem_write(c, lin & ~63ull, zero, sizeof(zero));
 }
 
 /* -- What belongs to virtualization ------------------------------------------------------------ */
@@ -338,7 +319,7 @@ enum step op_mwait(struct cpu *c, const struct insn *in)
 	return STEP_END;
 }
 
-enum step op_rsm(struct cpu *c, const struct insn *in)
+enum step exec_rsm(struct cpu *c, const struct insn *in)
 {
-	return c->smm ? cpu_rsm(c) : cpu_raise_ud(c);
+	return cpu_rsm(c);
 }

@@ -3,7 +3,6 @@
 #include "x86/cpu/protect.h"
 #include "x86/cpu/vm86.h"
 #include "x86/interp/ops.h"
-#include "x86/interp/ops_far.h"
 #include "x86/interp/system.h"
 #include "x86/mmu/access.h"
 
@@ -15,15 +14,6 @@ enum step op_jmp_far_imm(struct cpu *c, const struct insn *in)
 enum step op_call_far_imm(struct cpu *c, const struct insn *in)
 {
 	return cpu_far_call(c, (u16)(in->imm >> 32), (u32)in->imm, in->osz, insn_next(c, in));
-}
-
-static enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
-{
-	u64 lin;
-
-	TRY(insn_linear(c, in, in->osz + 2, false, &lin));
-	TRY(mem_read_size(c, lin, in->osz, off));
-	return mem_read16(c, lin + in->osz, sel);
 }
 
 enum step op_jmp_far_mem(struct cpu *c, const struct insn *in)
@@ -80,8 +70,6 @@ enum step op_int3(struct cpu *c, const struct insn *in)
 
 enum step op_into(struct cpu *c, const struct insn *in)
 {
-	if (cpu_code64(c))
-		return cpu_raise_ud(c);
 	if (!(c->status & X86_EFLAGS_OF))
 		return STEP_NEXT;
 	return cpu_soft_int(c, EXC_OF, insn_next(c, in));

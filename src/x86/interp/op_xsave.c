@@ -5,9 +5,10 @@
 #include <Zydis/Zydis.h>
 
 #include "x86/cpu/xsave.h"
+#include "x86/cpu/protect.h"
+#include "x86/interp/exec.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
-#include "x86/native/check.h"
 
 enum { XSAVE_MAX = XSAVE_YMM + 256, PKRU_SIZE = 8, ACCESS_MAX = 64 };
 
@@ -32,12 +33,6 @@ static enum step read_bytes(struct cpu *c, u64 lin, u8 *image, u32 from, u32 to)
 	return STEP_NEXT;
 }
 
-/* XMM8-15 and their upper halves exist in 64-bit code only. */
-static u32 vec_regs(const struct cpu *c)
-{
-	return cpu_code64(c) ? 16 : 8;
-}
-
 static bool wide_pointers(const struct insn *in)
 {
 	switch (in->mnemonic) {
@@ -55,16 +50,58 @@ static bool wide_pointers(const struct insn *in)
 	}
 }
 
-/*
- * Without REX.W the pointers are 32 bits and a selector (SDM vol. 1 table
- * 10-2); selectors are deprecated and read as 0 (CPUID.7.EBX[13]).
- */
-static void narrow_pointers(const struct insn *in, u8 *image)
+/* A pointer of 32 bits with its selector, which Intel's processors store as 0. */
+static void put_selector(const struct cpu *c, u8 *pointer, u16 sel)
 {
-	if (wide_pointers(in))
+	u32 field = cpu_amd_like(c) ? sel : 0;
+
+	memcpy(pointer + 4, &field, 4);
+}
+
+/*
+ * Of the pointers (SDM vol. 1 table 10-2) AMD's processors store zeros unless an
+ * exception is pending.
+ */
+static void put_pointers(const struct cpu *c, const struct insn *in, u8 *image)
+{
+	if (cpu_amd_like(c) && !(image[FXSAVE_FSW] & FSW_ES)) {
+		memset(image + FXSAVE_FOP, 0, FXSAVE_MXCSR - FXSAVE_FOP);
+	} else if (!wide_pointers(in)) {
+		put_selector(c, image + FXSAVE_FIP, c->fpu.fcs);
+		put_selector(c, image + FXSAVE_FDP, c->fpu.fds);
+	}
+}
+
+/* From bit 56 on. */
+static void extend_pointer(u8 *pointer)
+{
+	s64 v;
+
+	memcpy(&v, pointer, 8);
+	v = (s64)((u64)v << 7) >> 7;
+	memcpy(pointer, &v, 8);
+}
+
+/* What fpu_get_x87() makes of the image is that of wide pointers. */
+static void load_x87(struct cpu *c, const struct insn *in, u8 *image)
+{
+	u16 fcs, fds;
+
+	if (wide_pointers(in)) {
+		if (cpu_amd_like(c)) {
+			extend_pointer(image + FXSAVE_FIP);
+			extend_pointer(image + FXSAVE_FDP);
+		}
+		fpu_get_x87(&c->fpu, image);
 		return;
+	}
+	memcpy(&fcs, image + FXSAVE_FIP + 4, 2);
+	memcpy(&fds, image + FXSAVE_FDP + 4, 2);
 	memset(image + FXSAVE_FIP + 4, 0, 4);
 	memset(image + FXSAVE_FDP + 4, 0, 4);
+	fpu_get_x87(&c->fpu, image);
+	c->fpu.fcs = fcs;
+	c->fpu.fds = fds;
 }
 
 /* -- FXSAVE and FXRSTOR -------------------------------------------------------------- */
@@ -72,26 +109,26 @@ static void narrow_pointers(const struct insn *in, u8 *image)
 static enum step fx_linear(struct cpu *c, const struct insn *in, bool write,
 			   u64 *lin)
 {
-	if (c->cr0 & (X86_CR0_EM | X86_CR0_TS))
-		return cpu_raise(c, EXC_NM);
 	TRY(insn_linear(c, in, 512, write, lin));
+	if (cpu_amd_like(c))
+		TRY(mem_check_alignment(c, *lin, 4));
 	if (*lin & 15)
 		return cpu_raise_gp0(c);
 	return mem_probe(c, *lin, 512, write);
 }
 
-enum step op_fxsave(struct cpu *c, const struct insn *in)
+enum step exec_fxsave(struct cpu *c, const struct insn *in)
 {
 	u8 image[512] = { 0 };
 	u64 lin;
 
 	TRY(fx_linear(c, in, true, &lin));
 	fpu_put_fxsave(&c->fpu, image);
-	narrow_pointers(in, image);
-	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * vec_regs(c));
+	put_pointers(c, in, image);
+	return write_bytes(c, lin, image, 0, FXSAVE_XMM + 16 * cpu_vec_regs(c));
 }
 
-enum step op_fxrstor(struct cpu *c, const struct insn *in)
+enum step exec_fxrstor(struct cpu *c, const struct insn *in)
 {
 	u8 image[512];
 	u32 mxcsr;
@@ -102,10 +139,9 @@ enum step op_fxrstor(struct cpu *c, const struct insn *in)
 	memcpy(&mxcsr, image + FXSAVE_MXCSR, 4);
 	if (mxcsr & ~fpu_mxcsr_mask())
 		return cpu_raise_gp0(c);
-	narrow_pointers(in, image);
 	c->fpu.mxcsr = mxcsr;
-	fpu_get_x87(&c->fpu, image);
-	fpu_get_sse(&c->fpu, image, vec_regs(c));
+	load_x87(c, in, image);
+	fpu_get_sse(&c->fpu, image, cpu_vec_regs(c));
 	return STEP_NEXT;
 }
 
@@ -114,15 +150,6 @@ enum step op_fxrstor(struct cpu *c, const struct insn *in)
 static u64 requested(const struct cpu *c)
 {
 	return (u32)c->gpr[RAX] | c->gpr[RDX] << 32;
-}
-
-static enum step xsave_enabled(struct cpu *c, bool supervisor)
-{
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
-	if (c->cr0 & X86_CR0_TS)
-		return cpu_raise(c, EXC_NM);
-	return supervisor && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
 static enum step xsave_linear(struct cpu *c, const struct insn *in, u32 size,
@@ -157,11 +184,11 @@ static enum step write_area(struct cpu *c, const struct insn *in, u64 lin,
 			    u8 *image, u64 save, bool mxcsr, u64 comp)
 {
 	u32 header = comp & XCOMP_COMPACTED ? 16 : 8;
-	u32 regs = vec_regs(c);
+	u32 regs = cpu_vec_regs(c);
 
 	fpu_put_fxsave(&c->fpu, image);
 	fpu_put_ymm(&c->fpu, image + XSAVE_YMM);
-	narrow_pointers(in, image);
+	put_pointers(c, in, image);
 	if (save & XFEATURE_X87) {
 		TRY(write_bytes(c, lin, image, 0, FXSAVE_MXCSR));
 		TRY(write_bytes(c, lin, image, FXSAVE_ST, FXSAVE_XMM));
@@ -185,7 +212,6 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, false));
 	rfbm = requested(c) & c->xcr0;
 	size = xsave_size(rfbm, 0);
 	TRY(xsave_linear(c, in, size, true, &lin));
@@ -197,12 +223,12 @@ static enum step xsave_standard(struct cpu *c, const struct insn *in, bool optim
 			  rfbm & VECTORS, 0);
 }
 
-enum step op_xsave(struct cpu *c, const struct insn *in)
+enum step exec_xsave(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, false);
 }
 
-enum step op_xsaveopt(struct cpu *c, const struct insn *in)
+enum step exec_xsaveopt(struct cpu *c, const struct insn *in)
 {
 	return xsave_standard(c, in, true);
 }
@@ -215,7 +241,6 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	u8 image[XSAVE_MAX] = { 0 };
 	u32 size;
 
-	TRY(xsave_enabled(c, supervisor));
 	rfbm = requested(c) & (c->xcr0 | (supervisor ? c->xss : 0));
 	comp = rfbm | XCOMP_COMPACTED;
 	size = xsave_size(rfbm, comp);
@@ -226,12 +251,12 @@ static enum step xsave_compacted(struct cpu *c, const struct insn *in,
 	return write_area(c, in, lin, image, bv, bv & XFEATURE_SSE, comp);
 }
 
-enum step op_xsavec(struct cpu *c, const struct insn *in)
+enum step exec_xsavec(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, false);
 }
 
-enum step op_xsaves(struct cpu *c, const struct insn *in)
+enum step exec_xsaves(struct cpu *c, const struct insn *in)
 {
 	return xsave_compacted(c, in, true);
 }
@@ -284,13 +309,11 @@ static bool new_mxcsr(const struct cpu *c, const struct xrstor *x, u32 *mxcsr)
 static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 {
 	u64 load = x->rfbm & x->bv;
-	u32 regs = vec_regs(c), old_pkru = c->fpu.pkru;
+	u32 regs = cpu_vec_regs(c), old_pkru = c->fpu.pkru;
 
 	fpu_init_components(&c->fpu, x->rfbm & ~x->bv, regs);
-	if (load & XFEATURE_X87) {
-		narrow_pointers(in, x->image);
-		fpu_get_x87(&c->fpu, x->image);
-	}
+	if (load & XFEATURE_X87)
+		load_x87(c, in, x->image);
 	if (load & XFEATURE_SSE)
 		fpu_get_sse(&c->fpu, x->image, regs);
 	if (load & XFEATURE_YMM)
@@ -301,6 +324,20 @@ static void restore(struct cpu *c, const struct insn *in, struct xrstor *x)
 	}
 }
 
+/* AMD's processors look at all that is asked for, initial or not; not if it is compacted. */
+static enum step probe_rest(struct cpu *c, const struct insn *in, const struct xrstor *x,
+			    u64 lin)
+{
+	u32 size = xsave_size(x->rfbm, 0);
+	u64 comp;
+
+	memcpy(&comp, x->image + XSAVE_XCOMP_BV, 8);
+	if (comp & XCOMP_COMPACTED)
+		return STEP_NEXT;
+	TRY(xsave_linear(c, in, size, false, &lin));
+	return mem_probe(c, lin, size, false);
+}
+
 static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 {
 	struct xrstor x;
@@ -308,11 +345,12 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	u32 mxcsr;
 
 	x.pkru = 0;
-	TRY(xsave_enabled(c, supervisor));
 	allowed = c->xcr0 | (supervisor ? c->xss : 0);
 	x.rfbm = requested(c) & allowed;
 	TRY(xsave_linear(c, in, XSAVE_MIN, false, &lin));
 	TRY(read_bytes(c, lin, x.image, 0, XSAVE_MIN));
+	if (cpu_amd_like(c))
+		TRY(probe_rest(c, in, &x, lin));
 	if (!header_ok(c, &x, allowed, supervisor) || !new_mxcsr(c, &x, &mxcsr))
 		return cpu_raise_gp0(c);
 	if (x.rfbm & x.bv & XFEATURE_YMM)
@@ -324,24 +362,22 @@ static enum step xrstor(struct cpu *c, const struct insn *in, bool supervisor)
 	return STEP_NEXT;
 }
 
-enum step op_xrstor(struct cpu *c, const struct insn *in)
+enum step exec_xrstor(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, false);
 }
 
-enum step op_xrstors(struct cpu *c, const struct insn *in)
+enum step exec_xrstors(struct cpu *c, const struct insn *in)
 {
 	return xrstor(c, in, true);
 }
 
 /* XGETBV: XCR0, or with ECX = 1 the components in use. */
-enum step op_xgetbv(struct cpu *c, const struct insn *in)
+enum step exec_xgetbv(struct cpu *c, const struct insn *in)
 {
 	u32 index = (u32)c->gpr[RCX];
 	u64 v;
 
-	if (!(c->cr4 & X86_CR4_OSXSAVE))
-		return cpu_raise_ud(c);
 	if (index > 1)
 		return cpu_raise_gp0(c);
 	v = index ? c->xcr0 & fpu_xinuse(&c->fpu) : c->xcr0;

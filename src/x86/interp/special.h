@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Handlers that no row of ops.def names: decode_special.c picks them. */
+/* Families that decode_special.c picks by form. */
 #ifndef ANYKVM_X86_INTERP_SPECIAL_H
 #define ANYKVM_X86_INTERP_SPECIAL_H
 
 #include "x86/interp/family.h"
-
-/* imm is the address. */
-enum step op_mov_from_moffs(struct cpu *c, const struct insn *in);
-enum step op_mov_to_moffs(struct cpu *c, const struct insn *in);
 
 /* Near branches; relative: imm is the displacement from the branch's start. */
 extern const struct op_family family_jmp, family_call, family_ret;

@@ -19,25 +19,17 @@ static inline enum step need_cpl0(struct cpu *c)
 	return c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
 }
 
-static inline enum step need_feature(struct cpu *c, enum feature f)
+/* What a segment register or the flags take on the stack. */
+static inline u8 stack_operand_size(const struct cpu *c, const struct insn *in)
 {
-	return cpu_has(c, f) ? STEP_NEXT : cpu_raise_ud(c);
-}
-
-/* Instructions that real and virtual-8086 mode do not have. */
-static inline enum step need_protected(struct cpu *c)
-{
-	return cpu_protected(c) && !cpu_vm86(c) ? STEP_NEXT : cpu_raise_ud(c);
-}
-
-/* UMIP: SGDT, SIDT, SLDT, SMSW, STR are privileged (SDM vol. 3A 2.5). */
-static inline enum step need_umip(struct cpu *c)
-{
-	return (c->cr4 & X86_CR4_UMIP) && c->cpl ? cpu_raise_gp0(c) : STEP_NEXT;
+	return cpu_code64(c) && in->osz == 4 ? 8 : in->osz;
 }
 
 /* A register of the operand size, or 16 bits of memory: SLDT, LAR, ... */
 enum step read_rm16(struct cpu *c, const struct insn *in, u16 *v);
 enum step write_rm16(struct cpu *c, const struct insn *in, u64 v);
+
+/* What a far JMP, CALL or LxS has in memory. */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off);
 
 #endif

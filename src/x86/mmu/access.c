@@ -121,21 +121,32 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 
 /* -- Checked accesses ------------------------------------------------------------- */
 
-/* #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2, 4 and 8 bytes. */
-static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
+/*
+ * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2 to 32 bytes, of vectors
+ * to a boundary of 16 (Zen 4).  It comes before the page fault, but after the #GP of an address that is none.
+ */
+static enum step check_aligned(struct cpu *c, u64 lin, u32 n)
 {
 	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
 		return STEP_NEXT;
-	if ((n == 2 || n == 4 || n == 8) && (lin & (n - 1)))
+	if ((lin & (n - 1)) && is_canonical(lin))
 		return cpu_raise_error(c, EXC_AC, 0);
 	return STEP_NEXT;
 }
 
-static enum step check_access(struct cpu *c, u64 lin, u32 n, bool write)
+static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 {
-	TRY(check_alignment(c, lin, n));
-	c->pending_db |= cpu_data_breakpoints(c, lin, n, write);
-	return STEP_NEXT;
+	switch (n) {
+	case 2: case 4: case 8: return check_aligned(c, lin, n);
+	case 10: return check_aligned(c, lin, 8);
+	case 16: case 32: return check_aligned(c, lin, 16);
+	default: return STEP_NEXT;
+	}
+}
+
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
+{
+	return unlikely(mmu_checked(c)) ? check_aligned(c, lin, n) : STEP_NEXT;
 }
 
 /* -- Reads and writes ----------------------------------------------------------------- */
@@ -177,7 +188,8 @@ static enum step span_read(struct cpu *c, const struct span *s, u8 *buf)
 
 static void note_code_store(struct cpu *c, const struct span *s)
 {
-	if (in_code_page(c, s->lin[0]) || (s->n[1] && in_code_page(c, s->lin[1])))
+	if (in_code_page(c, s->page[0].host) ||
+	    (s->n[1] && in_code_page(c, s->page[1].host)))
 		c->stop_block = true;
 }
 
@@ -194,9 +206,11 @@ enum step mem_read_slow(struct cpu *c, u64 lin, void *buf, u32 n)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
 	TRY(span_translate(c, lin, n, ACCESS_READ, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, lin, n, false));
+		c->pending_db |= cpu_data_breakpoints(c, lin, n, false);
 	return span_read(c, &s, buf);
 }
 
@@ -204,9 +218,11 @@ enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
 	TRY(span_translate(c, lin, n, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, lin, n, true));
+		c->pending_db |= cpu_data_breakpoints(c, lin, n, true);
 	return span_write(c, &s, buf);
 }
 
@@ -225,6 +241,30 @@ enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n)
 
 	TRY(span_translate(c, lin, n, ACCESS_WRITE, true, &s));
 	return span_write(c, &s, buf);
+}
+
+ATOMIC_MAY_UNWIND static void update8(u8 *p, u8 set, u8 clear)
+{
+	if (set)
+		__atomic_fetch_or(p, set, __ATOMIC_SEQ_CST);
+	if (clear)
+		__atomic_fetch_and(p, (u8)~clear, __ATOMIC_SEQ_CST);
+}
+
+enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear)
+{
+	struct span s;
+	u8 v[16];	/* gcc sees all sizes of span_read() */
+
+	TRY(span_translate(c, lin, 1, ACCESS_WRITE, true, &s));
+	if (unlikely(!s.page[0].host)) {
+		TRY(span_read(c, &s, v));
+		v[0] = (v[0] | set) & ~clear;
+		return span_write(c, &s, v);
+	}
+	note_code_store(c, &s);
+	update8(s.page[0].host, set, clear);
+	return STEP_NEXT;
 }
 
 enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
@@ -254,6 +294,11 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	struct page p;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, lin, n));
+	/* All of it has to be canonical before a page may fault. */
+	if (unlikely(!is_canonical(lin + n - 1)))
+		return raise_non_canonical(c);
 	for (;;) {
 		u32 room = PAGE_SIZE - (lin & ~PAGE_MASK);
 
@@ -271,7 +316,7 @@ enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
 
 	TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
 	*host = likely(!c->mmu->shadow) ? p.host : NULL;
-	if (write && in_code_page(c, lin))
+	if (write && in_code_page(c, p.host))
 		c->stop_block = true;
 	return STEP_NEXT;
 }
@@ -306,9 +351,11 @@ static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
 {
 	struct span s;
 
+	if (unlikely(mmu_checked(c)))
+		TRY(check_alignment(c, m->lin, m->size));
 	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
-		TRY(check_access(c, m->lin, m->size, true));
+		c->pending_db |= cpu_data_breakpoints(c, m->lin, m->size, true);
 	if (!span_contiguous(&s) || c->mmu->shadow)	/* a read-only slot is read as memory */
 		return mem_read_slow(c, m->lin, &m->old, m->size);
 	note_code_store(c, &s);

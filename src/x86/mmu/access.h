@@ -28,12 +28,16 @@ enum step mem_write_slow(struct cpu *c, u64 lin, const void *buf, u32 n);
 /* Implicit supervisor accesses (descriptor tables, TSS, IDT frames). */
 enum step mem_sys_read(struct cpu *c, u64 lin, void *buf, u32 n);
 enum step mem_sys_write(struct cpu *c, u64 lin, const void *buf, u32 n);
+/* The same to set and clear bits of a byte, LOCKed (SDM vol. 3A 8.1.2.1). */
+enum step mem_sys_update8(struct cpu *c, u64 lin, u8 set, u8 clear);
 
 /*
  * Checks that @n bytes at @lin can be written (or read) without doing it: for
  * instructions that must not fault half-way (ENTER, far CALL, frames).
  */
 enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write);
+/* #AC of what consists of operands of @n bytes. */
+enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n);
 
 /*
  * Host pointer for @lin, for string instructions and atomic accesses: sets
@@ -42,6 +46,12 @@ enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write);
 enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host);
 
 /* -- Fast paths ------------------------------------------------------------------ */
+
+/* Is @host in the page being executed, whatever linear address led there? */
+static inline bool in_code_page(const struct cpu *c, const u8 *host)
+{
+	return ((u64)host ^ (u64)c->code) < PAGE_SIZE;
+}
 
 static inline u8 *tlb_host_read(struct cpu *c, u64 lin, u32 n)
 {
@@ -59,11 +69,11 @@ static inline u8 *tlb_host_read(struct cpu *c, u64 lin, u32 n)
 static inline u8 *tlb_host_write(struct cpu *c, u64 lin, u32 n)
 {
 	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+	u8 *host = (u8 *)(lin + e->addend);
 
-	if (unlikely((lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE))
+	if (unlikely((lin ^ e->tag_write) > PAGE_SIZE - n || in_code_page(c, host)))
 		return NULL;
-	return likely((lin ^ e->tag_write) <= PAGE_SIZE - n) ?
-		(u8 *)(lin + e->addend) : NULL;
+	return host;
 }
 
 #define DEFINE_MEM_ACCESS(bits)							\
@@ -204,6 +214,15 @@ static inline enum step insn_linear(struct cpu *c, const struct insn *in,
 		return STEP_NEXT;
 	}
 	return insn_linear_segment(c, in, n, write, lin);
+}
+
+/* Of a part of it, @delta bytes behind its start. */
+static inline enum step insn_linear_at(struct cpu *c, const struct insn *in, u32 delta,
+				       u32 n, bool write, u64 *lin)
+{
+	u64 off = cut_to(insn_offset(c, in) + delta, in->asz);
+
+	return cpu_seg_linear(c, in->seg, off, n, write, lin);
 }
 
 /* -- Stack ------------------------------------------------------------------------ */

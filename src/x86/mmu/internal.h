@@ -24,21 +24,10 @@ struct mmu {
 /* The class of explicit accesses now, whether they are checked or not. */
 enum tlb_class mmu_class(const struct cpu *c);
 
-static inline bool is_canonical(u64 lin)
-{
-	return (u64)((s64)(lin << 16) >> 16) == lin;
-}
-
 /* Do explicit accesses need looking at one by one (TLB_CHECKED)? */
 static inline bool mmu_checked(const struct cpu *c)
 {
 	return c->tlb->class == TLB_CHECKED;
-}
-
-/* Is linear @lin in the page that is being executed? */
-static inline bool in_code_page(const struct cpu *c, u64 lin)
-{
-	return (lin ^ (c->rip + c->seg[CS].base)) < PAGE_SIZE;
 }
 
 static inline bool slot_holds(const struct memslot *s, gfn_t gfn)

@@ -59,28 +59,13 @@ static void put_imms(const struct native_form *f, struct emit *e)
 			put(e, (u8)zi->raw.imm[i].value.u & mask);
 }
 
-/* Instructions whose general operand follows the operand size attribute. */
-static bool scales_with_osz(const ZydisDecodedInstruction *zi)
-{
-	switch (zi->mnemonic) {
-	case ZYDIS_MNEMONIC_POPCNT:
-	case ZYDIS_MNEMONIC_LZCNT:
-	case ZYDIS_MNEMONIC_TZCNT:
-	case ZYDIS_MNEMONIC_MOVBE:
-		return true;
-	case ZYDIS_MNEMONIC_CRC32:
-		return zi->opcode & 1;
-	default:
-		return false;
-	}
-}
-
 static bool put_legacy(const struct native_form *f, struct emit *e)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 	u8 rex = zi->raw.rex.W << 3 | (modrm_reg(f) >> 3) << 2 | modrm_rm(f) >> 3;
 
-	if (scales_with_osz(zi) && zi->operand_width == 16)
+	/* Of all that run natively CRC32 alone has 16-bit operands. */
+	if (zi->mnemonic == ZYDIS_MNEMONIC_CRC32 && (zi->opcode & 1) && zi->operand_width == 16)
 		put(e, 0x66);
 	for (int i = 0; i < zi->raw.prefix_count; i++)
 		if (zi->raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY)

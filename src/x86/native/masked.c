@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "x86/decode/decode.h"
 #include "x86/mmu/access.h"
 #include "x86/native/check.h"
 
@@ -29,18 +30,30 @@ static inline bool selected(const u8 *mask, u32 i, u32 elem)
 static enum step linear_at(struct cpu *c, const struct insn *in, u64 delta,
 			   u32 n, bool write, u64 *lin)
 {
-	u64 off = insn_offset(c, in) + delta;
+	u64 off = cut_to(insn_offset(c, in) + delta, in->asz);
 
 	if (in->flags & INSN_EA64) {
 		*lin = off;
 		return STEP_NEXT;
 	}
-	if (in->asz != 8)
-		off = in->asz == 4 ? (u32)off : (u16)off;
 	return cpu_seg_linear(c, in->seg, off, n, write, lin);
 }
 
 /* -- Gathers ------------------------------------------------------------------------ */
+
+static bool any_selected(const u8 *mask, u32 n, u32 elem)
+{
+	for (u32 i = 0; i < n; i++)
+		if (selected(mask, i, elem))
+			return true;
+	return false;
+}
+
+/* That of the elements before it is delivered in lieu of a fault (SDM vol. 2C, VGATHER). */
+static bool trap_is_due(const struct cpu *c)
+{
+	return (c->rflags & X86_EFLAGS_TF) || c->pending_db;
+}
 
 /* What is done of a gather: @n elements, and the mask's of them are clear. */
 static void gather_commit(struct cpu *c, const struct native_operands *o,
@@ -50,6 +63,44 @@ static void gather_commit(struct cpu *c, const struct native_operands *o,
 	memset(operand(c, o->vvvv), 0, n * elem);
 	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
 }
+
+/* -- Elements, which need no alignment: bytes are never checked for it ------------------ */
+
+static u32 step_of(const struct cpu *c, u32 elem)
+{
+	return unlikely(c->rflags & X86_EFLAGS_AC) ? 1 : elem;
+}
+
+static enum step read_element(struct cpu *c, u64 lin, u8 *v, u32 elem)
+{
+	u32 n = step_of(c, elem);
+	u8 all[8];
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_read(c, lin + i, all + i, n));
+	memcpy(v, all, elem);
+	return STEP_NEXT;
+}
+
+static enum step probe_element(struct cpu *c, u64 lin, u32 elem)
+{
+	u32 n = step_of(c, elem);
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_probe(c, lin + i, n, true));
+	return STEP_NEXT;
+}
+
+static enum step write_element(struct cpu *c, u64 lin, const u8 *v, u32 elem)
+{
+	u32 n = step_of(c, elem);
+
+	for (u32 i = 0; i < elem; i += n)
+		TRY(mem_write(c, lin + i, v + i, n));
+	return STEP_NEXT;
+}
+
+/* -- Gathers --------------------------------------------------------------------------- */
 
 /*
  * A fault leaves the elements before it done, and their bits of the mask
@@ -80,9 +131,13 @@ static enum step op_gather(struct cpu *c, const struct insn *in)
 			v = (s32)v;
 		s = linear_at(c, in, (u64)v << in->shift, elem, false, &lin);
 		if (s == STEP_NEXT)
-			s = mem_read(c, lin, dst + i * elem, elem);
-		if (s == STEP_FAULT)
+			s = read_element(c, lin, dst + i * elem, elem);
+		if (s == STEP_FAULT) {
+			bool begun = any_selected(mask, i, elem);
+
 			gather_commit(c, o, dst, i, elem);
+			return begun && trap_is_due(c) ? STEP_AGAIN : STEP_FAULT;
+		}
 		if (s != STEP_NEXT)
 			return s;
 	}
@@ -107,7 +162,7 @@ static enum step op_maskmov_load(struct cpu *c, const struct insn *in)
 		if (!selected(mask, i, elem))
 			continue;
 		TRY(linear_at(c, in, i * elem, elem, false, &lin));
-		TRY(mem_read(c, lin, dst + i * elem, elem));
+		TRY(read_element(c, lin, dst + i * elem, elem));
 	}
 	memcpy(operand(c, o->reg), dst, sizeof(dst));
 	c->fpu.xinuse |= XFEATURE_SSE | XFEATURE_YMM;
@@ -125,11 +180,11 @@ static enum step store_selected(struct cpu *c, const struct insn *in,
 		if (!selected(mask, i, elem))
 			continue;
 		TRY(linear_at(c, in, i * elem, elem, true, &lin[i]));
-		TRY(mem_probe(c, lin[i], elem, true));
+		TRY(probe_element(c, lin[i], elem));
 	}
 	for (u32 i = 0; i < n; i++)
 		if (selected(mask, i, elem))
-			TRY(mem_write(c, lin[i], src + i * elem, elem));
+			TRY(write_element(c, lin[i], src + i * elem, elem));
 	return STEP_NEXT;
 }
 
@@ -151,92 +206,73 @@ static enum step probe_all(struct cpu *c, const struct insn *in)
 	u64 lin;
 
 	TRY(linear_at(c, in, 0, in->src_size, true, &lin));
-	return mem_probe(c, lin, in->src_size, true);
+	/* For #AC it consists of quadwords. */
+	for (u32 i = 0; i < in->src_size; i += 8)
+		TRY(mem_probe(c, lin + i, 8, true));
+	return STEP_NEXT;
 }
 
 /* MASKMOVDQU xmm, mask and MASKMOVQ mm, mask: bytes at DS:rDI. */
-static enum step op_maskmovdqu(struct cpu *c, const struct insn *in)
+static enum step maskmov_bytes(struct cpu *c, const struct insn *in)
 {
 	const struct native_operands *o = native_operands(in);
 
-	TRY(native_check(c, CHECK_SSE));
 	TRY(probe_all(c, in));
 	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+}
+
+static enum step op_maskmovdqu(struct cpu *c, const struct insn *in)
+{
+	TRY(native_check(c, CHECK_SSE));
+	return maskmov_bytes(c, in);
 }
 
 static enum step op_vmaskmovdqu(struct cpu *c, const struct insn *in)
 {
-	const struct native_operands *o = native_operands(in);
-
 	TRY(native_check(c, CHECK_AVX));
-	TRY(probe_all(c, in));
-	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+	return maskmov_bytes(c, in);
 }
 
 static enum step op_maskmovq(struct cpu *c, const struct insn *in)
 {
-	const struct native_operands *o = native_operands(in);
-
 	TRY(native_check(c, CHECK_MMX));
 	/* Even if the store faults. */
 	mmx_enter(&c->fpu);
-	TRY(probe_all(c, in));
-	return store_selected(c, in, operand(c, o->reg), operand(c, o->rm), 1);
+	return maskmov_bytes(c, in);
 }
 
 /* -- Which one ------------------------------------------------------------------------- */
 
 struct masked_op {
-	op_fn op;
-	u8 elem, index;
+	ZydisMnemonic mnemonic;
+	op_fn load, store;
+	u8 elem, index;		/* bytes */
 };
 
-static struct masked_op gather_op(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_VPGATHERDD:
-	case ZYDIS_MNEMONIC_VGATHERDPS:
-		return (struct masked_op){ op_gather, 4, 4 };
-	case ZYDIS_MNEMONIC_VPGATHERQD:
-	case ZYDIS_MNEMONIC_VGATHERQPS:
-		return (struct masked_op){ op_gather, 4, 8 };
-	case ZYDIS_MNEMONIC_VPGATHERDQ:
-	case ZYDIS_MNEMONIC_VGATHERDPD:
-		return (struct masked_op){ op_gather, 8, 4 };
-	case ZYDIS_MNEMONIC_VPGATHERQQ:
-	case ZYDIS_MNEMONIC_VGATHERQPD:
-		return (struct masked_op){ op_gather, 8, 8 };
-	default:
-		return (struct masked_op){ 0 };
-	}
-}
+static const struct masked_op masked_ops[] = {
+	{ ZYDIS_MNEMONIC_VPGATHERDD, op_gather, NULL, 4, 4 },
+	{ ZYDIS_MNEMONIC_VGATHERDPS, op_gather, NULL, 4, 4 },
+	{ ZYDIS_MNEMONIC_VPGATHERQD, op_gather, NULL, 4, 8 },
+	{ ZYDIS_MNEMONIC_VGATHERQPS, op_gather, NULL, 4, 8 },
+	{ ZYDIS_MNEMONIC_VPGATHERDQ, op_gather, NULL, 8, 4 },
+	{ ZYDIS_MNEMONIC_VGATHERDPD, op_gather, NULL, 8, 4 },
+	{ ZYDIS_MNEMONIC_VPGATHERQQ, op_gather, NULL, 8, 8 },
+	{ ZYDIS_MNEMONIC_VGATHERQPD, op_gather, NULL, 8, 8 },
+	{ ZYDIS_MNEMONIC_VMASKMOVPS, op_maskmov_load, op_maskmov_store, 4 },
+	{ ZYDIS_MNEMONIC_VPMASKMOVD, op_maskmov_load, op_maskmov_store, 4 },
+	{ ZYDIS_MNEMONIC_VMASKMOVPD, op_maskmov_load, op_maskmov_store, 8 },
+	{ ZYDIS_MNEMONIC_VPMASKMOVQ, op_maskmov_load, op_maskmov_store, 8 },
+	{ ZYDIS_MNEMONIC_MASKMOVDQU, NULL, op_maskmovdqu, 1 },
+	{ ZYDIS_MNEMONIC_VMASKMOVDQU, NULL, op_vmaskmovdqu, 1 },
+	{ ZYDIS_MNEMONIC_MASKMOVQ, NULL, op_maskmovq, 1 },
+};
 
-static struct masked_op masked_op(const struct native_form *f)
+static const struct masked_op *masked_op(ZydisMnemonic mnemonic)
 {
-	bool store = op_writes(f->mem);
-
-	switch (f->zi->mnemonic) {
-	case ZYDIS_MNEMONIC_VMASKMOVPS:
-	case ZYDIS_MNEMONIC_VPMASKMOVD:
-		return (struct masked_op){ store ? op_maskmov_store : op_maskmov_load, 4, 0 };
-	case ZYDIS_MNEMONIC_VMASKMOVPD:
-	case ZYDIS_MNEMONIC_VPMASKMOVQ:
-		return (struct masked_op){ store ? op_maskmov_store : op_maskmov_load, 8, 0 };
-	case ZYDIS_MNEMONIC_MASKMOVDQU:
-		return (struct masked_op){ op_maskmovdqu, 1, 0 };
-	case ZYDIS_MNEMONIC_VMASKMOVDQU:
-		return (struct masked_op){ op_vmaskmovdqu, 1, 0 };
-	case ZYDIS_MNEMONIC_MASKMOVQ:
-		return (struct masked_op){ op_maskmovq, 1, 0 };
-	default:
-		return gather_op(f->zi->mnemonic);
-	}
-}
-
-static u8 segment_of(ZydisRegister r)
-{
-	return r >= ZYDIS_REGISTER_ES && r <= ZYDIS_REGISTER_GS ?
-		r - ZYDIS_REGISTER_ES : DS;
+	for (u32 i = 0; i < ARRAY_SIZE(masked_ops); i++)
+		if (masked_ops[i].mnemonic == mnemonic)
+			return &masked_ops[i];
+	return NULL;
 }
 
 /* Base without the vector index; DS:rDI where the operand is implicit. */
@@ -245,7 +281,7 @@ static void set_address(const struct native_form *f, struct insn *in)
 	const ZydisDecodedOperandMem *m = &f->mem->mem;
 
 	in->asz = f->zi->address_width / 8;
-	in->seg = segment_of(m->segment);
+	in->seg = decode_seg(m->segment);
 	in->base = m->base ? GPR_OFF(ZydisRegisterGetId(m->base)) : GPR_OFF_NONE;
 	in->index = GPR_OFF_NONE;
 	in->shift = m->scale > 1 ? __builtin_ctz(m->scale) : 0;
@@ -257,23 +293,23 @@ static void set_address(const struct native_form *f, struct insn *in)
 }
 
 /*
- * @operands, the register offsets, are in insn.imm.  False if it is none of
- * these.  The plain memory forms keep the address that the decoder made.
+ * The register offsets are in insn.imm.  False if it is none of these.  The
+ * plain memory forms keep the address that the decoder made.
  */
 bool native_masked(const struct native_form *f, struct insn *in)
 {
 	struct native_operands *o = (struct native_operands *)&in->imm;
-	struct masked_op m = masked_op(f);
+	const struct masked_op *m = f->mem ? masked_op(f->zi->mnemonic) : NULL;
 
-	if (!m.op || !f->mem)
+	if (!m)
 		return false;
-	if (m.op == op_gather) {
+	in->op = op_writes(f->mem) ? m->store : m->load;
+	in->sub = m->elem | m->index << 4;
+	if (in->op == op_gather) {
 		o->rm = VEC_OFF(ZydisRegisterGetId(f->mem->mem.index));
 		in->src_size = f->zi->avx.vector_length / 8;
 	}
-	if (m.op == op_gather || m.elem == 1)
+	if (in->op == op_gather || m->elem == 1)
 		set_address(f, in);
-	in->op = m.op;
-	in->sub = m.elem | m.index << 4;
 	return true;
 }

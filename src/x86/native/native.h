@@ -23,9 +23,10 @@ void native_destroy(struct native *n);
 bool native_available(void);
 
 /*
- * If @zi is an instruction to be run natively: makes (or finds) its thunk,
- * sets in->op, in->aux and what op needs, and returns true.  Operand and
- * address fields of @in are filled in already.
+ * Makes (or finds) the thunk of @zi, which the host has, and sets in->op,
+ * in->aux and what op needs.  False, and in->op as it was, if the form is not
+ * supported.  @ops has the hidden operands, too; operand and address fields of
+ * @in are filled in already.
  */
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
 		    const ZydisDecodedOperand *ops, const u8 *bytes,

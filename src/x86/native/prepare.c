@@ -1,128 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Which instructions run natively, and with which handler. */
+/* The handler, and the thunk, of an instruction that runs natively. */
 #include "x86/native/native.h"
 
 #include <string.h>
 
-#include "x86/interp/ops.h"
+#include "x86/decode/decode.h"
 #include "x86/native/thunk.h"
-
-/* -- What the host has ------------------------------------------------------- */
-
-enum support {
-	SUPPORT_OTHER,		/* not data: not ours */
-	SUPPORT_NEVER,		/* no guest is offered it: #UD */
-	SUPPORT_NO,		/* the host lacks it: #UD */
-	SUPPORT_YES,
-};
-
-#define IF_HOST(name) \
-	(__builtin_cpu_supports(name) ? SUPPORT_YES : SUPPORT_NO)
-
-static enum support support_avx(ZydisISASet set)
-{
-	switch (set) {
-	case ZYDIS_ISA_SET_AVX:		return IF_HOST("avx");
-	case ZYDIS_ISA_SET_AVX2GATHER:
-	case ZYDIS_ISA_SET_AVX2:	return IF_HOST("avx2");
-	case ZYDIS_ISA_SET_AVXAES:
-		return __builtin_cpu_supports("avx") ? IF_HOST("aes") : SUPPORT_NO;
-	case ZYDIS_ISA_SET_AVX_GFNI:
-		return __builtin_cpu_supports("avx") ? IF_HOST("gfni") : SUPPORT_NO;
-	case ZYDIS_ISA_SET_AVX_VNNI:	return IF_HOST("avxvnni");
-	case ZYDIS_ISA_SET_F16C:	return IF_HOST("f16c");
-	case ZYDIS_ISA_SET_FMA:		return IF_HOST("fma");
-	case ZYDIS_ISA_SET_VAES:	return IF_HOST("vaes");
-	case ZYDIS_ISA_SET_VPCLMULQDQ:	return IF_HOST("vpclmulqdq");
-	default:			return SUPPORT_OTHER;
-	}
-}
-
-static enum support support_sse(ZydisISASet set)
-{
-	switch (set) {
-	case ZYDIS_ISA_SET_SSE:
-	case ZYDIS_ISA_SET_SSE2:
-	case ZYDIS_ISA_SET_SSE2MMX:	return SUPPORT_YES;
-	case ZYDIS_ISA_SET_SSE3:	return IF_HOST("sse3");
-	case ZYDIS_ISA_SET_SSSE3:
-	case ZYDIS_ISA_SET_SSSE3MMX:	return IF_HOST("ssse3");
-	case ZYDIS_ISA_SET_SSE4:	return IF_HOST("sse4.1");
-	case ZYDIS_ISA_SET_SSE42:	return IF_HOST("sse4.2");
-	case ZYDIS_ISA_SET_SSE4A:	return IF_HOST("sse4a");
-	case ZYDIS_ISA_SET_AES:		return IF_HOST("aes");
-	case ZYDIS_ISA_SET_PCLMULQDQ:	return IF_HOST("pclmul");
-	case ZYDIS_ISA_SET_SHA:		return IF_HOST("sha");
-	case ZYDIS_ISA_SET_GFNI:	return IF_HOST("gfni");
-	default:			return SUPPORT_OTHER;
-	}
-}
-
-static enum support support_gpr(ZydisISASet set)
-{
-	switch (set) {
-	case ZYDIS_ISA_SET_BMI1:	return IF_HOST("bmi");
-	case ZYDIS_ISA_SET_BMI2:	return IF_HOST("bmi2");
-	case ZYDIS_ISA_SET_LZCNT:	return IF_HOST("lzcnt");
-	case ZYDIS_ISA_SET_POPCNT:	return IF_HOST("popcnt");
-	case ZYDIS_ISA_SET_MOVBE:	return IF_HOST("movbe");
-	case ZYDIS_ISA_SET_ADOX_ADCX:	return IF_HOST("adx");
-	case ZYDIS_ISA_SET_PENTIUMMMX:	return SUPPORT_YES;
-	default:			return SUPPORT_OTHER;
-	}
-}
-
-/*
- * XCR0 never has the AVX-512 or AMX bits and CR4.KL is 0, so these raise #UD
- * whatever the host has; 3DNow!, XOP, FMA4 and TBM are offered to nobody.
- */
-static bool never_offered(const ZydisDecodedInstruction *zi)
-{
-	switch (zi->encoding) {
-	case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-	case ZYDIS_INSTRUCTION_ENCODING_MVEX:
-	case ZYDIS_INSTRUCTION_ENCODING_XOP:
-	case ZYDIS_INSTRUCTION_ENCODING_3DNOW:
-		return true;
-	default:
-		break;
-	}
-	switch (zi->meta.isa_ext) {
-	case ZYDIS_ISA_EXT_XOP:		/* VPERMIL2PS has a VEX prefix */
-	case ZYDIS_ISA_EXT_AVX512VEX:
-	case ZYDIS_ISA_EXT_AVX512EVEX:
-	case ZYDIS_ISA_EXT_AMD3DNOW:
-	case ZYDIS_ISA_EXT_AMX_BF16:
-	case ZYDIS_ISA_EXT_AMX_INT8:
-	case ZYDIS_ISA_EXT_AMX_TILE:
-	case ZYDIS_ISA_EXT_FMA4:
-	case ZYDIS_ISA_EXT_KEYLOCKER:
-	case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
-	case ZYDIS_ISA_EXT_KNC:
-	case ZYDIS_ISA_EXT_KNCE:
-	case ZYDIS_ISA_EXT_KNCV:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static enum support native_support(const ZydisDecodedInstruction *zi)
-{
-	ZydisISASet set = zi->meta.isa_set;
-	enum support s;
-
-	if (never_offered(zi))
-		return SUPPORT_NEVER;
-	/* FISTTP needs SSE3, which every host in 64-bit mode of today has. */
-	if (zi->meta.category == ZYDIS_CATEGORY_X87_ALU ||
-	    zi->meta.isa_ext == ZYDIS_ISA_EXT_X87)
-		return SUPPORT_YES;
-	s = support_sse(set);
-	if (s == SUPPORT_OTHER)
-		s = support_avx(set);
-	return s == SUPPORT_OTHER ? support_gpr(set) : s;
-}
 
 /* -- Properties of an instruction ------------------------------------------------ */
 
@@ -196,7 +79,7 @@ static bool leaves_x87_alone(const struct native_form *f)
 	       f->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY && is_vec(&f->ops[0]);
 }
 
-static enum native_check check_of(const struct native_form *f)
+enum native_check native_check_of(const struct native_form *f)
 {
 	bool mmx = false, vec = false;
 
@@ -211,8 +94,6 @@ static enum native_check check_of(const struct native_form *f)
 	vec |= is_simd_fp(f->zi);
 	if (f->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
 		return vec ? CHECK_AVX : CHECK_BMI;
-	if (leaves_x87_alone(f))
-		return CHECK_SSE;
 	if (converts_mmx(f->zi->mnemonic))
 		return CHECK_MMX_SSE;
 	if (mmx)
@@ -222,23 +103,12 @@ static enum native_check check_of(const struct native_form *f)
 
 /* -- Operands ----------------------------------------------------------------------- */
 
-static u8 gpr_off(ZydisRegister r)
-{
-	if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
-		return GPR_OFF(r - ZYDIS_REGISTER_AH) + 1;
-	if (r >= ZYDIS_REGISTER_AL && r <= ZYDIS_REGISTER_BL)
-		return GPR_OFF(r - ZYDIS_REGISTER_AL);
-	if (r >= ZYDIS_REGISTER_SPL && r <= ZYDIS_REGISTER_R15B)
-		return GPR_OFF(r - ZYDIS_REGISTER_SPL + RSP);
-	return GPR_OFF(ZydisRegisterGetId(r));
-}
-
 static u16 operand_off(const ZydisDecodedOperand *o)
 {
 	if (!o)
 		return 0;
 	if (is_gpr(o))
-		return gpr_off(o->reg.value);
+		return decode_gpr(o->reg.value);
 	if (is_mmx(o))
 		return MMX_OFF(o->reg.value - ZYDIS_REGISTER_MM0);
 	if (is_vec(o))
@@ -347,51 +217,17 @@ static bool prepare_thunk(const struct native_form *f, struct insn *in)
 	return in->op;
 }
 
-/* Decodes again, because the caller's operands may lack the hidden ones. */
-static bool decode_hidden(const ZydisDecodedInstruction *zi, const u8 *bytes,
-			  ZydisDecodedInstruction *out,
-			  ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT])
-{
-	ZydisStackWidth width;
-	ZydisDecoder d;
-
-	switch (zi->machine_mode) {
-	case ZYDIS_MACHINE_MODE_LONG_64:
-		width = ZYDIS_STACK_WIDTH_64;
-		break;
-	case ZYDIS_MACHINE_MODE_LONG_COMPAT_32:
-	case ZYDIS_MACHINE_MODE_LEGACY_32:
-		width = ZYDIS_STACK_WIDTH_32;
-		break;
-	default:
-		width = ZYDIS_STACK_WIDTH_16;
-		break;
-	}
-	ZydisDecoderInit(&d, zi->machine_mode, width);
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d, bytes, zi->length, out, ops));
-}
-
 bool native_prepare(struct native *n, const ZydisDecodedInstruction *zi,
-		    const ZydisDecodedOperand *visible, const u8 *bytes,
+		    const ZydisDecodedOperand *ops, const u8 *bytes,
 		    struct insn *in)
 {
-	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	ZydisDecodedInstruction full;
-	struct native_form f = { .zi = &full, .ops = ops };
+	struct native_form f = { .zi = zi, .ops = ops };
 
-	switch (native_support(zi)) {
-	case SUPPORT_OTHER:
+	if (!n)
 		return false;
-	case SUPPORT_NEVER:
-	case SUPPORT_NO:
-		in->op = op_ud;
-		return true;
-	case SUPPORT_YES:
-		break;
-	}
-	if (!n || !decode_hidden(zi, bytes, &full, ops))
-		return false;
-	f.check = check_of(&f);
+	f.check = native_check_of(&f);
+	if (leaves_x87_alone(&f))
+		f.check = CHECK_SSE;
 	if (!form_operands(&f))
 		return false;
 	set_operands(&f, bytes, in);

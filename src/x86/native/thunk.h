@@ -75,7 +75,10 @@ bool native_emit(const struct native_form *f, struct emit *e);
 int arena_get(void);
 void *arena_thunk(const struct emit *e);
 
-/* run.c, x87.c, move.c, masked.c */
+/* prepare.c: of f->zi and f->ops alone. */
+enum native_check native_check_of(const struct native_form *f);
+
+/* run.c, x87.c, move.c, masked.c, check.c */
 op_fn native_handler(enum native_check check, enum native_mem mem, bool fp);
 op_fn x87_handler(enum native_mem mem);
 bool native_plain_move(const struct native_form *f, struct insn *in);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random register states, and their way into and out of the vCPU. */
+/* Random register states, and their way into the vCPU. */
 #include "fakes.h"
 
 #include <string.h>
@@ -108,41 +108,3 @@ void state_to_guest(struct cpu *cpu, const struct state *s)
 		memcpy(cpu->fpu.vec[n], s->ymm[n], 32);
 	cpu_set_rflags(cpu, s->flags);
 }
-
-void guest_to_state(const struct cpu *cpu, struct state *s)
-{
-	memcpy(s->gpr, cpu->gpr, sizeof(s->gpr));
-	memcpy(s->fx, cpu->fpu.fxsave, 160);
-	memcpy(s->fx + 24, &cpu->fpu.mxcsr, 4);
-	for (u32 n = 0; n < 16; n++)
-		memcpy(s->ymm[n], cpu->fpu.vec[n], 32);
-	s->flags = cpu_rflags(cpu);
-}
-
-const char *difference(const struct decoded *d, const struct state *a,
-		       const struct state *b)
-{
-	u64 flags = X86_EFLAGS_STATUS;
-
-	if (d->zi.cpu_flags)
-		flags &= ~d->zi.cpu_flags->undefined;
-	if (d->zi.mnemonic == ZYDIS_MNEMONIC_TZCNT ||
-	    d->zi.mnemonic == ZYDIS_MNEMONIC_LZCNT)
-		flags = X86_EFLAGS_CF | X86_EFLAGS_ZF;
-	for (u32 n = 0; n < 16; n++) {
-		if (n != RSP && a->gpr[n] != b->gpr[n])
-			return "general register";
-		if (memcmp(a->ymm[n], b->ymm[n], 32))
-			return "vector register";
-	}
-	if ((a->flags ^ b->flags) & flags)
-		return "flags";
-	if (memcmp(a->fx + 24, b->fx + 24, 4))
-		return "MXCSR";
-	if (memcmp(a->fx, b->fx, 5))
-		return "x87 control, status or tags";
-	if (memcmp(a->fx + 32, b->fx + 32, 128))
-		return "x87 register";
-	return NULL;
-}
-
