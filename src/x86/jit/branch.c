@@ -189,7 +189,7 @@ bool insn_branch(struct trans *t)
 {
 	bool direct = t->ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 
-	if (t->in->osz != 8)
+	if (t->in->osz != 8 || t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return false;
 	switch (t->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_JMP:
