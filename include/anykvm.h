@@ -27,6 +27,13 @@ extern "C" {
 ANYKVM_API const char *anykvm_version(void);
 
 /*
+ * What executes guest code in this process: "interp", "jit" or "lockstep",
+ * with the reason if it is not what the environment (ANYKVM_ENGINE) asks for.
+ * Static string; NULL if the engine cannot work here.
+ */
+ANYKVM_API const char *anykvm_engine(void);
+
+/*
  * Opens the system descriptor, as open("/dev/kvm", flags) would (api.rst
  * section 2).  Only O_CLOEXEC and the access mode of @flags matter.  The caller
  * closes it; a VM lives until its last descriptor and mapping are gone.

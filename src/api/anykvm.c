@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "api/arch.h"
 #include "api/dispatch.h"
 #include "api/fd.h"
 #include "api/process.h"
@@ -22,6 +23,15 @@ static int fail(int err)
 {
 	errno = -err;
 	return -1;
+}
+
+const char *anykvm_engine(void)
+{
+	int err = errno;
+	const char *name = process_enter() < 0 ? NULL : arch_engine();
+
+	errno = err;
+	return name;
 }
 
 const char *anykvm_version(void)

@@ -10,6 +10,7 @@
 
 /* Once per process, before the first descriptor: probe the host. */
 int arch_init(void);
+const char *arch_engine(void);	/* anykvm_engine() */
 
 /*
  * Fills vm->arch, or undoes it.  arch_vm_stop() comes first at the end of a

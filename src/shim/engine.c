@@ -67,15 +67,14 @@ static bool is_quiet(void)
 
 static void announce(void)
 {
-	const char *name = getenv("ANYKVM_ENGINE");
+	const char *name;
 
 	if (is_quiet())
 		return;
-	if (!name || !*name || !strcmp(name, "auto"))
-		name = "interp";
+	name = ENGINE_CALL(engine());
 	say("anykvm: serving /dev/kvm in software (%s, engine %s); "
 	    "ANYKVM_QUIET=1 silences this line\n",
-	    ENGINE_CALL(version()), name);
+	    ENGINE_CALL(version()), name ?: "none");
 }
 
 /* In the build tree the library lies beside us, installed one level up. */

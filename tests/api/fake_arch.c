@@ -34,6 +34,7 @@ u32 fake_irq_count(void)
 }
 
 int arch_init(void) { return 0; }
+const char *arch_engine(void) { return "fake"; }
 
 int arch_vm_create(struct vm *vm)
 {

@@ -30,6 +30,11 @@ const char *anykvm_version(void)
 	return "fake engine";
 }
 
+const char *anykvm_engine(void)
+{
+	return "fake";
+}
+
 static int new_fd(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);

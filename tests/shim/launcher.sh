@@ -44,9 +44,9 @@ check "no program after --" 125 'no program' "$anykvm" --
 check "unknown option" 125 "unknown option '--nonsense'" "$anykvm" --nonsense true
 check "unknown short option" 125 "unknown option '-x'" "$anykvm" -x true
 check "one line of error" 0 '' one_line "$anykvm" --nonsense true
-check "unknown engine lists the known" 125 'known are: interp' \
+check "unknown engine lists the known" 125 'known are: jit' \
 	"$anykvm" --engine=nonsense true
-check "unknown engine in the environment" 125 'known are: interp' \
+check "unknown engine in the environment" 125 'known are: jit' \
 	env ANYKVM_ENGINE=nonsense "$anykvm" true
 check "unknown mode" 125 'known are: soft' "$anykvm" --mode=nonsense true
 check "missing value" 125 'needs a value' "$anykvm" --mode

@@ -16,6 +16,7 @@
 #include "x86/cpu/translator.h"
 #include "x86/decode/block.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/jit/engine.h"
 #include "x86/jit/jit.h"
 #include "x86/mmu/mmu.h"
 #include "x86/native/native.h"
@@ -76,10 +77,9 @@ static int attach_native(struct cpu *c)
 /* Without one the guest is interpreted. */
 static int attach_translator(struct cpu *c)
 {
-	const char *engine = getenv("ANYKVM_ENGINE");
 	int err;
 
-	if (!engine || strcmp(engine, "jit"))
+	if (engine_used == ENGINE_INTERP)
 		return 0;
 	err = jit_create(c);
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : 0;

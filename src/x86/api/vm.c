@@ -10,6 +10,7 @@
 #include "x86/api/clock.h"
 #include "x86/api/cpuid_table.h"
 #include "x86/hyperv/hyperv.h"
+#include "x86/jit/engine.h"
 #include "x86/jit/jit.h"
 #include "x86/xen/xen.h"
 
@@ -25,7 +26,12 @@ int arch_init(void)
 	cpuid_init();
 	msr_init();
 	clock_init();
-	return 0;
+	return engine_init();
+}
+
+const char *arch_engine(void)
+{
+	return engine_name();
 }
 
 int arch_vm_create(struct vm *vm)
@@ -38,8 +44,9 @@ int arch_vm_create(struct vm *vm)
 	vm->arch->no_pmu = !cpuid_host_amd();
 	pthread_mutex_init(&vm->arch->pmu_lock, NULL);
 	clock_vm_create(vm);
-	vm->arch->jit = jit_vm_create();
-	if (!vm->arch->jit || hv_vm_create(vm) || xen_vm_create(vm)) {
+	if (engine_used != ENGINE_INTERP)
+		vm->arch->jit = jit_vm_create();
+	if ((engine_used != ENGINE_INTERP && !vm->arch->jit) || hv_vm_create(vm) || xen_vm_create(vm)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}

@@ -142,6 +142,9 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val);
 
 /* Runs the guest until an exit: 0, -EINTR, -EFAULT.  kvm_run is filled in. */
 int cpu_loop(struct cpu *c);
+/* What the last instruction of the block returned. */
+struct block;
+enum step cpu_run_block(struct cpu *c, const struct block *b);
 
 /*
  * Executes the instruction whose MMIO userspace has just completed, or has

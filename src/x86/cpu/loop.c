@@ -56,6 +56,11 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 	return st;
 }
 
+enum step cpu_run_block(struct cpu *c, const struct block *b)
+{
+	return run_insns(c, b, BLOCK_MAX_INSNS);
+}
+
 /* The same while a performance counter counts. */
 static enum step run_insns_counted(struct cpu *c, const struct block *b, u32 max)
 {

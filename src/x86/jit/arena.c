@@ -20,17 +20,32 @@
 
 #define SPARE_MAX	(256 << 10)	/* bytes of code */
 
-static int code_fd(void)
+static int code_fd(size_t size)
 {
 	int fd = memfd_create("anykvm-code", MFD_CLOEXEC | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("anykvm-code", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, CODE_SIZE) < 0) {
+	if (fd >= 0 && ftruncate(fd, size) < 0) {
 		close(fd);
 		return -1;
 	}
 	return fd;
+}
+
+bool jit_host_permits(void)
+{
+	int fd = code_fd(PAGE_SIZE);
+	void *p;
+
+	if (fd < 0)
+		return false;
+	p = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, PAGE_SIZE);
+	return true;
 }
 
 static void *anonymous(size_t size)
@@ -58,7 +73,7 @@ static bool map_code(struct jit *j, int fd)
 
 static bool map_all(struct jit *j)
 {
-	int fd = code_fd();
+	int fd = code_fd(CODE_SIZE);
 	bool ok = fd >= 0 && map_code(j, fd);
 
 	if (fd >= 0)

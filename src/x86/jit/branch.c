@@ -32,13 +32,6 @@ static void poll_indirect(struct trans *t)
 	jcc_to(&t->k, CC_B, t->j->exit);
 }
 
-static void jump_indirect(struct trans *t)
-{
-	put_jump(&t->k, t->c);
-	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
-	jmp_to(&t->k, t->j->returned);
-}
-
 /* RAX = the target in a register or memory. */
 static bool load_target(struct trans *t, bool check)
 {
@@ -162,10 +155,17 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 
 static bool insn_jmp_indirect(struct trans *t)
 {
+	u8 *event;
+
 	if (!load_target(t, false))
 		return false;
-	poll_indirect(t);
-	jump_indirect(t);
+	/* A request: jit_indirect() leaves, if the target is an address at all. */
+	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
+	event = jcc_later(&t->k, CC_B);
+	put_jump(&t->k, t->c);
+	patch_here(&t->k, event);
+	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
+	jmp_to(&t->k, t->j->returned);
 	t->ended = true;
 	return true;
 }
@@ -189,7 +189,7 @@ bool insn_branch(struct trans *t)
 {
 	bool direct = t->ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 
-	if (t->in->osz != 8)
+	if (t->in->osz != 8 || t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return false;
 	switch (t->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_JMP:

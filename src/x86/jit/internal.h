@@ -60,6 +60,10 @@ struct tu {
 	struct tu *hash_next, *page_next;
 	u8 *entry;		/* writable view */
 	u8 *dead_exit;		/* goes to the interpreter */
+	u32 size;		/* bytes of all its code */
+	u32 punted;		/* instructions without a translation, a bit each */
+	u8 doubts;		/* lockstep.c */
+	bool vectors;		/* others have x87, vector or mask operands */
 	bool dead;
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */
@@ -101,6 +105,7 @@ struct jit {
 	u64 epoch;
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
+	bool interpret;		/* the block at RIP is the interpreter's, once */
 	u64 rflags;		/* when it was entered */
 	struct tlb *tlb;
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
@@ -112,6 +117,7 @@ struct jit {
 	struct code_page *pages[NR_BUCKETS];
 	struct host_page *hosts[NR_BUCKETS];
 
+	struct lockstep *lockstep;	/* lockstep.h; NULL: translated code goes on */
 	struct vcpu *vcpu;
 	struct worker_timer sweep;
 	bool sweeping;		/* atomic: the timer is armed */
@@ -185,7 +191,19 @@ void jit_flush(struct jit *j);
 /* -- translate.c --------------------------------------------------------------------------- */
 struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 
+/* -- run.c ------------------------------------------------------------------------------- */
+
+/* False if translated code cannot be run in the present mode. */
+bool jit_prepare(struct cpu *c);
+void jit_enter(struct cpu *c, const u8 *code, enum step *st);
+/* As translator_ops.count. */
+bool jit_count(struct cpu *c, const struct block *b);
+
 /* -- link.c: called from glue ------------------------------------------------------------- */
+
+struct tu *jit_find(struct cpu *c, u64 rip);
+/* In the address of the instruction that is punted: it has a translation. */
+enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 u32 jit_punt(struct cpu *c, const struct insn *in);

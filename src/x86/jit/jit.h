@@ -17,6 +17,8 @@ struct jit_vm;
 /* What the vCPUs of a VM share; NULL if there is no memory for it. */
 struct jit_vm *jit_vm_create(void);
 void jit_vm_destroy(struct jit_vm *jv);
+/* Whose turn it is to execute: vCPU id + 1; 0: nobody's.  Atomic. */
+u32 *jit_vm_turn(struct jit_vm *jv);
 
 /*
  * Gives the vCPU a translator.  0, -ENOMEM, or another negative errno if the

@@ -2,7 +2,10 @@
 /* What translated code calls through the glue. */
 #include <Zydis/Zydis.h>
 
+#include "api/stats.h"
+#include "x86/jit/debug.h"
 #include "x86/jit/internal.h"
+#include "x86/jit/lockstep.h"
 #include "x86/mmu/internal.h"
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
@@ -18,15 +21,35 @@ static bool must_leave(struct cpu *c)
 	       ((c->rflags ^ j->rflags) & watched);
 }
 
+static enum punt_reason reason(const struct cpu *c, bool slow)
+{
+	if (!slow)
+		return PUNT_NONE;
+	return c->mmio.count ? PUNT_MMIO : PUNT_SLOW;
+}
+
 u32 jit_punt(struct cpu *c, const struct insn *in)
 {
+	bool slow = (u64)in & PUNT_SLOW_BIT;
 	enum step st;
 
+	in = (const struct insn *)((u64)in & ~(u64)PUNT_SLOW_BIT);
+	if (slow)
+		stat_inc(c->vcpu, anykvm_slow_accesses);
+	else
+		stat_inc(c->vcpu, anykvm_punts);
+	if (unlikely(jit_debug & JIT_LOCKSTEP) && !lockstep_before(c, in))
+		return STEP_EXIT;
 	c->insn = in;
 	st = in->op(c, in);
+	if (unlikely(jit_debug & JIT_DUMP_PUNTS))
+		jit_debug_punt(in, reason(c, slow));
 	if (likely(st == STEP_NEXT)) {
-		if (likely(!must_leave(c)))
+		if (likely(!must_leave(c))) {
+			if (unlikely(jit_debug & JIT_LOCKSTEP))
+				lockstep_after(c, in);
 			return 0;
+		}
 		c->rip += in->len;
 		return STEP_JUMP;
 	}
@@ -47,7 +70,7 @@ static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
 }
 
-static struct tu *find(struct cpu *c, u64 rip)
+struct tu *jit_find(struct cpu *c, u64 rip)
 {
 	struct code_page *p = page_enter(c, rip);
 
@@ -85,7 +108,9 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 
 	c->rip = e->target;
 	c->jit->left = false;
-	to = find(c, e->target);
+	if (c->jit->lockstep)
+		return NULL;
+	to = jit_find(c, e->target);
 	if (!to || c->jit->left)
 		return NULL;
 	if (e->from->page == to->page)
@@ -104,6 +129,7 @@ static void undo_branch(struct cpu *c)
 	c->rip = tu->rip + in->end - in->len;
 	if (in->mnemonic == ZYDIS_MNEMONIC_RET)
 		c->gpr[RSP] -= 8 + in->imm;
+	c->jit->interpret = true;
 }
 
 const u8 *jit_indirect(struct cpu *c, u64 target)
@@ -116,7 +142,10 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 		return NULL;
 	}
 	c->jit->left = false;
-	to = find(c, target);
+	if (c->jit->lockstep || READ_ONCE(c->requests))
+		return NULL;
+	stat_inc(c->vcpu, anykvm_jump_misses);
+	to = jit_find(c, target);
 	if (!to || c->jit->left)
 		return NULL;
 	code = exec_of(c->jit, to->entry);

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/stats.h"
 #include "x86/cpu/translator.h"
 #include "x86/jit/arena.h"
+#include "x86/jit/engine.h"
+#include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
 #include "x86/jit/sweep.h"
 #include "x86/mmu/internal.h"
@@ -20,13 +23,27 @@ static bool translatable(const struct cpu *c)
 	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
 }
 
-static void enter(struct cpu *c, const u8 *code, enum step *st)
+bool jit_prepare(struct cpu *c)
+{
+	struct jit *j = c->jit;
+
+	if (!translatable(c) || unlikely(j->interpret))
+		return false;
+	if (j->tlb != c->tlb) {
+		j->tlb = c->tlb;
+		page_key(j);
+	}
+	return true;
+}
+
+void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 {
 	struct jit *j = c->jit;
 
 	c->rflags &= ~X86_EFLAGS_RF;
 	j->rflags = c->rflags;
 	j->left = false;
+	stat_inc(c->vcpu, anykvm_code_exits);
 	*st = j->enter(c, code);
 }
 
@@ -36,22 +53,18 @@ static bool run(struct cpu *c, enum step *st)
 	const u8 *code;
 	u32 i;
 
-	if (!translatable(c) || !is_canonical(c->rip))
+	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return false;
 	if (unlikely(c->jit_skip)) {
 		c->jit_skip = false;
 		return false;
-	}
-	if (j->tlb != c->tlb) {
-		j->tlb = c->tlb;
-		page_key(j);
 	}
 	i = c->rip % JUMP_CACHE_SIZE;
 	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
 								jit_indirect(c, c->rip);
 	if (!code)
 		return false;
-	enter(c, code, st);
+	jit_enter(c, code, st);
 	return true;
 }
 
@@ -61,12 +74,16 @@ static bool room(const struct jit *j)
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
-static bool count(struct cpu *c, const struct block *b)
+bool jit_count(struct cpu *c, const struct block *b)
 {
 	struct block *block = (struct block *)b;
 	struct code_page *p;
 	struct tu *tu;
 
+	if (unlikely(c->jit->interpret)) {
+		c->jit->interpret = false;
+		return false;
+	}
 	if (++block->runs < hot || !translatable(c) || b->cross)
 		return false;
 	block->runs = 0;
@@ -83,6 +100,7 @@ static bool count(struct cpu *c, const struct block *b)
 	if (!tu)
 		return false;
 	tu_add(c->jit, tu);
+	stat_inc(c->vcpu, anykvm_translations);
 	return true;
 }
 
@@ -116,6 +134,8 @@ static void blocks_flushed(struct cpu *c)
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
+	lockstep_destroy(c->jit->lockstep);
+	c->jit->lockstep = NULL;
 	jit_free(c->jit);
 	c->jit = NULL;
 	c->translator = NULL;
@@ -123,7 +143,7 @@ static void destroy(struct cpu *c)
 
 static const struct translator_ops ops = {
 	.run = run,
-	.count = count,
+	.count = jit_count,
 	.tlb_flushed = tlb_flushed,
 	.epoch = epoch,
 	.begin = begin,
@@ -135,18 +155,44 @@ static const struct translator_ops ops = {
 	.destroy = destroy,
 };
 
+static bool rescue_lockstep(void *arg, void *ucontext)
+{
+	if (rescue_resume(arg, ucontext))
+		return true;
+	lockstep_abandon(arg);
+	return false;
+}
+
+static const struct translator_ops *lockstep_ops(void)
+{
+	static struct translator_ops both;
+
+	both = ops;
+	both.run = lockstep_run;
+	both.rescue = rescue_lockstep;
+	return &both;
+}
+
 int jit_create(struct cpu *c)
 {
 	const char *at = getenv("ANYKVM_JIT_HOT");
 
 	if (at)
 		hot = MAX(1, atoi(at));
-	if (!c->vcpu->vm->arch->jit || !c->tables || !__builtin_cpu_supports("bmi2"))
+	if (!c->tables)
 		return -EOPNOTSUPP;
 	c->jit = jit_alloc(c);
 	if (!c->jit)
 		return -errno;
+	if (engine_used == ENGINE_LOCKSTEP) {
+		c->jit->lockstep = lockstep_create();
+		if (!c->jit->lockstep) {
+			jit_free(c->jit);
+			c->jit = NULL;
+			return -ENOMEM;
+		}
+	}
 	sweep_create(c);
-	c->translator = &ops;
+	c->translator = c->jit->lockstep ? lockstep_ops() : &ops;
 	return 0;
 }

@@ -12,6 +12,7 @@ enum { NR_SHARED = 1 << 15 };	/* 128 MiB of code */
 struct jit_vm {
 	pthread_mutex_t lock;	/* innermost: nothing is called under it */
 	u32 used;
+	u32 turn;		/* lockstep.c */
 	struct shared_page page[NR_SHARED];
 };
 
@@ -32,6 +33,11 @@ void jit_vm_destroy(struct jit_vm *jv)
 		return;
 	pthread_mutex_destroy(&jv->lock);
 	munmap(jv, sizeof(*jv));
+}
+
+u32 *jit_vm_turn(struct jit_vm *jv)
+{
+	return &jv->turn;
 }
 
 static u64 page_of(const u8 *host)

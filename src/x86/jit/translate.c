@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
 #include "x86/cpu/translator.h"
+#include "x86/jit/debug.h"
 #include "x86/jit/trans.h"
 
 enum {
@@ -57,10 +58,10 @@ void poll_emit(struct trans *t, u64 target)
 
 /* -- Behind the main line ----------------------------------------------------------- */
 
-static void put_punt(struct trans *t, const struct insn *in, u64 rip)
+static void put_punt(struct trans *t, const struct insn *in, u64 rip, u32 slow)
 {
 	mov_imm(&t->k, RAX, rip);
-	mov_imm(&t->k, R_B, (u64)in);
+	mov_imm(&t->k, R_B, (u64)in | slow);
 	call_to(&t->k, t->j->punt);
 }
 
@@ -78,7 +79,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 {
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
 	park_by(t, &cold->recipe);
-	put_punt(t, cold->in, cold->target);
+	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
@@ -149,7 +150,8 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
-	put_punt(t, t->in, t->rip);
+	put_punt(t, t->in, t->rip, 0);
+	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
 	t->vec = 0;
 }
@@ -179,6 +181,26 @@ static bool decode(struct trans *t)
 	}
 	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, t->bytes, t->in->len,
 						   &t->zi, t->ops));
+}
+
+static bool has_vectors(const struct trans *t)
+{
+	for (int i = 0; i < t->zi.operand_count; i++) {
+		if (t->ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		switch (ZydisRegisterGetClass(t->ops[i].reg.value)) {
+		case ZYDIS_REGCLASS_X87:
+		case ZYDIS_REGCLASS_MMX:
+		case ZYDIS_REGCLASS_XMM:
+		case ZYDIS_REGCLASS_YMM:
+		case ZYDIS_REGCLASS_ZMM:
+		case ZYDIS_REGCLASS_MASK:
+			return true;
+		default:
+			break;
+		}
+	}
+	return false;
 }
 
 /* The general registers that the instruction writes, hidden operands too. */
@@ -218,6 +240,8 @@ static void one_insn(struct trans *t)
 {
 	if (!known(t) || !emit(t))
 		punt_all(t);
+	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
+		t->tu->vectors = true;
 	resolve_punts(t);
 }
 
@@ -262,5 +286,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 	mov_imm(&t.k, RAX, tu->rip);
 	jmp_to(&t.k, j->exit);
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
+	tu->size = t.k.p - tu->entry;
+	if (unlikely(jit_debug))
+		jit_debug_translated(j, tu);
 	return tu;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Translated blocks by RIP. */
+#include "api/stats.h"
 #include "x86/jit/internal.h"
 
 static struct tu **bucket(struct jit *j, u64 rip)
@@ -51,6 +52,7 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 {
 	for (struct tu *tu = hp->tus; tu; tu = tu->page_next) {
 		tu->dead = true;
+		stat_inc(j->vcpu, anykvm_invalidations);
 		redirect(tu->entry, tu->dead_exit);
 	}
 	hp->tus = NULL;

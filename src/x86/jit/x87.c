@@ -123,6 +123,17 @@ static void operand(struct trans *t, u32 size, bool write)
 	mem_check(t, size, write);
 }
 
+/* FCS or FDS becomes the selector of @seg. */
+static void put_selector(struct code *k, struct rm field, u8 seg)
+{
+	struct rm m = CPU_FIELD(seg[0].selector);
+
+	m.disp += seg * sizeof(struct segment);
+	put_op(k, false, 0x0fb7, R_B, m);			/* movzx */
+	put8(k, 0x66);
+	put_op(k, false, 0x89, R_B, field);
+}
+
 /* FIP, FDP and FOP, after the access.  R_B and R_C are lost. */
 static void put_pointers(struct trans *t)
 {
@@ -131,7 +142,9 @@ static void put_pointers(struct trans *t)
 	if (t->in->flags & INSN_MEM) {
 		lea(k, R_B, ea_operand(t));
 		mov_store(k, CPU_FIELD(jit_x87.fdp), R_B);
+		put_selector(k, CPU_FIELD(fpu.fds), t->in->seg);
 	}
+	put_selector(k, CPU_FIELD(fpu.fcs), CS);
 	mov_imm(k, R_B, t->rip);
 	mov_store(k, CPU_FIELD(jit_x87.fip), R_B);
 	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_x87.fop));

@@ -12,6 +12,7 @@
 #include "x86/cpu/translator.h"
 #include "x86/mmu/access.h"
 #include "x86/mmu/internal.h"
+#include "x86/mmu/shadow.h"
 
 /* -- Translation ---------------------------------------------------------------- */
 
@@ -28,11 +29,13 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
 	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY)))
 		return STEP_NEXT;
-	if (a == ACCESS_WRITE)
-		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 	p->host = (u8 *)memslot_hva(s, w.gpa);
-	if (a == ACCESS_WRITE)
+	if (a == ACCESS_WRITE) {
+		if (unlikely(c->mmu->shadow))
+			return STEP_NEXT;	/* nothing is written */
+		mmu_mark_dirty(c, s, w.gpa >> PAGE_SHIFT);
 		TRANSLATOR(c, written, p->host);
+	}
 	tlb_fill(c, class, lin, a, &w, s);
 	return STEP_NEXT;
 }
@@ -150,6 +153,8 @@ enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
 
 static enum step page_read(struct cpu *c, const struct page *p, u8 *buf, u32 n)
 {
+	if (unlikely(c->mmu->shadow))
+		return shadow_read(c->mmu->shadow, p->host, buf, n);
 	if (likely(p->host)) {
 		mem_copy(buf, p->host, n);
 		return STEP_NEXT;
@@ -162,6 +167,8 @@ static enum step page_read(struct cpu *c, const struct page *p, u8 *buf, u32 n)
 static enum step page_write(struct cpu *c, const struct page *p, const u8 *buf,
 			    u32 n)
 {
+	if (unlikely(c->mmu->shadow))
+		return shadow_write(c->mmu->shadow, p->host, buf, n);
 	if (likely(p->host)) {
 		mem_copy(p->host, buf, n);
 		return STEP_NEXT;
@@ -308,7 +315,7 @@ enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
 	struct page p = { 0 };
 
 	TRY(access_page(c, lin, write ? ACCESS_WRITE : ACCESS_READ, &p));
-	*host = p.host;
+	*host = likely(!c->mmu->shadow) ? p.host : NULL;
 	if (write && in_code_page(c, p.host))
 		c->stop_block = true;
 	return STEP_NEXT;
@@ -349,7 +356,7 @@ static enum step rmw_begin_slow(struct cpu *c, struct rmw *m)
 	TRY(span_translate(c, m->lin, m->size, ACCESS_WRITE, false, &s));
 	if (unlikely(mmu_checked(c)))
 		c->pending_db |= cpu_data_breakpoints(c, m->lin, m->size, true);
-	if (!span_contiguous(&s))	/* a read-only slot is read as memory */
+	if (!span_contiguous(&s) || c->mmu->shadow)	/* a read-only slot is read as memory */
 		return mem_read_slow(c, m->lin, &m->old, m->size);
 	note_code_store(c, &s);
 	m->host = s.page[0].host;
@@ -442,7 +449,7 @@ static enum step rmw_swap_split(struct cpu *c, struct rmw *m, u64 value)
 enum step rmw_commit(struct cpu *c, struct rmw *m, u64 value, bool locked)
 {
 	if (unlikely(!m->host))
-		return locked ? rmw_swap_split(c, m, value) :
+		return locked && !c->mmu->shadow ? rmw_swap_split(c, m, value) :
 				mem_write_slow(c, m->lin, &value, m->size);
 	if (locked)
 		return rmw_swap(m, value) ? STEP_NEXT : STEP_AGAIN;

@@ -18,6 +18,7 @@ struct mmu {
 	u16 pkeys;		/* protection keys of user pages entered */
 	/* Control bits the entries depend on; a change flushes them. */
 	u64 mode;
+	struct shadow *shadow;	/* stores are held back in it: shadow.h */
 };
 
 /* The class of explicit accesses now, whether they are checked or not. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "code.h"
+
+/* Calls RBX until RDI times are over; each time RAX goes to 0x40000. */
+BEGIN jit_calls
+1:	call	*%rbx
+	mov	%rax, 0x40000
+	dec	%rdi
+	jnz	1b
+	hlt
+END jit_calls
+
+BEGIN jit_constant
+	mov	$1, %eax
+	ret
+END jit_constant
+
+/* Calls RBX for ever; the interrupt's handler does so once, for 0x40008. */
+BEGIN jit_irq
+	mov	$0xfee000f0, %eax
+	movl	$0x1ff, (%rax)
+	sti
+1:	call	*%rbx
+	mov	%rax, 0x40000
+	jmp	1b
+END jit_irq
+
+BEGIN jit_irq_handler
+	push	%rax
+	call	*%rbx
+	mov	%rax, 0x40008
+	mov	$0xfee000b0, %eax
+	movl	$0, (%rax)
+	pop	%rax
+	iretq
+END jit_irq_handler
+
+/* RET and JMP to what is no address: the handler of #GP counts, and comes back. */
+BEGIN jit_nowhere
+	mov	$0x8000000000000000, %rax
+1:	push	%rax
+	ret
+2:	jmp	*%rax
+3:	dec	%rdi
+	jnz	1b
+	hlt
+END jit_nowhere
+
+/* RIP was at RET, or at the 2 bytes of JMP. */
+BEGIN jit_nowhere_handler
+	add	$8, %rsp
+	incq	0x40000
+	mov	(%rsp), %rsi
+	cmpb	$0xc3, (%rsi)
+	jne	1f
+	incq	(%rsp)
+	addq	$8, 24(%rsp)
+	iretq
+1:	addq	$2, (%rsp)
+	iretq
+END jit_nowhere_handler
+
+/* Each round the constant at RBX grows by a store through RSI. */
+BEGIN jit_stores
+	xor	%edx, %edx
+1:	inc	%edx
+	mov	%edx, 1(%rsi)
+	call	*%rbx
+	cmp	%eax, %edx
+	jne	2f
+	dec	%rdi
+	jnz	1b
+2:	hlt
+END jit_stores
