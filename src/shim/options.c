@@ -14,11 +14,13 @@ struct option_desc {
 	const char *option;	/* "name" or "name=VALUE|VALUE"; or NULL */
 	const char *value;	/* of a variable without option */
 	const char *help;
+	int debug;		/* for who works on the engine */
 };
 
 static const struct option_desc options[] = {
-#define ENV(name, option, help)		{ name, option, NULL, help },
-#define ENV_ONLY(name, value, help)	{ name, NULL, value, help },
+#define ENV(name, option, help)		{ name, option, NULL, help, 0 },
+#define ENV_ONLY(name, value, help)	{ name, NULL, value, help, 0 },
+#define ENV_DEBUG(name, value, help)	{ name, NULL, value, help, 1 },
 #include "trace/env.def"
 };
 
@@ -38,7 +40,7 @@ static void print_help(void)
 	printf("  --%-23s show the version and exit\n\nEnvironment only:\n",
 	       "version");
 	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (!options[i].option)
+		if (!options[i].option && !options[i].debug)
 			printf("  %s=%s: %s\n", options[i].env,
 			       options[i].value, options[i].help);
 	printf("\nThe exit status is the program's; 125 if anykvm itself "

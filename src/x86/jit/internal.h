@@ -63,7 +63,7 @@ struct tu {
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
 	u8 doubts;		/* lockstep.c */
-	bool vectors;		/* others have x87, vector or mask operands */
+	bool vectors;		/* others run natively in the interpreter, too */
 	bool dead;
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */

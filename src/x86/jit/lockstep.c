@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/stats.h"
+#include "x86/cpu/xsave.h"
 #include "x86/jit/debug.h"
 #include "x86/mmu/internal.h"
 #include "x86/mmu/shadow.h"
@@ -105,14 +106,18 @@ static void put_back(struct cpu *c, struct lockstep *ls)
 static bool interpret_one(struct cpu *c, struct lockstep *ls, const struct insn *in,
 			  enum step *st)
 {
+	u32 mxcsr = c->fpu.mxcsr;
+
 	if (ls->tu->punted & BIT_ULL(in - ls->tu->block->insn))
 		return false;
 	c->insn = in;
 	*st = in->op(c, in);
 	if (*st == STEP_JUMP)
 		return true;
-	if (*st != STEP_NEXT && *st != STEP_END)
+	if (*st != STEP_NEXT && *st != STEP_END) {
+		c->fpu.mxcsr = mxcsr;	/* #XM leaves its flags */
 		return false;
+	}
 	c->rip += in->len;
 	return true;
 }
@@ -151,12 +156,22 @@ static bool same(const struct cpu *c, const struct lockstep *ls, const struct sn
 	       shadow_done(&ls->shadow, s->stores);
 }
 
+/* What FXSAVE leaves of its image to MXCSR, and reserved, is nobody's. */
+static bool same_x87(const u8 *a, const u8 *b)
+{
+	bool same = !memcmp(a, b, FXSAVE_MXCSR);
+
+	for (u32 at = FXSAVE_ST; at < FXSAVE_ST + 8 * 16; at += 16)
+		same &= !memcmp(a + at, b + at, 10);
+	return same;
+}
+
 static bool same_vectors(const struct cpu *c, const struct lockstep *ls)
 {
 	const struct fpu *a = &ls->fpu_after, *b = &c->fpu;
 
 	return !ls->tu->vectors ||
-	       (!memcmp(a->fxsave, b->fxsave, 160) && !memcmp(a->vec, b->vec, sizeof(a->vec)) &&
+	       (same_x87(a->fxsave, b->fxsave) && !memcmp(a->vec, b->vec, sizeof(a->vec)) &&
 		!memcmp(a->k, b->k, sizeof(a->k)) && a->mxcsr == b->mxcsr);
 }
 
@@ -304,8 +319,10 @@ static bool run_both(struct cpu *c, enum step *st)
 	struct lockstep *ls = c->jit->lockstep;
 	struct tu *tu = jit_prepare(c) ? jit_find(c, c->rip) : NULL;
 
-	if (!tu)
+	if (!tu || c->jit_skip) {
+		c->jit_skip = false;
 		return false;
+	}
 	ls->tu = tu;
 	ls->bad = false;
 	interpret(c, ls, 0);

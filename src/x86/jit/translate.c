@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
 #include "x86/cpu/translator.h"
+#include "x86/decode/decode.h"
 #include "x86/jit/debug.h"
 #include "x86/jit/trans.h"
 
@@ -183,24 +184,10 @@ static bool decode(struct trans *t)
 						   &t->zi, t->ops));
 }
 
+/* x87, vector and general instructions of sets that run natively. */
 static bool has_vectors(const struct trans *t)
 {
-	for (int i = 0; i < t->zi.operand_count; i++) {
-		if (t->ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
-			continue;
-		switch (ZydisRegisterGetClass(t->ops[i].reg.value)) {
-		case ZYDIS_REGCLASS_X87:
-		case ZYDIS_REGCLASS_MMX:
-		case ZYDIS_REGCLASS_XMM:
-		case ZYDIS_REGCLASS_YMM:
-		case ZYDIS_REGCLASS_ZMM:
-		case ZYDIS_REGCLASS_MASK:
-			return true;
-		default:
-			break;
-		}
-	}
-	return false;
+	return decode_isa(&t->zi) == ISA_NATIVE;
 }
 
 /* The general registers that the instruction writes, hidden operands too. */
