@@ -134,6 +134,7 @@ static void interpret(struct cpu *c, struct lockstep *ls, u32 first)
 	ls->stop = NULL;
 	c->rip = ls->tu->rip + b->insn[first].end - b->insn[first].len;
 	c->stop_block = false;
+	c->code = b->host;
 	take_snap(c, &ls->snap[0], 0);
 	while (first + i < b->count && st == STEP_NEXT && !c->stop_block) {
 		if (!interpret_one(c, ls, &b->insn[first + i], &st)) {
