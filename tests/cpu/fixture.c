@@ -63,6 +63,11 @@ FAKE enum step mem_probe(struct cpu *c, u64 lin, u32 n, bool write)
 {
 	return flat(c, lin, NULL, NULL, n, user(c));
 }
+FAKE enum step mem_host(struct cpu *c, u64 lin, bool write, u8 **host)
+{
+	*host = mem + lin;
+	return STEP_NEXT;
+}
 FAKE enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n) { return STEP_NEXT; }
 FAKE enum step mem_read_size(struct cpu *c, u64 lin, u32 size, u64 *v)
 {

@@ -21,6 +21,13 @@ BEGIN mmio_writes
 	hlt
 END mmio_writes
 
+/* HLT is 4 bytes from the start. */
+BEGIN mmio_far_jump
+	rex.w ljmp *(%rbx)
+	nop
+	hlt
+END mmio_far_jump
+
 BEGIN mmio_push
 	mov	%rbx, %rsp
 	mov	$0xabcdef, %eax

@@ -4,6 +4,7 @@
 
 GUEST_BLOB(mmio_reads);
 GUEST_BLOB(mmio_writes);
+GUEST_BLOB(mmio_far_jump);
 GUEST_BLOB(mmio_push);
 GUEST_BLOB(mmio_movs);
 GUEST_BLOB(mmio_fxsave);
@@ -55,6 +56,22 @@ static void writes_of_all_sizes(void **state)
 	for (u32 n = 1; n <= 8; n *= 2)
 		assert_mmio_write(&g, GUEST_MMIO + 3, n, &v);
 	assert_hlt(&g, &r);
+	guest_destroy(&g);
+}
+
+/* KVM's emulator takes 80 bits, also where the processor takes 48 (AMD). */
+static void far_pointer_with_rex_w(void **state)
+{
+	START(mmio_far_jump, GUEST_MMIO);
+	const u64 target = GUEST_CODE + 4;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	assert_ok(kvm_ioctl(g.vcpu[0], KVM_GET_SREGS, &s));
+	assert_mmio_read(&g, GUEST_MMIO, 8, &target);
+	assert_mmio_read(&g, GUEST_MMIO + 8, 2, &s.cs.selector);
+	assert_hlt(&g, &r);
+	assert_int_equal(r.rip, target + 1);
 	guest_destroy(&g);
 }
 
@@ -180,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_of_all_sizes),
 		cmocka_unit_test(writes_of_all_sizes),
+		cmocka_unit_test(far_pointer_with_rex_w),
 		cmocka_unit_test(immediate_exit_completes_read),
 		cmocka_unit_test(stack_in_mmio),
 		cmocka_unit_test(string_into_mmio),

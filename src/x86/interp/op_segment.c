@@ -78,14 +78,32 @@ enum step op_pop_seg(struct cpu *c, const struct insn *in)
 }
 
 /*
- * AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP, LxS), and
- * look at the limit for each part of one.
+ * AMD's processors have no pointers of 80 bits (APM vol. 3, CALL, JMP, LxS).
+ * KVM's emulator has: it executes what finds its operand in MMIO.
  */
-enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+static enum step far_offset_size(struct cpu *c, const struct insn *in, u8 *size)
 {
-	u8 size = in->osz == 8 && cpu_amd_like(c) ? 4 : in->osz;
+	u8 *host;
 	u64 lin;
 
+	*size = in->osz;
+	if (likely(in->osz != 8) || !cpu_amd_like(c))
+		return STEP_NEXT;
+	TRY(insn_linear(c, in, 4, false, &lin));
+	TRY(mem_check_alignment(c, lin, 4));
+	TRY(mem_host(c, lin, false, &host));
+	if (host)
+		*size = 4;
+	return STEP_NEXT;
+}
+
+/* AMD's look at the limit for each part of one. */
+enum step read_far_pointer(struct cpu *c, const struct insn *in, u16 *sel, u64 *off)
+{
+	u8 size;
+	u64 lin;
+
+	TRY(far_offset_size(c, in, &size));
 	TRY(insn_linear(c, in, cpu_amd_like(c) ? size : size + 2, false, &lin));
 	TRY(mem_read_size(c, lin, size, off));
 	TRY(insn_linear_at(c, in, size, 2, false, &lin));
