@@ -126,6 +126,22 @@ static void long_mode_addresses(void **state)
 	assert_int_equal(cpu.cpl, 0);
 }
 
+static void offsets_are_canonical_on_amd(void **state)
+{
+	static struct cpu_features amd = { .amd_like = true };
+	u64 lin;
+
+	enter_64(0);
+	cpu.seg[GS].base = 0x1000 - 0x800000000000;
+	assert_step(STEP_NEXT, cpu_seg_linear(&cpu, GS, 0x800000000000, 8, false, &lin));
+	assert_int_equal(lin, 0x1000);
+	cpu.features = &amd;
+	assert_exception(cpu_seg_linear(&cpu, GS, 0x800000000000, 8, false, &lin), EXC_GP, 0);
+	assert_exception(cpu_seg_linear(&cpu, GS, 0x7ffffffffffc, 8, false, &lin), EXC_GP, 0);
+	assert_step(STEP_NEXT, cpu_seg_linear(&cpu, GS, 0x7ffffffffff8, 8, false, &lin));
+	assert_int_equal(lin, 0xff8);
+}
+
 static void task_register(void **state)
 {
 	enter_32(0);
@@ -330,7 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup(f, setup)
 		T(bad_loads), T(good_loads), T(through_the_ldt), T(big_real_mode_keeps_limits),
-		T(limits_and_types), T(long_mode_addresses), T(task_register),
+		T(limits_and_types), T(long_mode_addresses), T(offsets_are_canonical_on_amd), T(task_register),
 		T(sixteen_byte_descriptors), T(mov_ss_has_a_shadow), T(far_pointers),
 		T(push_seg_is_as_wide_as_its_operand), T(pop_seg_faults_before_rsp),
 		T(lgdt_takes_24_bits), T(umip), T(look_at_descriptors), T(arpl_raises_rpl),

@@ -295,6 +295,10 @@ enum step cpu_seg_linear(struct cpu *c, enum seg seg, u64 off, u32 size,
 	if (c->code_size == 8) {
 		u64 addr = off + (seg == FS || seg == GS ? s->base : 0);
 
+		/* Zen 4 looks at the offset, too, whatever becomes of it. */
+		if (unlikely(!is_canonical(off) || !is_canonical(off + size - 1)) &&
+		    cpu_amd_like(c))
+			return seg_fault(c, seg);
 		if (unlikely(!is_canonical(addr) || !is_canonical(addr + size - 1)))
 			return seg_fault(c, seg);
 		*lin = addr;

@@ -191,7 +191,8 @@ static inline enum step insn_linear_segment(struct cpu *c, const struct insn *in
 	const struct segment *s = &c->seg[in->seg];
 	u64 off = insn_offset(c, in);
 
-	if (in->asz == 8) {	/* else it would have INSN_EA64 */
+	/* FS or GS, else it would have INSN_EA64. */
+	if (in->asz == 8 && likely(is_canonical(off) && is_canonical(off + n - 1))) {
 		*lin = s->base + off;
 		return STEP_NEXT;
 	}
