@@ -270,6 +270,25 @@ static void mmu_init(struct mmu *m)
 	}
 }
 
+/* It has pointers to what is on the heap, which is no leak for that. */
+static void note_pointers(const struct cpu *c)
+{
+#ifdef __SANITIZE_ADDRESS__
+	extern void __lsan_register_root_region(const void *p, size_t size);
+
+	__lsan_register_root_region(c, sizeof(*c));
+#endif
+}
+
+static void forget_pointers(const struct cpu *c)
+{
+#ifdef __SANITIZE_ADDRESS__
+	extern void __lsan_unregister_root_region(const void *p, size_t size);
+
+	__lsan_unregister_root_region(c, sizeof(*c));
+#endif
+}
+
 /* Anonymous memory: what is never filled is never there. */
 static struct area *area_map(void)
 {
@@ -279,7 +298,14 @@ static struct area *area_map(void)
 	if (a == MAP_FAILED)
 		return NULL;
 	mmu_init(&a->mmu);
+	note_pointers(&a->cpu);
 	return a;
+}
+
+static void area_unmap(struct area *a)
+{
+	forget_pointers(&a->cpu);
+	munmap(a, sizeof(*a));
 }
 
 static struct area *area_of(struct cpu *c)
@@ -302,7 +328,7 @@ void mmu_cpu_free(struct cpu *c)
 {
 	memset(c, 0, sizeof(*c));
 	if (!spare_keep(&spares, area_of(c)))
-		munmap(area_of(c), sizeof(struct area));
+		area_unmap(area_of(c));
 }
 
 int mmu_create(struct cpu *c)
@@ -323,7 +349,7 @@ void mmu_destroy(struct cpu *c)
 {
 	mmu_flush_all(c);
 	if (c->mmu != &area_of(c)->mmu)
-		munmap((u8 *)c->mmu - offsetof(struct area, mmu), sizeof(struct area));
+		area_unmap((void *)((u8 *)c->mmu - offsetof(struct area, mmu)));
 	c->mmu = NULL;
 	c->tlb = NULL;
 }
