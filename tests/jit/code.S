@@ -72,3 +72,23 @@ BEGIN jit_stores
 	jnz	1b
 2:	hlt
 END jit_stores
+
+/*
+ * RDI rounds: calls RBX, rings at port 0x50, waits until 0x40008 has the number
+ * of the round, and calls RBX, which is to return it.
+ */
+BEGIN jit_doorbell
+	xor	%ecx, %ecx
+1:	inc	%ecx
+	call	*%rbx
+	out	%al, $0x50
+2:	pause
+	cmp	%ecx, 0x40008
+	jne	2b
+	call	*%rbx
+	cmp	%ecx, %eax
+	jne	3f
+	dec	%rdi
+	jnz	1b
+3:	hlt
+END jit_doorbell

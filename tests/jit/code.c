@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Translated code that changes, moves, goes, is stepped through. */
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include "guest.h"
 
 GUEST_BLOB(jit_calls);
 GUEST_BLOB(jit_constant);
+GUEST_BLOB(jit_doorbell);
 GUEST_BLOB(jit_irq);
 GUEST_BLOB(jit_irq_handler);
 GUEST_BLOB(jit_nowhere);
@@ -95,6 +99,35 @@ static void changed_before_an_interrupt(void **state)
 		assert_int_equal(*guest_word(&w.g, 0x40008), i);
 	}
 	assert_int_equal(runner_stop(&r), -EINTR);
+	down(&w);
+}
+
+/* A device that is rung for writes code; no exit and no interrupt comes of it. */
+static void changed_after_a_doorbell(void **state)
+{
+	struct kvm_ioeventfd e = { .addr = 0x50, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO };
+	struct runner r;
+	struct world w;
+	u64 rings;
+
+	up(&w, 0);
+	e.fd = eventfd(0, EFD_CLOEXEC);
+	assert_ok(kvm_ioctl(w.g.vm, KVM_IOEVENTFD, &e));
+	guest_load(&w.g, GUEST_CODE, jit_doorbell);
+	begin(&w, GUEST_CODE, ROUNDS, 0);
+	runner_start(&r, &w.g, 0);
+	for (u32 i = 1; i <= ROUNDS; i++) {
+		struct pollfd p = { .fd = e.fd, .events = POLLIN };
+
+		if (poll(&p, 1, 5000) != 1)
+			break;	/* it has stopped before */
+		assert_int_equal(read(e.fd, &rings, sizeof(rings)), sizeof(rings));
+		set_constant(&w, i);
+		__atomic_store_n(guest_word(&w.g, 0x40008), i, __ATOMIC_RELEASE);
+	}
+	assert_int_equal(runner_join(&r), KVM_EXIT_HLT);
+	assert_int_equal(guest_rax(&w.g, 0), ROUNDS);
+	close(e.fd);
 	down(&w);
 }
 
@@ -264,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changed_between_runs),
 		cmocka_unit_test(changed_before_an_interrupt),
+		cmocka_unit_test(changed_after_a_doorbell),
 		cmocka_unit_test(slot_moved),
 		cmocka_unit_test(slot_deleted),
 		cmocka_unit_test(changed_by_the_guest),

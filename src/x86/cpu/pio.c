@@ -12,6 +12,7 @@
 #include "api/coalesced.h"
 #include "api/eventfd.h"
 #include "api/stats.h"
+#include "x86/cpu/translator.h"
 #include "x86/interp/ops.h"
 #include "x86/interp/string.h"
 #include "x86/x86.h"
@@ -138,9 +139,13 @@ static bool out_in_kernel(struct cpu *c, u16 port, u8 size, u32 val)
 {
 	struct vm *vm = c->vcpu->vm;
 
-	return counted(c, irqchip_pio_write(c, port, size, val) ||
-			  ioeventfd_write(vm, true, port, size, val) ||
-			  coalesced_write(vm, true, port, &val, size));
+	if (irqchip_pio_write(c, port, size, val))
+		return counted(c, true);
+	if (!ioeventfd_write(vm, true, port, size, val) &&
+	    !coalesced_write(vm, true, port, &val, size))
+		return counted(c, false);
+	TRANSLATOR(c, epoch);	/* a doorbell: the device may write code */
+	return counted(c, true);
 }
 
 /* KVM: some VMMs expect RIP to have moved on at an exit for this port. */

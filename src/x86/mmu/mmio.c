@@ -10,6 +10,7 @@
 #include "api/coalesced.h"
 #include "api/eventfd.h"
 #include "api/stats.h"
+#include "x86/cpu/translator.h"
 #include "x86/irqchip/irqchip.h"
 
 /*
@@ -101,8 +102,11 @@ static bool write_in_kernel(struct cpu *c, gpa_t gpa, const void *data, u32 len)
 	if (irqchip_mmio_write(c, gpa, len, data))
 		return true;
 	memcpy(&value, data, len);
-	return ioeventfd_write(c->vcpu->vm, false, gpa, len, value) ||
-	       coalesced_write(c->vcpu->vm, false, gpa, data, len);
+	if (!ioeventfd_write(c->vcpu->vm, false, gpa, len, value) &&
+	    !coalesced_write(c->vcpu->vm, false, gpa, data, len))
+		return false;
+	TRANSLATOR(c, epoch);	/* a doorbell: the device may write code */
+	return true;
 }
 
 enum step mmio_write(struct cpu *c, gpa_t gpa, const void *data, u32 len)
