@@ -103,10 +103,15 @@ static ZyanStatus parse_alias(const ZydisDecoder *decoder, ZydisDecoderContext *
 	return status;
 }
 
+const ZydisDecoder *decode_decoder(u8 code_size)
+{
+	return &decoders[code_size >> 2];
+}
+
 enum decode_result decode_insn(struct native *native, const u8 *bytes,
 			       unsigned int avail, u8 code_size, struct insn *in)
 {
-	const ZydisDecoder *decoder = &decoders[code_size >> 2];
+	const ZydisDecoder *decoder = decode_decoder(code_size);
 	u8 other[INSN_MAX_BYTES];
 	const u8 *used = bytes;
 	enum decode_result result = DECODE_OK;

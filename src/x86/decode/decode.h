@@ -25,6 +25,9 @@ struct decoding {
 	u8 code_size;
 };
 
+/* decode.c: as decode_insn() uses it for code of @code_size. */
+const ZydisDecoder *decode_decoder(u8 code_size);
+
 /* decode_operands.c: registers, address, sizes and prefixes. */
 void decode_operands(const struct decoding *d, struct insn *in);
 /* The offset in struct cpu of a general register; GPR_OFF_NONE if it is none. */

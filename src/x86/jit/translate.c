@@ -172,15 +172,7 @@ static void resolve_punts(struct trans *t)
 
 static bool decode(struct trans *t)
 {
-	static ZydisDecoder decoder;
-	static bool ready;
-
-	if (!ready) {
-		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64,
-				 ZYDIS_STACK_WIDTH_64);
-		ready = true;
-	}
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, t->bytes, t->in->len,
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), t->bytes, t->in->len,
 						   &t->zi, t->ops));
 }
 
