@@ -3,6 +3,7 @@
  * Data instructions: the guest's own opcode and immediates, with the registers
  * and the address that stand for the guest's.
  */
+#include "x86/decode/decode.h"
 #include "x86/jit/trans.h"
 
 /* How the status flags depend on those before. */
@@ -88,22 +89,9 @@ struct form {
 
 int operand_gpr(const ZydisDecodedOperand *o)
 {
-	ZydisRegister r = o->reg.value;
+	u8 off = decode_gpr(o->reg.value);
 
-	if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
-		return -1;
-	switch (ZydisRegisterGetClass(r)) {
-	case ZYDIS_REGCLASS_GPR8:
-		if (r <= ZYDIS_REGISTER_BL)
-			return r - ZYDIS_REGISTER_AL;
-		return r - ZYDIS_REGISTER_SPL + RSP;
-	case ZYDIS_REGCLASS_GPR16:
-	case ZYDIS_REGCLASS_GPR32:
-	case ZYDIS_REGCLASS_GPR64:
-		return ZydisRegisterGetId(r);
-	default:
-		return -1;
-	}
+	return off == GPR_OFF_NONE || off % sizeof(u64) ? -1 : off / (int)sizeof(u64);
 }
 
 static bool form_register(struct form *f, const ZydisDecodedOperand *o)
