@@ -160,7 +160,7 @@ struct cpu {
 		u64 r10;
 	} jit_x87;
 	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
-	u32 jit_skip;		/* the next block is the interpreter's */
+	u32 jit_skip;		/* the interpreter does the next block, once */
 	u32 jit_mxcsr;		/* the host's own */
 
 	struct segment seg[NR_SEGS];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the interpreter's loop, the MMU and the block cache tell a translator,
- * if the vCPU has one (cpu->translator).  All but create() is called on the
- * vCPU's thread or under vcpu->mutex.
+ * if the vCPU has one (cpu->translator).  All is called on the vCPU's
+ * thread or under vcpu->mutex.
  */
 #ifndef ANYKVM_X86_CPU_TRANSLATOR_H
 #define ANYKVM_X86_CPU_TRANSLATOR_H

@@ -211,6 +211,13 @@ static inline void patch_rel32(u8 *at, const u8 *target)
 	memcpy(at, &rel, 4);
 }
 
+/* A jump to @target takes the place of what is at @at. */
+static inline void put_jmp_at(u8 *at, const u8 *target)
+{
+	at[0] = 0xe9;
+	patch_rel32(at + 1, target);
+}
+
 static inline void patch_here(const struct code *k, u8 *at)
 {
 	patch_rel32(at, k->p);

@@ -105,7 +105,6 @@ struct jit {
 	u64 epoch;
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
-	bool interpret;		/* the block at RIP is the interpreter's, once */
 	u64 rflags;		/* when it was entered */
 	struct tlb *tlb;
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
@@ -129,11 +128,6 @@ struct jit {
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
-
-static inline u8 *rw_of(const struct jit *j, const u8 *exec)
-{
-	return (u8 *)exec - j->exec_delta;
-}
 
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 {
@@ -193,7 +187,7 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 
 /* -- run.c ------------------------------------------------------------------------------- */
 
-/* False if translated code cannot be run in the present mode. */
+/* False if the interpreter is to do the next block: for its mode, or once. */
 bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
 /* As translator_ops.count. */

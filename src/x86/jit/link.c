@@ -77,14 +77,6 @@ struct tu *jit_find(struct cpu *c, u64 rip)
 	return p ? tu_find(c->jit, p, rip) : NULL;
 }
 
-static void jump_to(u8 *at, const u8 *to)
-{
-	u32 rel = (u32)(to - (at + 5));
-
-	at[0] = 0xe9;
-	memcpy(at + 1, &rel, 4);
-}
-
 /*
  * Into another page: cmp dword [page_id slot], id; jne stub; jmp @to.  The
  * page may lead elsewhere by then, or its code may be stale.
@@ -114,7 +106,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	if (!to || c->jit->left)
 		return NULL;
 	if (e->from->page == to->page)
-		jump_to(e->site, to->entry);
+		put_jmp_at(e->site, to->entry);
 	else
 		link_across(c, e, to);
 	return exec_of(c->jit, to->entry);
@@ -129,7 +121,7 @@ static void undo_branch(struct cpu *c)
 	c->rip = tu->rip + in->end - in->len;
 	if (in->mnemonic == ZYDIS_MNEMONIC_RET)
 		c->gpr[RSP] -= 8 + in->imm;
-	c->jit->interpret = true;
+	c->jit_skip = true;
 }
 
 const u8 *jit_indirect(struct cpu *c, u64 target)

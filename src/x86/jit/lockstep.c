@@ -320,10 +320,8 @@ static bool run_both(struct cpu *c, enum step *st)
 	struct lockstep *ls = c->jit->lockstep;
 	struct tu *tu = jit_prepare(c) ? jit_find(c, c->rip) : NULL;
 
-	if (!tu || c->jit_skip) {
-		c->jit_skip = false;
+	if (!tu)
 		return false;
-	}
 	ls->tu = tu;
 	ls->bad = false;
 	interpret(c, ls, 0);

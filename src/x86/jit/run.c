@@ -27,8 +27,12 @@ bool jit_prepare(struct cpu *c)
 {
 	struct jit *j = c->jit;
 
-	if (!translatable(c) || unlikely(j->interpret))
+	if (!translatable(c))
 		return false;
+	if (unlikely(c->jit_skip)) {
+		c->jit_skip = false;
+		return false;
+	}
 	if (j->tlb != c->tlb) {
 		j->tlb = c->tlb;
 		page_key(j);
@@ -55,10 +59,6 @@ static bool run(struct cpu *c, enum step *st)
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return false;
-	if (unlikely(c->jit_skip)) {
-		c->jit_skip = false;
-		return false;
-	}
 	i = c->rip % JUMP_CACHE_SIZE;
 	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
 								jit_indirect(c, c->rip);
@@ -80,10 +80,6 @@ bool jit_count(struct cpu *c, const struct block *b)
 	struct code_page *p;
 	struct tu *tu;
 
-	if (unlikely(c->jit->interpret)) {
-		c->jit->interpret = false;
-		return false;
-	}
 	if (++block->runs < hot || !translatable(c) || b->cross)
 		return false;
 	block->runs = 0;

@@ -17,15 +17,6 @@ struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip)
 	return tu;
 }
 
-/* Whoever jumps to @at, in the writable view, goes to @to instead. */
-static void redirect(u8 *at, const u8 *to)
-{
-	u32 rel = (u32)(to - (at + 5));
-
-	at[0] = 0xe9;
-	memcpy(at + 1, &rel, 4);
-}
-
 /* Jumps that still lead to a dead predecessor are sent on to @tu. */
 static void succeed(struct jit *j, struct tu *tu)
 {
@@ -33,7 +24,7 @@ static void succeed(struct jit *j, struct tu *tu)
 
 	for (old = *bucket(j, tu->rip); old; old = old->hash_next)
 		if (old->dead && old->rip == tu->rip && old->page == tu->page)
-			redirect(old->entry, tu->entry);
+			put_jmp_at(old->entry, tu->entry);
 }
 
 void tu_add(struct jit *j, struct tu *tu)
@@ -53,7 +44,7 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 	for (struct tu *tu = hp->tus; tu; tu = tu->page_next) {
 		tu->dead = true;
 		stat_inc(j->vcpu, anykvm_invalidations);
-		redirect(tu->entry, tu->dead_exit);
+		put_jmp_at(tu->entry, tu->dead_exit);
 	}
 	hp->tus = NULL;
 	hp->lines = 0;
