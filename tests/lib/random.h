@@ -18,6 +18,21 @@ static inline uint32_t random_below(uint64_t *state, uint32_t n)
 	return (uint32_t)(random_next(state) >> 33) % n;
 }
 
+/* Elements of vectors: a double, two floats or four halves of the kinds IEEE 754 has. */
+static inline uint64_t random_special(uint64_t *state)
+{
+	static const uint64_t special[] = {
+		0, 0x8000000000000000, 0x3ff0000000000000, 0x7ff0000000000000,
+		0x7ff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
+		0x3f8000003f800000, 0x7f80000000800000, 0x7fc000007f800001,
+		0x0000000180000001, 0x4b00000042280000, 0xffffffffffffffff,
+		0x41dfffffffc00000, 0x0010000000000000, 0x7fefffffffffffff,
+		0x8000000080000000, 0x7c003c0080017e00, 0x0102030405060708,
+	};
+
+	return special[random_below(state, sizeof(special) / sizeof(special[0]))];
+}
+
 /* Values at which carries, signs and sizes change, as often as any others. */
 static inline uint64_t random_value(uint64_t *state)
 {

@@ -5,16 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/random.h"
+
 u8 *memory;
 
 static u64 seed = 0x9e3779b97f4a7c15ull;
 
 u64 rnd(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
+	return random_next(&seed);
 }
 
 bool memory_create(void)
@@ -28,16 +27,7 @@ bool memory_create(void)
 
 static u64 random_element(void)
 {
-	static const u64 special[] = {
-		0, 0x8000000000000000, 0x3ff0000000000000, 0x7ff0000000000000,
-		0x7ff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
-		0x3f8000003f800000, 0x7f80000000800000, 0x7fc000007f800001,
-		0x0000000180000001, 0x4b00000042280000, 0xffffffffffffffff,
-		0x41dfffffffc00000, 0x0010000000000000, 0x7fefffffffffffff,
-	};
-	u64 r = rnd();
-
-	return r & 3 ? rnd() : special[(r >> 2) % ARRAY_SIZE(special)];
+	return rnd() & 3 ? rnd() : random_special(&seed);
 }
 
 void fill(void *p, u32 n)

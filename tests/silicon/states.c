@@ -41,17 +41,8 @@ static u8 pool[POOL_BYTES + MEM_BYTES];
 /* Numbers of one, two or four to the element, of every kind that IEEE 754 has. */
 static u64 element(void)
 {
-	static const u64 special[] = {
-		0, 0x8000000000000000, 0x3ff0000000000000, 0x7ff0000000000000,
-		0x7ff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
-		0x3f8000003f800000, 0x7f80000000800000, 0x7fc000007f800001,
-		0x0000000180000001, 0x4b00000042280000, 0xffffffffffffffff,
-		0x41dfffffffc00000, 0x0010000000000000, 0x7fefffffffffffff,
-		0x8000000080000000, 0x7c003c0080017e00, 0x0102030405060708,
-	};
-
 	switch (below(8)) {
-	case 0: case 1: return special[below(COUNT(special))];
+	case 0: case 1: return random_special(&seed);
 	case 2: return (rnd() & 0x800fffffffffffff) | (u64)(0x3ff - 40 + below(80)) << 52;
 	case 3: return (rnd() & 0x807fffff807fffff) |
 		       (u64)(0x7f - 20 + below(40)) << 55 | (u64)(0x7f - 20 + below(40)) << 23;
