@@ -284,18 +284,6 @@ static bool possible(const struct trans *t, const struct form *f)
 	return !f->mem || ea_possible(t);
 }
 
-/* The address in R_A, or in R_B if the flags have to be loaded through RAX. */
-static struct rm memory_operand(struct trans *t, const struct form *f, bool needs_flags)
-{
-	flags_save(t);
-	ea_linear(t);
-	mem_check(t, f->mem->size / 8, writes(f->mem));
-	if (!needs_flags)
-		return RM_MEM(R_A, 0);
-	mov_rr(&t->k, R_B, R_A);
-	return RM_MEM(R_B, 0);
-}
-
 /* A comparison of what stays where it is can be made again. */
 static void set_flags(struct trans *t, const struct form *f, const u8 *start)
 {
@@ -332,7 +320,7 @@ bool insn_generic(struct trans *t)
 	if (t->zi.mnemonic == ZYDIS_MNEMONIC_IMUL && t->zi.operand_count_visible == 1)
 		return false;
 	if (f.mem) {
-		m = memory_operand(t, &f, needs_flags);
+		m = mem_operand(t, f.mem->size / 8, writes(f.mem), needs_flags);
 		if (needs_flags)
 			flags_load(t);
 		slot_load(t, &reg, f.reg, R_C);

@@ -76,7 +76,8 @@ static s32 tlb_offset(const struct trans *t)
 	return (s32)((u8 *)t->c->tlb->entry - (u8 *)t->c) - STATE_BIAS;
 }
 
-void mem_check(struct trans *t, u32 size, bool write)
+/* R_B = the addend of the page that @size bytes at @lin, a register, are in. */
+static void put_check(struct trans *t, u8 lin, u32 size, bool write)
 {
 	s32 tag = tlb_offset(t) + (write ? offsetof(struct tlb_entry, tag_write) :
 					   offsetof(struct tlb_entry, tag_read));
@@ -84,15 +85,84 @@ void mem_check(struct trans *t, u32 size, bool write)
 	struct code *k = &t->k;
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << 5, "index of the TLB");
-	put32(k, 0xf0fb63c4);					/* rorx r10, rax, 7 */
-	put8(k, 0xd0); put8(k, PAGE_SHIFT - 5);
+	put_vex(k, &(struct vex){ .map = 3, .pp = 3, .opcode = 0xf0, .w = true }, R_B,
+		RM_REG(lin));					/* rorx r10, lin, 7 */
+	put8(k, PAGE_SHIFT - 5);
 	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
 	put32(k, (TLB_ENTRIES - 1) << 5);
-	mov_rr(k, R_C, R_A);
+	mov_rr(k, R_C, lin);
 	put_op(k, true, 0x33, R_C, RM_SIB(R_STATE, R_B, 0, tag));
 	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
 	put32(k, PAGE_SIZE - size);
 	punt_if(t, CC_A);
-	put_op(k, true, 0x03, R_A, RM_SIB(R_STATE, R_B, 0, addend));
+	mov_load(k, R_B, RM_SIB(R_STATE, R_B, 0, addend));
 	flags_clobbered(t);
+}
+
+void mem_check(struct trans *t, u32 size, bool write)
+{
+	put_check(t, R_A, size, write);
+	put_op(&t->k, true, 0x03, R_A, RM_REG(R_B));
+}
+
+/* [base + disp] with the addend for an index. */
+static struct rm check_based(struct trans *t, struct rm m, u32 size, bool write)
+{
+	u8 lin = m.reg;
+
+	if (m.disp) {
+		lin = R_A;
+		lea(&t->k, lin, m);
+	}
+	put_check(t, lin, size, write);
+	m.index = R_B;
+	return m;
+}
+
+/* The address in R_A and the addend in R_B, or both in R_B. */
+static struct rm operand_of(struct trans *t, s32 off, bool keep_rax)
+{
+	if (!keep_rax)
+		return RM_SIB(R_A, R_B, 0, off);
+	put_op(&t->k, true, 0x03, R_B, RM_REG(R_A));
+	return RM_MEM(R_B, off);
+}
+
+/* Where the entry of the TLB is known. */
+static struct rm check_constant(struct trans *t, u64 lin, bool write, bool keep_rax)
+{
+	s32 entry = tlb_offset(t) +
+		    (lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)) * sizeof(struct tlb_entry);
+	s32 tag = entry + (write ? offsetof(struct tlb_entry, tag_write) :
+				   offsetof(struct tlb_entry, tag_read));
+
+	mov_imm(&t->k, R_A, lin & PAGE_MASK);
+	put_op(&t->k, true, 0x3b, R_A, RM_MEM(R_STATE, tag));
+	punt_if(t, CC_NE);
+	mov_load(&t->k, R_B, RM_MEM(R_STATE, entry + offsetof(struct tlb_entry, addend)));
+	flags_clobbered(t);
+	return operand_of(t, lin & ~PAGE_MASK, keep_rax);
+}
+
+struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
+{
+	const struct insn *in = t->in;
+	bool flat = in->flags & INSN_EA64;
+	u64 lin = t->rip + (s64)in->disp;
+
+	flags_save(t);
+	if (flat && in->base == GPR_OFF_RIP && (lin & ~PAGE_MASK) + size <= PAGE_SIZE)
+		return check_constant(t, lin, write, keep_rax);
+	if (flat && in->base < GPR_OFF_NONE && in->index == GPR_OFF_NONE &&
+	    pinned[in->base / 8] != NOT_PINNED)
+		return check_based(t, RM_MEM(pinned[in->base / 8], in->disp), size, write);
+	ea_linear(t);
+	put_check(t, R_A, size, write);
+	return operand_of(t, 0, keep_rax);
+}
+
+struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
+{
+	flags_save(t);
+	return check_based(t, RM_MEM(pinned[g], disp), size, write);
 }

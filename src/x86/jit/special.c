@@ -9,19 +9,18 @@ static bool insn_push(struct trans *t)
 	const ZydisDecodedOperand *o = &t->ops[0];
 	bool imm = o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 	struct code *k = &t->k;
-	u8 src = R_B;
+	u8 src = R_C;
+	struct rm m;
 
 	if (t->in->osz != 8 ||
 	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
 		return false;
-	flags_save(t);
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
+	m = mem_at(t, RSP, -8, 8, true);
 	if (imm)
-		mov_imm(k, R_B, t->in->imm);
+		mov_imm(k, R_C, t->in->imm);
 	else
-		src = gpr_use(t, operand_gpr(o), R_B);
-	mov_store(k, RM_MEM(R_A, 0), src);
+		src = gpr_use(t, operand_gpr(o), R_C);
+	mov_store(k, m, src);
 	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
 	return true;
 }
@@ -30,19 +29,18 @@ static bool insn_pop(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	struct code *k = &t->k;
+	struct rm m;
 	int g;
 
 	if (t->in->osz != 8 || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
 	    operand_gpr(o) < 0)
 		return false;
 	g = operand_gpr(o);
-	flags_save(t);
-	mov_rr(k, R_A, R_GUEST_RSP);
-	mem_check(t, 8, false);
+	m = mem_at(t, RSP, 0, 8, false);
 	if (pinned[g] != NOT_PINNED) {
-		mov_load(k, pinned[g], RM_MEM(R_A, 0));
+		mov_load(k, pinned[g], m);
 	} else {
-		mov_load(k, R_B, RM_MEM(R_A, 0));
+		mov_load(k, R_B, m);
 		mov_store(k, GPR_HOME(g), R_B);
 	}
 	if (g != RSP)
@@ -56,10 +54,7 @@ static bool insn_leave(struct trans *t)
 
 	if (t->in->osz != 8)
 		return false;
-	flags_save(t);
-	mov_rr(k, R_A, RBP);
-	mem_check(t, 8, false);
-	mov_load(k, R_B, RM_MEM(R_A, 0));
+	mov_load(k, R_B, mem_at(t, RBP, 0, 8, false));
 	lea(k, R_GUEST_RSP, RM_MEM(RBP, 8));
 	mov_rr(k, RBP, R_B);
 	return true;
@@ -123,11 +118,7 @@ static bool operand_beside_rax(struct trans *t, bool write, struct rm *m)
 	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		if (!ea_possible(t))
 			return false;
-		flags_save(t);
-		ea_linear(t);
-		mem_check(t, o->size / 8, write);
-		mov_rr(&t->k, R_B, R_A);
-		*m = RM_MEM(R_B, 0);
+		*m = mem_operand(t, o->size / 8, write, true);
 		return true;
 	}
 	g = operand_gpr(o);

@@ -92,6 +92,13 @@ struct rm ea_operand(struct trans *t);
 void ea_linear(struct trans *t);
 /* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
 void mem_check(struct trans *t, u32 size, bool write);
+/*
+ * The host's operand of the guest's, of @size bytes.  R_A, if @keep_rax is not
+ * set, and R_B are used by it, R_C is lost.  Saves flags.
+ */
+struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax);
+/* The same of [@g + @disp]; @g is pinned. */
+struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write);
 
 /* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
 bool insn_generic(struct trans *t);

@@ -104,25 +104,23 @@ static bool make_plan(const struct trans *t, struct plan *p)
 
 /* -- Operands ------------------------------------------------------------------------ */
 
-/* The address in R_A, or in R_B if RAX is needed for something else. */
+/* A look at the host's address does: pages are aligned. */
+static void check_alignment(struct trans *t, struct rm m, u32 size)
+{
+	lea(&t->k, R_C, m);
+	put_op(&t->k, false, 0xf6, 0, RM_REG(R_C));		/* test r11b, imm8 */
+	put8(&t->k, size - 1);
+	punt_if(t, CC_NE);
+}
+
 static void plan_memory(struct trans *t, struct plan *p)
 {
-	struct code *k = &t->k;
 	u32 size = p->f.mem->size / 8;
+	bool keep_rax = p->reads_flags || p->reads_rax || is_gpr(p->f.vvvv);
 
-	flags_save(t);
-	ea_linear(t);
-	mem_check(t, size, op_writes(p->f.mem));
-	if (native_must_align(&p->f)) {
-		put8(k, 0xa8);					/* test al, imm8 */
-		put8(k, size - 1);
-		punt_if(t, CC_NE);
-	}
-	p->m = RM_MEM(R_A, 0);
-	if (p->reads_flags || p->reads_rax || is_gpr(p->f.vvvv)) {
-		mov_rr(k, R_B, R_A);
-		p->m = RM_MEM(R_B, 0);
-	}
+	p->m = mem_operand(t, size, op_writes(p->f.mem), keep_rax);
+	if (native_must_align(&p->f))
+		check_alignment(t, p->m, size);
 }
 
 /* The number to encode of a register operand; a general one is loaded. */
@@ -203,22 +201,13 @@ static bool insn_vzero(struct trans *t, bool all)
 	return true;
 }
 
-/* The address of 4 bytes in R_A. */
-static void mxcsr_operand(struct trans *t, bool write)
-{
-	vec_require(t, VEC_SSE);
-	flags_save(t);
-	ea_linear(t);
-	mem_check(t, 4, write);
-}
-
 /* Only what has all masked, and no reserved bit. */
 static bool insn_ldmxcsr(struct trans *t)
 {
 	struct code *k = &t->k;
 
-	mxcsr_operand(t, false);
-	put_op(k, false, 0x8b, R_B, RM_MEM(R_A, 0));
+	vec_require(t, VEC_SSE);
+	put_op(k, false, 0x8b, R_B, mem_operand(t, 4, false, false));
 	put_op(k, false, 0x89, R_B, CPU_FIELD(jit_x87.scratch));
 	put_op(k, false, 0x81, 6, RM_REG(R_B));			/* xor r10d, imm32 */
 	put32(k, MXCSR_MASKS);
@@ -231,8 +220,8 @@ static bool insn_ldmxcsr(struct trans *t)
 
 static bool insn_stmxcsr(struct trans *t)
 {
-	mxcsr_operand(t, true);
-	put_op(&t->k, false, 0x0fae, 3, RM_MEM(R_A, 0));
+	vec_require(t, VEC_SSE);
+	put_op(&t->k, false, 0x0fae, 3, mem_operand(t, 4, true, false));
 	return true;
 }
 

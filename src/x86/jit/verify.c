@@ -3,9 +3,10 @@
  * What translated code may be made of.
  *
  * Memory is struct cpu, its TLBs and the translator's tables through R15, the
- * latter two by an index in R10 that was masked; what RAX, or R10 that was
- * copied from it, points to after a check of the TLB, no wider than what was
- * checked, and written only if the write tag was; the return address of CALL
+ * latter two by an index in R10 that was masked; what was compared with the
+ * TLB's tag, with the addend in R10 for an index or in RAX or R10 with it
+ * added, no wider than what was compared, and written only if it was the write
+ * tag; the return address of CALL
  * and RET.  Jumps stay in the block or go to the glue.  R15 and RSP are not
  * written, and nothing is executed that the kernel of the host would notice.
  */
@@ -14,9 +15,15 @@
 #include "x86/jit/debug.h"
 #include "x86/mmu/internal.h"
 
-/* A pointer into guest memory. */
-struct pointer {
-	u32 size;		/* bytes that were checked; 0: no pointer */
+/* A linear address: [base + disp]. */
+struct linear {
+	ZydisRegister base;	/* NONE: a constant */
+	s64 disp;
+};
+
+/* What may be accessed. */
+struct extent {
+	u32 size;		/* bytes; 0: nothing */
 	bool write;
 };
 
@@ -27,7 +34,14 @@ struct check {
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	u32 off;		/* of the instruction */
-	struct pointer rax, r10, next;	/* next: what RAX is to be */
+	struct linear rax;	/* its value */
+	bool rax_known;
+	ZydisRegister looked;	/* the address that R10 is the index of */
+	struct extent next;	/* what is being compared */
+	struct extent at_rax, at_r10;	/* which are host addresses */
+	struct extent by_r10;	/* which is an addend, for... */
+	struct linear from[2];	/* ...one of these */
+	u32 nr_from;
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
@@ -92,18 +106,30 @@ static s64 tlb_begin(const struct check *k)
 	return (s64)((u8 *)k->c->mmu->tlb - (u8 *)k->c);
 }
 
-/* [R15 + R10 + disp]: a field of a TLB's entry; it is remembered for the check. */
-static bool check_tlb(struct check *k, const ZydisDecodedOperand *o)
+static u32 tlb_field(const struct check *k, const ZydisDecodedOperand *o)
+{
+	return (u32)(o->mem.disp.value + STATE_BIAS - tlb_begin(k)) % sizeof(struct tlb) %
+	       sizeof(struct tlb_entry);
+}
+
+static bool in_tlb(const struct check *k, const ZydisDecodedOperand *o)
 {
 	s64 at = o->mem.disp.value + STATE_BIAS - tlb_begin(k);
-	u32 field = at % sizeof(struct tlb) % sizeof(struct tlb_entry);
 
-	if (at < 0 || at >= (s64)sizeof(k->c->mmu->tlb) || o->mem.scale != 1 ||
-	    k->index != OF_TLB || is_written(o) || o->size != 64)
+	return at >= 0 && at < (s64)sizeof(k->c->mmu->tlb);
+}
+
+/* [R15 + R10 + disp], [R15 + disp]: a field of a TLB's entry. */
+static bool check_tlb(struct check *k, const ZydisDecodedOperand *o)
+{
+	bool indexed = o->mem.index != ZYDIS_REGISTER_NONE;
+
+	if (!in_tlb(k, o) || is_written(o) || o->size != 64 ||
+	    (indexed && (o->mem.scale != 1 || k->index != OF_TLB)))
 		return wrong(k, "memory beside the TLB");
-	if (field == offsetof(struct tlb_entry, tag_write))
+	if (tlb_field(k, o) == offsetof(struct tlb_entry, tag_write))
 		k->next.write = true;
-	else if (field == offsetof(struct tlb_entry, tag_read))
+	else if (tlb_field(k, o) == offsetof(struct tlb_entry, tag_read))
 		k->next.write = false;
 	return true;
 }
@@ -128,6 +154,8 @@ static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 		return o->mem.scale == 8 ? check_jumps(k, o) : check_tlb(k, o);
 	if (o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "memory beside the TLB");
+	if (in_tlb(k, o))
+		return check_tlb(k, o);
 	if (o->mem.disp.value == TABLES(k->c) + (s64)offsetof(struct translator_tables, jump_key))
 		return !is_written(o) || wrong(k, "a store to the tables");
 	if (at < 0 || at + o->size / 8 > (s64)sizeof(struct cpu))
@@ -135,19 +163,29 @@ static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 	return true;
 }
 
-static bool check_pointer(struct check *k, const ZydisDecodedOperand *o,
-			  const struct pointer *p)
+static bool check_extent(struct check *k, const ZydisDecodedOperand *o, s64 off,
+			 const struct extent *e)
 {
 	bool bits = k->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
 		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]);
 
-	if (!p->size || o->mem.disp.value || o->mem.index != ZYDIS_REGISTER_NONE)
+	if (!e->size)
 		return wrong(k, "guest memory without a check");
-	if (o->size / 8 > p->size || bits)
+	if (off < 0 || off + o->size / 8 > e->size || bits)
 		return wrong(k, "guest memory beyond what was checked");
-	if (is_written(o) && !p->write)
+	if (is_written(o) && !e->write)
 		return wrong(k, "a store to what was checked for reading");
 	return true;
+}
+
+/* [base + disp] with the addend of what was compared. */
+static bool check_based(struct check *k, const ZydisDecodedOperand *o)
+{
+	for (u32 i = 0; i < k->nr_from; i++)
+		if (k->from[i].base == o->mem.base)
+			return check_extent(k, o, o->mem.disp.value - k->from[i].disp,
+					    &k->by_r10);
+	return wrong(k, "memory through a guest's register");
 }
 
 static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
@@ -159,19 +197,20 @@ static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
 		return true;		/* LEA */
 	if (o->mem.segment == ZYDIS_REGISTER_FS || o->mem.segment == ZYDIS_REGISTER_GS)
 		return wrong(k, "memory of the host's thread");
-	switch (o->mem.base) {
-	case ZYDIS_REGISTER_R15:
+	if (o->mem.base == ZYDIS_REGISTER_R15)
 		return check_state(k, o);
-	case ZYDIS_REGISTER_RAX:
-		return check_pointer(k, o, &k->rax);
-	case ZYDIS_REGISTER_R10:
-		return check_pointer(k, o, &k->r10);
-	case ZYDIS_REGISTER_RSP:
+	if (o->mem.base == ZYDIS_REGISTER_RSP)
 		return (call && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) ||
 		       wrong(k, "the host's stack");
-	default:
-		return wrong(k, "memory through a guest's register");
-	}
+	if (o->mem.index == ZYDIS_REGISTER_R10 && o->mem.scale == 1)
+		return check_based(k, o);
+	if (o->mem.index != ZYDIS_REGISTER_NONE)
+		return wrong(k, "an index");
+	if (o->mem.base == ZYDIS_REGISTER_RAX)
+		return check_extent(k, o, o->mem.disp.value, &k->at_rax);
+	if (o->mem.base == ZYDIS_REGISTER_R10)
+		return check_extent(k, o, o->mem.disp.value, &k->at_r10);
+	return wrong(k, "memory through a guest's register");
 }
 
 /* -- Registers ------------------------------------------------------------------- */
@@ -187,40 +226,113 @@ static bool check_register(struct check *k, const ZydisDecodedOperand *o)
 	return true;
 }
 
-/* mem_check(): CMP R11, PAGE_SIZE - size; ADD RAX, [R15 + R10 + addend] */
-static bool ends_check(const struct check *k)
+/* @o of MOV is the addend that belongs to the tag that was compared. */
+static bool loads_addend(const struct check *k)
 {
 	const ZydisDecodedOperand *m = &k->ops[1];
 
-	return k->zi.mnemonic == ZYDIS_MNEMONIC_ADD && is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) &&
-	       m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.index == ZYDIS_REGISTER_R10 &&
-	       (m->mem.disp.value + STATE_BIAS - tlb_begin(k)) % (s64)sizeof(struct tlb) %
-	       (s64)sizeof(struct tlb_entry) == offsetof(struct tlb_entry, addend);
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
+	       m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.base == ZYDIS_REGISTER_R15 &&
+	       in_tlb(k, m) && tlb_field(k, m) == offsetof(struct tlb_entry, addend);
+}
+
+static void addend_loaded(struct check *k)
+{
+	k->nr_from = 0;
+	k->from[k->nr_from++] = (struct linear){ .base = k->looked };
+	if (k->looked == ZYDIS_REGISTER_RAX && k->rax_known &&
+	    k->rax.base != ZYDIS_REGISTER_NONE)
+		k->from[k->nr_from++] = k->rax;
+	k->by_r10 = k->next;
+	k->next.size = 0;
+}
+
+/* The end of a comparison, of what size. */
+static void follow_compare(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_CMP)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+		k->next.size = PAGE_SIZE - o->imm.value.u;
+	} else if (is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && k->rax_known &&
+		   k->rax.base == ZYDIS_REGISTER_NONE && !(k->rax.disp & ~PAGE_MASK) &&
+		   o->type == ZYDIS_OPERAND_TYPE_MEMORY && in_tlb(k, o)) {
+		k->next.size = PAGE_SIZE;
+		k->looked = ZYDIS_REGISTER_RAX;
+	}
+}
+
+static void forget_register(struct check *k, ZydisRegister r)
+{
+	const struct extent none = { 0 };
+
+	if (k->rax.base == r)
+		k->rax_known = false;
+	for (u32 i = k->nr_from; i-- > 0;)
+		if (k->from[i].base == r)
+			k->from[i] = k->from[--k->nr_from];
+	if (r == ZYDIS_REGISTER_RAX) {
+		k->at_rax = none;
+		k->rax_known = false;
+	} else if (r == ZYDIS_REGISTER_R10) {
+		k->at_r10 = none;
+		k->nr_from = 0;
+	}
+}
+
+/* ADD of RAX and R10, one of which is the address, the other the addend. */
+static bool adds_addend(struct check *k, struct extent *sum)
+{
+	const struct linear *f = &k->from[0];
+
+	*sum = k->by_r10;
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_ADD && k->nr_from &&
+	       f->base == ZYDIS_REGISTER_RAX && k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	       ((is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && is_reg(&k->ops[1], ZYDIS_REGISTER_R10)) ||
+		(is_reg(&k->ops[0], ZYDIS_REGISTER_R10) && is_reg(&k->ops[1], ZYDIS_REGISTER_RAX)));
+}
+
+/* RAX becomes an address. */
+static void follow_rax(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_RAX))
+		return;
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+	    o->mem.index == ZYDIS_REGISTER_NONE && o->mem.base != ZYDIS_REGISTER_RAX) {
+		k->rax = (struct linear){ o->mem.base, o->mem.disp.value };
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+		   o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && k->ops[0].size >= 32) {
+		k->rax = (struct linear){ ZYDIS_REGISTER_NONE,
+					  k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
+								 o->imm.value.s };
+		k->rax_known = true;
+	}
 }
 
 static void follow_pointers(struct check *k)
 {
-	const struct pointer none = { 0 };
-	bool copy = k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
-		    is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
-		    is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
+	bool loads = loads_addend(k);
+	struct extent sum;
+	bool adds = adds_addend(k, &sum);
 
-	if (k->zi.mnemonic == ZYDIS_MNEMONIC_CMP && is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
-	    k->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-		k->next.size = PAGE_SIZE - k->ops[1].imm.value.u;
-	if (ends_check(k)) {
-		k->rax = k->next;
-		k->next = none;
-		return;
-	}
-	for (int i = 0; i < k->zi.operand_count; i++) {
-		if (k->ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER || !is_written(&k->ops[i]))
-			continue;
-		if (is_reg(&k->ops[i], ZYDIS_REGISTER_RAX))
-			k->rax = none;
-		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10))
-			k->r10 = copy ? k->rax : none;
-	}
+	follow_compare(k);
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
+		k->looked = k->ops[1].reg.value;
+	for (int i = 0; i < k->zi.operand_count; i++)
+		if (k->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && is_written(&k->ops[i]))
+			forget_register(k, ZydisRegisterGetLargestEnclosing(
+					ZYDIS_MACHINE_MODE_LONG_64, k->ops[i].reg.value));
+	if (loads)
+		addend_loaded(k);
+	else if (adds)
+		*(is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) ? &k->at_rax : &k->at_r10) = sum;
+	else
+		follow_rax(k);
 }
 
 static void follow_index(struct check *k)
@@ -246,7 +358,9 @@ static void follow_branch(struct check *k)
 	case ZYDIS_CATEGORY_CALL:
 	case ZYDIS_CATEGORY_RET:
 	case ZYDIS_CATEGORY_UNCOND_BR:
-		k->rax = k->r10 = k->next = (struct pointer){ 0 };
+		k->at_rax = k->at_r10 = k->next = (struct extent){ 0 };
+		k->nr_from = 0;
+		k->rax_known = false;
 		k->index = NOT_MASKED;
 		break;
 	default:

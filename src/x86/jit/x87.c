@@ -115,14 +115,6 @@ void x87_put_load(struct code *k)
 
 /* -- Instructions --------------------------------------------------------------------- */
 
-/* The host's address of a memory operand in R_A. */
-static void operand(struct trans *t, u32 size, bool write)
-{
-	flags_save(t);
-	ea_linear(t);
-	mem_check(t, size, write);
-}
-
 /* FCS or FDS becomes the selector of @seg. */
 static void put_selector(struct code *k, struct rm field, u8 seg)
 {
@@ -156,8 +148,7 @@ static bool insn_fldcw(struct trans *t)
 {
 	struct code *k = &t->k;
 
-	operand(t, 2, false);
-	put_op(k, false, 0x0fb7, R_B, RM_MEM(R_A, 0));
+	put_op(k, false, 0x0fb7, R_B, mem_operand(t, 2, false, false));
 	put_op(k, false, 0x89, R_B, CPU_FIELD(jit_x87.scratch));
 	put_op(k, false, 0xf7, 2, RM_REG(R_B));
 	put_op(k, false, 0xf7, 0, RM_REG(R_B));
@@ -174,8 +165,8 @@ static bool insn_store_word(struct trans *t)
 
 	vec_require(t, VEC_X87);
 	if (t->in->flags & INSN_MEM) {
-		operand(t, 2, true);
-		put_op(k, false, t->zi.opcode, t->zi.raw.modrm.reg, RM_MEM(R_A, 0));
+		put_op(k, false, t->zi.opcode, t->zi.raw.modrm.reg,
+		       mem_operand(t, 2, true, false));
 		return true;
 	}
 	put8(k, 0xdf); put8(k, 0xe0);				/* fnstsw ax */
@@ -204,8 +195,8 @@ static bool insn_data(struct trans *t, const struct native_form *f)
 		if (written || tested)
 			return false;
 		vec_require(t, VEC_X87);
-		operand(t, f->mem->size / 8, op_writes(f->mem));
-		put_op(k, false, t->zi.opcode, t->zi.raw.modrm.reg, RM_MEM(R_A, 0));
+		put_op(k, false, t->zi.opcode, t->zi.raw.modrm.reg,
+		       mem_operand(t, f->mem->size / 8, op_writes(f->mem), false));
 		put_pointers(t);
 		return true;
 	}
