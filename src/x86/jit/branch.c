@@ -46,9 +46,7 @@ static bool load_target(struct trans *t, bool check)
 		if (!ea_possible(t))
 			return false;
 		flags_park(t);
-		ea_linear(t);
-		mem_check(t, 8, false);
-		mov_load(&t->k, RAX, RM_MEM(RAX, 0));
+		mov_load(&t->k, RAX, mem_operand(t, 8, false, false));
 	}
 	if (check)
 		check_canonical(t);
@@ -62,11 +60,10 @@ static bool load_target(struct trans *t, bool check)
 static void push_return(struct trans *t, u64 ra)
 {
 	struct code *k = &t->k;
+	struct rm m = mem_at(t, RSP, -8, 8, true);
 
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
-	mov_imm(k, R_B, ra);
-	mov_store(k, RM_MEM(R_A, 0), R_B);
+	mov_imm(k, R_C, ra);
+	mov_store(k, m, R_C);
 	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
 }
 
@@ -129,9 +126,7 @@ static bool insn_ret(struct trans *t)
 	struct code *k = &t->k;
 
 	flags_park(t);
-	mov_rr(k, R_A, R_GUEST_RSP);
-	mem_check(t, 8, false);
-	mov_load(k, RAX, RM_MEM(R_A, 0));
+	mov_load(k, RAX, mem_at(t, RSP, 0, 8, false));
 	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
 	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8 + (s32)t->in->imm));
 	put8(k, 0xc3);

@@ -44,6 +44,8 @@ struct edge {
 	struct tu *from;
 	u8 *site;		/* writable view: jmp to the stub until linked */
 	u8 *stub;		/* writable view */
+	bool plain;		/* to code without windows */
+	u8 misses;		/* of a window */
 };
 
 /* An instruction's code, as offsets from the block's entry. */
@@ -65,6 +67,7 @@ struct tu {
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool dead;
+	bool plain;		/* without windows: the rest of another block */
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */
 };
@@ -173,7 +176,7 @@ void page_written(struct cpu *c, const u8 *host);
 void page_check_shared(struct jit *j);
 
 /* tu.c */
-struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
+struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
 
@@ -183,7 +186,11 @@ void *pool_alloc(struct jit *j, size_t n);
 void jit_flush(struct jit *j);
 
 /* -- translate.c --------------------------------------------------------------------------- */
-struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
+struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, bool plain);
+
+/* -- plain.c ------------------------------------------------------------------------------- */
+/* Where @e leads, whose window did not open; NULL: the interpreter does it for once. */
+struct tu *plain_find(struct cpu *c, struct edge *e);
 
 /* -- run.c ------------------------------------------------------------------------------- */
 
@@ -192,6 +199,10 @@ bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
 /* As translator_ops.count. */
 bool jit_count(struct cpu *c, const struct block *b);
+/* Times that something is done before it is worth code of its own. */
+u32 jit_patience(void);
+/* Is there room for one more block? */
+bool jit_has_room(const struct jit *j);
 
 /* -- link.c: called from glue ------------------------------------------------------------- */
 

@@ -74,7 +74,7 @@ struct tu *jit_find(struct cpu *c, u64 rip)
 {
 	struct code_page *p = page_enter(c, rip);
 
-	return p ? tu_find(c->jit, p, rip) : NULL;
+	return p ? tu_find(c->jit, p, rip, false) : NULL;
 }
 
 /*
@@ -100,9 +100,11 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 
 	c->rip = e->target;
 	c->jit->left = false;
-	if (c->jit->lockstep)
+	if (c->jit->lockstep) {
+		c->jit_skip = e->plain;
 		return NULL;
-	to = jit_find(c, e->target);
+	}
+	to = e->plain ? plain_find(c, e) : jit_find(c, e->target);
 	if (!to || c->jit->left)
 		return NULL;
 	if (e->from->page == to->page)

@@ -76,8 +76,12 @@ static s32 tlb_offset(const struct trans *t)
 	return (s32)((u8 *)t->c->tlb->entry - (u8 *)t->c) - STATE_BIAS;
 }
 
-/* R_B = the addend of the page that @size bytes at @lin, a register, are in. */
-static void put_check(struct trans *t, u8 lin, u32 size, bool write)
+/*
+ * R_B = the addend of the page that @size bytes at @lin, a register, are in.  If
+ * they are not in one: @otherwise.
+ */
+static void put_check(struct trans *t, u8 lin, u32 size, bool write,
+		      enum cold_kind otherwise)
 {
 	s32 tag = tlb_offset(t) + (write ? offsetof(struct tlb_entry, tag_write) :
 					   offsetof(struct tlb_entry, tag_read));
@@ -94,38 +98,22 @@ static void put_check(struct trans *t, u8 lin, u32 size, bool write)
 	put_op(k, true, 0x33, R_C, RM_SIB(R_STATE, R_B, 0, tag));
 	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
 	put32(k, PAGE_SIZE - size);
-	punt_if(t, CC_A);
+	cold_if(t, otherwise, CC_A);
 	mov_load(k, R_B, RM_SIB(R_STATE, R_B, 0, addend));
 	flags_clobbered(t);
-}
-
-void mem_check(struct trans *t, u32 size, bool write)
-{
-	put_check(t, R_A, size, write);
-	put_op(&t->k, true, 0x03, R_A, RM_REG(R_B));
-}
-
-/* [base + disp] with the addend for an index. */
-static struct rm check_based(struct trans *t, struct rm m, u32 size, bool write)
-{
-	u8 lin = m.reg;
-
-	if (m.disp) {
-		lin = R_A;
-		lea(&t->k, lin, m);
-	}
-	put_check(t, lin, size, write);
-	m.index = R_B;
-	return m;
 }
 
 /* The address in R_A and the addend in R_B, or both in R_B. */
 static struct rm operand_of(struct trans *t, s32 off, bool keep_rax)
 {
+	struct rm m = RM_SIB(R_A, R_B, 0, off);
+
 	if (!keep_rax)
-		return RM_SIB(R_A, R_B, 0, off);
-	put_op(&t->k, true, 0x03, R_B, RM_REG(R_A));
-	return RM_MEM(R_B, off);
+		return m;
+	lea(&t->k, R_B, RM_SIB(R_A, R_B, 0, 0));
+	m.reg = R_B;
+	m.index = NO_INDEX;
+	return m;
 }
 
 /* Where the entry of the TLB is known. */
@@ -144,25 +132,98 @@ static struct rm check_constant(struct trans *t, u64 lin, bool write, bool keep_
 	return operand_of(t, lin & ~PAGE_MASK, keep_rax);
 }
 
-struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
-{
-	const struct insn *in = t->in;
-	bool flat = in->flags & INSN_EA64;
-	u64 lin = t->rip + (s64)in->disp;
+/* -- Near a register --------------------------------------------------------------- */
 
+/* [base + disp] with the addend in R_B. */
+static struct rm based_operand(struct trans *t, const struct near *a, bool keep_rax)
+{
+	if (pinned[a->base] != NOT_PINNED)
+		return RM_SIB(pinned[a->base], R_B, 0, a->disp);
+	mov_load(&t->k, R_A, GPR_HOME(a->base));
+	return operand_of(t, a->disp, keep_rax);
+}
+
+/* The way to the interpreter of an access that does not look at the TLB: rescue.c. */
+static void punt_never(struct trans *t)
+{
+	struct cold *cold = cold_add(t, COLD_PUNT, NULL);
+
+	cold->in = t->in;
+	cold->target = t->rip;
+	cold->before = t->flags;
+	cold->recipe = t->recipe;
+}
+
+static struct rm window_slot(const struct trans *t, const struct window *w)
+{
+	struct rm m = CPU_FIELD(jit_window);
+
+	m.disp += (w - t->window) * sizeof(u64);
+	return m;
+}
+
+/* The first @size bytes from [@g + @lo] on. */
+static void check_based(struct trans *t, u8 g, s32 lo, u32 size, bool write,
+			enum cold_kind otherwise)
+{
+	u8 base = gpr_use(t, g, R_A), lin = base;
+
+	if (lo) {
+		lin = R_A;
+		lea(&t->k, lin, RM_MEM(base, lo));
+	}
+	put_check(t, lin, size, write, otherwise);
+}
+
+static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
+{
+	struct window *w = window_find(t, a);
+
+	if (w) {
+		punt_never(t);
+		mov_load(&t->k, R_B, window_slot(t, w));
+		return based_operand(t, a, keep_rax);
+	}
 	flags_save(t);
-	if (flat && in->base == GPR_OFF_RIP && (lin & ~PAGE_MASK) + size <= PAGE_SIZE)
-		return check_constant(t, lin, write, keep_rax);
-	if (flat && in->base < GPR_OFF_NONE && in->index == GPR_OFF_NONE &&
-	    pinned[in->base / 8] != NOT_PINNED)
-		return check_based(t, RM_MEM(pinned[in->base / 8], in->disp), size, write);
-	ea_linear(t);
-	put_check(t, R_A, size, write);
-	return operand_of(t, 0, keep_rax);
+	w = window_open(t, a);
+	if (w) {
+		check_based(t, w->base, w->lo, w->hi - w->lo, w->write, COLD_PLAIN);
+		mov_store(&t->k, window_slot(t, w), R_B);
+		punt_never(t);
+	} else {
+		check_based(t, a->base, a->disp, a->size, a->write, COLD_PUNT);
+	}
+	return based_operand(t, a, keep_rax);
 }
 
 struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
 {
+	struct near a = { .base = g, .disp = disp, .size = size, .write = write };
+
+	return mem_based(t, &a, false);
+}
+
+bool mem_is_based(const struct insn *in)
+{
+	return (in->flags & INSN_EA64) && in->base < GPR_OFF_NONE &&
+	       in->index == GPR_OFF_NONE;
+}
+
+struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
+{
+	const struct insn *in = t->in;
+	u64 lin = t->rip + (s64)in->disp;
+	struct near a = { .disp = in->disp, .size = size, .write = write };
+
+	if (mem_is_based(in)) {
+		a.base = in->base / 8;
+		return mem_based(t, &a, keep_rax);
+	}
 	flags_save(t);
-	return check_based(t, RM_MEM(pinned[g], disp), size, write);
+	if ((in->flags & INSN_EA64) && in->base == GPR_OFF_RIP &&
+	    (lin & ~PAGE_MASK) + size <= PAGE_SIZE)
+		return check_constant(t, lin, write, keep_rax);
+	ea_linear(t);
+	put_check(t, R_A, size, write, COLD_PUNT);
+	return operand_of(t, 0, keep_rax);
 }

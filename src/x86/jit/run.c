@@ -18,6 +18,11 @@
 
 static u32 hot = HOT;
 
+u32 jit_patience(void)
+{
+	return MIN(hot, 4);
+}
+
 static bool translatable(const struct cpu *c)
 {
 	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
@@ -68,7 +73,7 @@ static bool run(struct cpu *c, enum step *st)
 	return true;
 }
 
-static bool room(const struct jit *j)
+bool jit_has_room(const struct jit *j)
 {
 	return j->used + TU_MAX_SIZE <= CODE_SIZE && j->nr_edges + 128 <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
@@ -83,16 +88,16 @@ bool jit_count(struct cpu *c, const struct block *b)
 	if (++block->runs < hot || !translatable(c) || b->cross)
 		return false;
 	block->runs = 0;
-	if (!room(c->jit))
+	if (!jit_has_room(c->jit))
 		jit_flush(c->jit);
 	p = page_make(c, c->rip, b);
 	if (!p) {
 		block->runs = hot - 1;
 		return false;
 	}
-	if (tu_find(c->jit, p, c->rip))
+	if (tu_find(c->jit, p, c->rip, false))
 		return false;
-	tu = translate(c, b, p);
+	tu = translate(c, b, p, false);
 	if (!tu)
 		return false;
 	tu_add(c->jit, tu);

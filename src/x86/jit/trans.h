@@ -33,18 +33,55 @@ struct cold {
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
+		COLD_PLAIN,	/* a window does not open: the same without any */
 	} kind;
-	u8 *at;			/* the displacement that leads here */
+	u8 *at;			/* the displacement that leads here; NULL: nothing */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
 	const struct insn *in;
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
+	enum flags_at before;	/* PUNT without @at: at the instruction */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 };
 
 enum { MAX_COLD = 512 };
+
+struct decoded {
+	bool known;		/* else the others are undefined */
+	ZydisDecodedInstruction zi;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+};
+
+enum { NO_GPR = 0xff };
+
+/* @size bytes at [@base + @disp]: guest registers. */
+struct near {
+	u8 base;		/* NO_GPR: no access, or not of this form */
+	s32 disp, size;
+	bool write;
+};
+
+/* What an instruction means for windows. */
+struct outlook {
+	struct near access, stack;
+	u16 written;		/* general registers, a bit each */
+	u8 adjusted;		/* that of them that becomes itself plus @by, or NO_GPR */
+	s32 by;
+	bool branches;		/* perhaps */
+};
+
+/*
+ * What one look at the TLB has found, from @lo to @hi bytes of the register's
+ * present value: the addend in cpu->jit_window.  Closed: @lo == @hi.
+ */
+struct window {
+	u8 base;
+	bool write;
+	u8 uses;		/* still to come */
+	s32 lo, hi;
+};
 
 struct trans {
 	struct code k;
@@ -63,6 +100,9 @@ struct trans {
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
 	u32 nr_cold, punts_from;
+	struct window window[NR_WINDOWS];
+	struct outlook *outlook;	/* of each instruction */
+	struct decoded *decoded;
 	struct cold cold[MAX_COLD];
 };
 
@@ -90,15 +130,26 @@ bool ea_possible(const struct trans *t);
 struct rm ea_operand(struct trans *t);
 /* R_A = its linear address.  Flags are parked. */
 void ea_linear(struct trans *t);
-/* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
-void mem_check(struct trans *t, u32 size, bool write);
+/* Is the operand a general register's value and a constant, without a segment? */
+bool mem_is_based(const struct insn *in);
 /*
  * The host's operand of the guest's, of @size bytes.  R_A, if @keep_rax is not
- * set, and R_B are used by it, R_C is lost.  Saves flags.
+ * set, and R_B are used by it; R_A and R_C are lost.  Flags are saved if need be.
  */
 struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax);
-/* The same of [@g + @disp]; @g is pinned. */
+/* The same of [@g + @disp]. */
 struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write);
+
+/* -- window.c ---------------------------------------------------------------------- */
+void window_look(const struct insn *in, const struct decoded *d, struct outlook *o);
+/* The open window that has @a in it, or NULL. */
+struct window *window_find(struct trans *t, const struct near *a);
+/* One that begins with @a and will serve others, or NULL. */
+struct window *window_open(struct trans *t, const struct near *a);
+/* The instruction has been emitted: registers have other values. */
+void window_follow(struct trans *t, const struct outlook *o);
+/* The TLB may be another one. */
+void window_close_all(struct trans *t);
 
 /* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
 bool insn_generic(struct trans *t);

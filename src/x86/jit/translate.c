@@ -79,7 +79,13 @@ static void park_by(struct trans *t, const struct recipe *r)
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
-	park_by(t, &cold->recipe);
+	if (cold->at) {
+		park_by(t, &cold->recipe);
+	} else {
+		t->recipe = cold->recipe;
+		t->flags = cold->before;
+		flags_park(t);
+	}
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
@@ -97,6 +103,20 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
+}
+
+/* In the same page, so that a jump will do. */
+static void cold_plain(struct trans *t, const struct cold *cold)
+{
+	struct edge *e = &t->j->edges[t->j->nr_edges];
+	struct cold *stub;
+
+	park_by(t, &cold->recipe);
+	*e = (struct edge){
+		.target = cold->target, .from = t->tu, .site = t->k.p, .plain = true,
+	};
+	stub = cold_add(t, COLD_STUB, jmp_later(&t->k));
+	stub->edge = t->j->nr_edges++;
 }
 
 static void cold_event(struct trans *t, const struct cold *cold)
@@ -125,7 +145,8 @@ static void put_cold(struct trans *t)
 	for (u32 i = 0; i < t->nr_cold; i++) {
 		struct cold cold = t->cold[i];
 
-		patch_here(&t->k, cold.at);
+		if (cold.at)
+			patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
 			cold_punt(t, &cold, i < t->vec_relied);
@@ -141,6 +162,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_VEC:
 			cold_vec(t, &cold);
+			break;
+		case COLD_PLAIN:
+			cold_plain(t, &cold);
 			break;
 		}
 	}
@@ -170,10 +194,12 @@ static void resolve_punts(struct trans *t)
 	t->punts_from = t->nr_cold;
 }
 
-static bool decode(struct trans *t)
+static void decode(const struct insn *in, const u8 *bytes, struct decoded *d)
 {
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), t->bytes, t->in->len,
-						   &t->zi, t->ops));
+	d->known = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), bytes, in->len,
+						       &d->zi, d->ops)) &&
+		   d->zi.length == in->len && in->mnemonic == d->zi.mnemonic &&
+		   in->op != op_ud;
 }
 
 /* x87, vector and general instructions of sets that run natively. */
@@ -182,46 +208,47 @@ static bool has_vectors(const struct trans *t)
 	return decode_isa(&t->zi) == ISA_NATIVE;
 }
 
-/* The general registers that the instruction writes, hidden operands too. */
-static u16 gprs_written(const struct trans *t)
+static bool emit(struct trans *t, u32 i)
 {
-	u16 mask = 0;
+	const struct decoded *d = &t->decoded[i];
 
-	for (int i = 0; i < t->zi.operand_count; i++) {
-		const ZydisDecodedOperand *o = &t->ops[i];
-		ZydisRegister r;
-
-		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
-		    !(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
-			continue;
-		r = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-						     o->reg.value);
-		if (ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_GPR64)
-			mask |= BIT(ZydisRegisterGetId(r));
-	}
-	return mask;
-}
-
-static bool known(struct trans *t)
-{
-	return decode(t) && t->zi.length == t->in->len &&
-	       t->in->mnemonic == t->zi.mnemonic && t->in->op != op_ud;
-}
-
-static bool emit(struct trans *t)
-{
-	flags_keep(t, gprs_written(t));
+	if (!d->known)
+		return false;
+	t->zi = d->zi;
+	memcpy(t->ops, d->ops, d->zi.operand_count * sizeof(d->ops[0]));
+	flags_keep(t, t->outlook[i].written);
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
 	       insn_vector(t) || insn_x87(t);
 }
 
-static void one_insn(struct trans *t)
+static void one_insn(struct trans *t, u32 i)
 {
-	if (!known(t) || !emit(t))
+	if (emit(t, i)) {
+		window_follow(t, &t->outlook[i]);
+		if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
+			t->tu->vectors = true;
+	} else {
 		punt_all(t);
-	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
-		t->tu->vectors = true;
+		window_close_all(t);
+	}
 	resolve_punts(t);
+}
+
+static void look_at_block(struct trans *t)
+{
+	const struct block *b = t->block;
+	const u8 *bytes = (const u8 *)b + b->bytes_off;
+
+	for (u32 i = 0; i < b->count; i++) {
+		decode(&b->insn[i], bytes + b->insn[i].end - b->insn[i].len, &t->decoded[i]);
+		if (t->decoded[i].known)
+			window_look(&b->insn[i], &t->decoded[i], &t->outlook[i]);
+		else
+			t->outlook[i] = (struct outlook){
+				.access.base = NO_GPR, .stack.base = NO_GPR,
+				.adjusted = NO_GPR, .written = 0xffff,
+			};
+	}
 }
 
 static void put_block(struct trans *t)
@@ -234,7 +261,7 @@ static void put_block(struct trans *t)
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
 		t->tu->insn[i] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
-		one_insn(t);
+		one_insn(t, i);
 	}
 	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
@@ -243,12 +270,15 @@ static void put_block(struct trans *t)
 	}
 }
 
-struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
+struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, bool plain)
 {
+	struct outlook outlook[BLOCK_MAX_INSNS];
+	struct decoded decoded[BLOCK_MAX_INSNS];
 	struct jit *j = c->jit;
 	struct trans t = {
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
+		.outlook = outlook, .decoded = decoded,
 	};
 	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 
@@ -256,9 +286,10 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count,
+		.count = b->count, .plain = plain,
 	};
 	t.tu = tu;
+	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
 	tu->dead_exit = t.k.p;

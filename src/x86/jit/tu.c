@@ -8,11 +8,11 @@ static struct tu **bucket(struct jit *j, u64 rip)
 	return &j->tu[(rip ^ rip >> 14) % NR_BUCKETS];
 }
 
-struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip)
+struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain)
 {
 	struct tu *tu = *bucket(j, rip);
 
-	while (tu && (tu->rip != rip || tu->page != p || tu->dead))
+	while (tu && (tu->rip != rip || tu->page != p || tu->dead || tu->plain != plain))
 		tu = tu->hash_next;
 	return tu;
 }
@@ -23,7 +23,8 @@ static void succeed(struct jit *j, struct tu *tu)
 	struct tu *old;
 
 	for (old = *bucket(j, tu->rip); old; old = old->hash_next)
-		if (old->dead && old->rip == tu->rip && old->page == tu->page)
+		if (old->dead && old->rip == tu->rip && old->page == tu->page &&
+		    old->plain == tu->plain)
 			put_jmp_at(old->entry, tu->entry);
 }
 

@@ -111,6 +111,7 @@ static void check_alignment(struct trans *t, struct rm m, u32 size)
 	put_op(&t->k, false, 0xf6, 0, RM_REG(R_C));		/* test r11b, imm8 */
 	put8(&t->k, size - 1);
 	punt_if(t, CC_NE);
+	flags_clobbered(t);
 }
 
 static void plan_memory(struct trans *t, struct plan *p)
@@ -118,6 +119,8 @@ static void plan_memory(struct trans *t, struct plan *p)
 	u32 size = p->f.mem->size / 8;
 	bool keep_rax = p->reads_flags || p->reads_rax || is_gpr(p->f.vvvv);
 
+	if (native_must_align(&p->f))
+		flags_save(t);
 	p->m = mem_operand(t, size, op_writes(p->f.mem), keep_rax);
 	if (native_must_align(&p->f))
 		check_alignment(t, p->m, size);
@@ -207,6 +210,7 @@ static bool insn_ldmxcsr(struct trans *t)
 	struct code *k = &t->k;
 
 	vec_require(t, VEC_SSE);
+	flags_save(t);
 	put_op(k, false, 0x8b, R_B, mem_operand(t, 4, false, false));
 	put_op(k, false, 0x89, R_B, CPU_FIELD(jit_x87.scratch));
 	put_op(k, false, 0x81, 6, RM_REG(R_B));			/* xor r10d, imm32 */
@@ -214,6 +218,7 @@ static bool insn_ldmxcsr(struct trans *t)
 	put_op(k, false, 0xf7, 0, RM_REG(R_B));			/* test r10d, imm32 */
 	put32(k, MXCSR_MASKS | ~fpu_mxcsr_mask());
 	punt_if(t, CC_NE);
+	flags_clobbered(t);
 	put_op(k, false, 0x0fae, 2, CPU_FIELD(jit_x87.scratch));
 	return true;
 }

@@ -15,16 +15,29 @@
 #include "x86/jit/debug.h"
 #include "x86/mmu/internal.h"
 
-/* A linear address: [base + disp]. */
+/*
+ * A linear address: base + disp.  The base is a register, none for a constant, or
+ * AT_HOME plus the number of a guest's register in struct cpu.
+ */
 struct linear {
-	ZydisRegister base;	/* NONE: a constant */
+	u32 base;
 	s64 disp;
 };
+
+enum { AT_HOME = ZYDIS_REGISTER_MAX_VALUE + 1 };
 
 /* What may be accessed. */
 struct extent {
 	u32 size;		/* bytes; 0: nothing */
 	bool write;
+	s64 off;		/* where they begin */
+};
+
+/* A host address minus a linear one, which is of one of @from. */
+struct addend {
+	struct extent extent;
+	struct linear from[2];
+	u32 nr_from;
 };
 
 struct check {
@@ -36,12 +49,10 @@ struct check {
 	u32 off;		/* of the instruction */
 	struct linear rax;	/* its value */
 	bool rax_known;
-	ZydisRegister looked;	/* the address that R10 is the index of */
+	u32 looked;		/* the address that R10 is the index of */
 	struct extent next;	/* what is being compared */
 	struct extent at_rax, at_r10;	/* which are host addresses */
-	struct extent by_r10;	/* which is an addend, for... */
-	struct linear from[2];	/* ...one of these */
-	u32 nr_from;
+	struct addend by_r10, window[NR_WINDOWS];
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
@@ -171,6 +182,7 @@ static bool check_extent(struct check *k, const ZydisDecodedOperand *o, s64 off,
 
 	if (!e->size)
 		return wrong(k, "guest memory without a check");
+	off -= e->off;
 	if (off < 0 || off + o->size / 8 > e->size || bits)
 		return wrong(k, "guest memory beyond what was checked");
 	if (is_written(o) && !e->write)
@@ -181,10 +193,17 @@ static bool check_extent(struct check *k, const ZydisDecodedOperand *o, s64 off,
 /* [base + disp] with the addend of what was compared. */
 static bool check_based(struct check *k, const ZydisDecodedOperand *o)
 {
-	for (u32 i = 0; i < k->nr_from; i++)
-		if (k->from[i].base == o->mem.base)
-			return check_extent(k, o, o->mem.disp.value - k->from[i].disp,
-					    &k->by_r10);
+	const struct addend *a = &k->by_r10;
+
+	for (u32 i = 0; i < a->nr_from; i++) {
+		bool in_rax = o->mem.base == ZYDIS_REGISTER_RAX && k->rax_known &&
+			      a->from[i].base == k->rax.base;
+		s64 base = in_rax ? k->rax.disp : 0;
+
+		if (in_rax || a->from[i].base == (u32)o->mem.base)
+			return check_extent(k, o, base + o->mem.disp.value - a->from[i].disp,
+					    &a->extent);
+	}
 	return wrong(k, "memory through a guest's register");
 }
 
@@ -238,13 +257,80 @@ static bool loads_addend(const struct check *k)
 
 static void addend_loaded(struct check *k)
 {
-	k->nr_from = 0;
-	k->from[k->nr_from++] = (struct linear){ .base = k->looked };
+	struct addend *a = &k->by_r10;
+
+	a->nr_from = 0;
+	a->from[a->nr_from++] = (struct linear){ .base = k->looked };
 	if (k->looked == ZYDIS_REGISTER_RAX && k->rax_known &&
 	    k->rax.base != ZYDIS_REGISTER_NONE)
-		k->from[k->nr_from++] = k->rax;
-	k->by_r10 = k->next;
+		a->from[a->nr_from++] = k->rax;
+	a->extent = k->next;
 	k->next.size = 0;
+}
+
+/* The entry of cpu->jit_window that a MOV from or to memory is of, or NULL. */
+static struct addend *window_of(struct check *k, const ZydisDecodedOperand *m)
+{
+	s64 at = m->mem.disp.value + STATE_BIAS - (s64)offsetof(struct cpu, jit_window);
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || m->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+	    m->mem.base != ZYDIS_REGISTER_R15 || m->mem.index != ZYDIS_REGISTER_NONE ||
+	    at < 0 || at >= (s64)sizeof(k->c->jit_window) || at % 8 || m->size != 64)
+		return NULL;
+	return &k->window[at / 8];
+}
+
+/* The guest's register that is in memory there, or -1. */
+static int home_of(const ZydisDecodedOperand *m)
+{
+	s64 at = m->mem.disp.value + STATE_BIAS;
+
+	if (m->type != ZYDIS_OPERAND_TYPE_MEMORY || m->mem.base != ZYDIS_REGISTER_R15 ||
+	    m->mem.index != ZYDIS_REGISTER_NONE || at < 0 || at >= NR_GPRS * 8)
+		return -1;
+	return at / 8;
+}
+
+static void forget_base(struct addend *a, u32 base)
+{
+	for (u32 i = a->nr_from; i-- > 0;)
+		if (a->from[i].base == base)
+			a->from[i] = a->from[--a->nr_from];
+}
+
+static void move_base(struct addend *a, u32 base, s64 by)
+{
+	for (u32 i = 0; i < a->nr_from; i++)
+		if (a->from[i].base == base)
+			a->from[i].disp -= by;
+}
+
+/* By how much the instruction changes a register; false if not so. */
+static bool adjusts(const struct check *k, u32 base, s64 *by)
+{
+	const ZydisDecodedOperand *dst = &k->ops[0], *src = &k->ops[1];
+
+	if (dst->type != ZYDIS_OPERAND_TYPE_REGISTER || dst->size != 64 ||
+	    (u32)dst->reg.value != base)
+		return false;
+	switch (k->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_ADD:
+	case ZYDIS_MNEMONIC_SUB:
+		*by = k->zi.mnemonic == ZYDIS_MNEMONIC_ADD ? src->imm.value.s :
+							     -src->imm.value.s;
+		return src->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	case ZYDIS_MNEMONIC_INC:
+		*by = 1;
+		return true;
+	case ZYDIS_MNEMONIC_DEC:
+		*by = -1;
+		return true;
+	case ZYDIS_MNEMONIC_LEA:
+		*by = src->mem.disp.value;
+		return (u32)src->mem.base == base && src->mem.index == ZYDIS_REGISTER_NONE;
+	default:
+		return false;
+	}
 }
 
 /* The end of a comparison, of what size. */
@@ -268,34 +354,61 @@ static void forget_register(struct check *k, ZydisRegister r)
 {
 	const struct extent none = { 0 };
 
-	if (k->rax.base == r)
+	s64 by;
+
+	if (adjusts(k, r, &by)) {
+		for (u32 i = 0; i < NR_WINDOWS; i++)
+			move_base(&k->window[i], r, by);
+	} else {
+		for (u32 i = 0; i < NR_WINDOWS; i++)
+			forget_base(&k->window[i], r);
+	}
+	if (k->rax.base == (u32)r)
 		k->rax_known = false;
-	for (u32 i = k->nr_from; i-- > 0;)
-		if (k->from[i].base == r)
-			k->from[i] = k->from[--k->nr_from];
+	forget_base(&k->by_r10, r);
 	if (r == ZYDIS_REGISTER_RAX) {
 		k->at_rax = none;
 		k->rax_known = false;
 	} else if (r == ZYDIS_REGISTER_R10) {
 		k->at_r10 = none;
-		k->nr_from = 0;
+		k->by_r10.nr_from = 0;
 	}
 }
 
-/* ADD of RAX and R10, one of which is the address, the other the addend. */
-static bool adds_addend(struct check *k, struct extent *sum)
+/* What a store or an addition to memory leaves unknown: a guest's register. */
+static void forget_home(struct check *k, u32 g)
 {
-	const struct linear *f = &k->from[0];
+	for (u32 i = 0; i < NR_WINDOWS; i++)
+		forget_base(&k->window[i], AT_HOME + g);
+	forget_base(&k->by_r10, AT_HOME + g);
+	if (k->rax.base == AT_HOME + g)
+		k->rax_known = false;
+}
 
-	*sum = k->by_r10;
-	return k->zi.mnemonic == ZYDIS_MNEMONIC_ADD && k->nr_from &&
-	       f->base == ZYDIS_REGISTER_RAX && k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-	       ((is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && is_reg(&k->ops[1], ZYDIS_REGISTER_R10)) ||
-		(is_reg(&k->ops[0], ZYDIS_REGISTER_R10) && is_reg(&k->ops[1], ZYDIS_REGISTER_RAX)));
+/* LEA R10, [RAX + R10]: the address and the addend.  @sum: what it points to. */
+static bool adds_addend(const struct check *k, struct extent *sum)
+{
+	const ZydisDecodedOperand *m = &k->ops[1];
+	const struct addend *a = &k->by_r10;
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_LEA || !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
+	    m->mem.base != ZYDIS_REGISTER_RAX || m->mem.index != ZYDIS_REGISTER_R10 ||
+	    m->mem.scale != 1 || m->mem.disp.value)
+		return false;
+	for (u32 i = 0; i < a->nr_from; i++) {
+		*sum = a->extent;
+		if (a->from[i].base == ZYDIS_REGISTER_RAX)
+			return true;
+		if (!k->rax_known || a->from[i].base != k->rax.base)
+			continue;
+		sum->off = a->from[i].disp - k->rax.disp;
+		return true;
+	}
+	return false;
 }
 
 /* RAX becomes an address. */
-static void follow_rax(struct check *k)
+static void follow_rax(struct check *k, const struct linear *before)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
 
@@ -304,6 +417,15 @@ static void follow_rax(struct check *k)
 	if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
 	    o->mem.index == ZYDIS_REGISTER_NONE && o->mem.base != ZYDIS_REGISTER_RAX) {
 		k->rax = (struct linear){ o->mem.base, o->mem.disp.value };
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+		   o->mem.index == ZYDIS_REGISTER_NONE && before->base >= AT_HOME) {
+		k->rax = *before;
+		k->rax.disp += o->mem.disp.value;
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && k->ops[0].size == 64 &&
+		   home_of(o) >= 0) {
+		k->rax = (struct linear){ AT_HOME + home_of(o), 0 };
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
 		   o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && k->ops[0].size >= 32) {
@@ -316,6 +438,8 @@ static void follow_rax(struct check *k)
 
 static void follow_pointers(struct check *k)
 {
+	struct linear rax = k->rax_known ? k->rax : (struct linear){ 0 };
+	struct addend *w = window_of(k, &k->ops[1]);
 	bool loads = loads_addend(k);
 	struct extent sum;
 	bool adds = adds_addend(k, &sum);
@@ -327,12 +451,19 @@ static void follow_pointers(struct check *k)
 		if (k->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && is_written(&k->ops[i]))
 			forget_register(k, ZydisRegisterGetLargestEnclosing(
 					ZYDIS_MACHINE_MODE_LONG_64, k->ops[i].reg.value));
+	if (is_written(&k->ops[0]) && home_of(&k->ops[0]) >= 0)
+		forget_home(k, home_of(&k->ops[0]));
 	if (loads)
 		addend_loaded(k);
 	else if (adds)
-		*(is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) ? &k->at_rax : &k->at_r10) = sum;
+		k->at_r10 = sum;
+	else if (w && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
+		k->by_r10 = *w;
 	else
-		follow_rax(k);
+		follow_rax(k, &rax);
+	w = window_of(k, &k->ops[0]);
+	if (w)
+		*w = is_reg(&k->ops[1], ZYDIS_REGISTER_R10) ? k->by_r10 : (struct addend){ 0 };
 }
 
 static void follow_index(struct check *k)
@@ -359,7 +490,8 @@ static void follow_branch(struct check *k)
 	case ZYDIS_CATEGORY_RET:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		k->at_rax = k->at_r10 = k->next = (struct extent){ 0 };
-		k->nr_from = 0;
+		k->by_r10.nr_from = 0;
+		memset(k->window, 0, sizeof(k->window));
 		k->rax_known = false;
 		k->index = NOT_MASKED;
 		break;

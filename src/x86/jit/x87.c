@@ -148,12 +148,14 @@ static bool insn_fldcw(struct trans *t)
 {
 	struct code *k = &t->k;
 
+	flags_save(t);
 	put_op(k, false, 0x0fb7, R_B, mem_operand(t, 2, false, false));
 	put_op(k, false, 0x89, R_B, CPU_FIELD(jit_x87.scratch));
 	put_op(k, false, 0xf7, 2, RM_REG(R_B));
 	put_op(k, false, 0xf7, 0, RM_REG(R_B));
 	put32(k, FCW_MASKS);
 	punt_if(t, CC_NE);
+	flags_clobbered(t);
 	put_op(k, false, 0xd9, LDCW, CPU_FIELD(jit_x87.scratch));
 	return true;
 }
