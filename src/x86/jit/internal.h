@@ -32,7 +32,8 @@ extern const u8 pinned[NR_GPRS];
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
 	TU_MAX_SIZE	= 32 << 10,	/* of one block */
-	NR_BUCKETS	= 1 << 14,
+	NR_BUCKETS	= 1 << 14,	/* of pages */
+	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
 };
 
@@ -42,6 +43,8 @@ enum {
 struct edge {
 	u64 target;
 	struct tu *from;
+	struct tu *to;		/* NULL until linked */
+	struct edge *to_next, **to_prev;	/* others that lead to @to */
 	u8 *site;		/* writable view: jmp to the stub until linked */
 	u8 *stub;		/* writable view */
 };
@@ -55,16 +58,18 @@ struct tu_insn {
 /* One translated block. */
 struct tu {
 	u64 rip;
-	const struct block *block;
 	struct code_page *page;
-	struct tu *hash_next, *page_next;
+	struct tu *hash_next;
 	u8 *entry;		/* writable view */
-	u8 *dead_exit;		/* goes to the interpreter */
+	const struct block *block;
+	struct tu *page_next, *made_before;
+	struct edge *in;	/* edges that have been linked to it */
+	struct edge *out;	/* its own */
+	u32 nr_out;
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
-	bool dead;
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */
 };
@@ -112,7 +117,8 @@ struct jit {
 	u32 nr_touched;
 	u8 *pool;		/* struct tu and pages: all at once, with the code */
 	size_t pool_used;
-	struct tu *tu[NR_BUCKETS];
+	struct tu *tu[NR_TU_BUCKETS];
+	struct tu *made;	/* the last one; dead ones, too */
 	struct code_page *pages[NR_BUCKETS];
 	struct host_page *hosts[NR_BUCKETS];
 
@@ -176,6 +182,7 @@ void page_check_shared(struct jit *j);
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
+void tu_forget_all(struct jit *j);
 
 /* arena.c */
 void *pool_alloc(struct jit *j, size_t n);
@@ -196,6 +203,10 @@ bool jit_count(struct cpu *c, const struct block *b);
 /* -- link.c: called from glue ------------------------------------------------------------- */
 
 struct tu *jit_find(struct cpu *c, u64 rip);
+/* The edges from and to @tu are as if they had never been linked. */
+void jit_unlink(struct tu *tu);
+/* What the jump cache knows of @rip is not so any more. */
+void jit_forget_jump(struct jit *j, u64 rip);
 /* In the address of the instruction that is punted: it has a translation. */
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);

@@ -18,11 +18,11 @@ static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
 /* All are looked through, the dead ones too: this is rare. */
 static const struct tu *tu_at(const struct jit *j, const u8 *pc)
 {
-	for (u32 i = 0; i < NR_BUCKETS; i++)
-		for (const struct tu *tu = j->tu[i]; tu; tu = tu->hash_next)
-			if (holds(j, tu, pc))
-				return tu;
-	return NULL;
+	const struct tu *tu = j->made;
+
+	while (tu && !holds(j, tu, pc))
+		tu = tu->made_before;
+	return tu;
 }
 
 /* The way to the interpreter of the instruction that @pc is in; NULL: none. */

@@ -62,7 +62,7 @@ static bool run(struct cpu *c, enum step *st)
 	i = c->rip % JUMP_CACHE_SIZE;
 	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
 								jit_indirect(c, c->rip);
-	if (!code)
+	if (!code || code == j->exit)
 		return false;
 	jit_enter(c, code, st);
 	return true;
@@ -90,8 +90,10 @@ bool jit_count(struct cpu *c, const struct block *b)
 		block->runs = hot - 1;
 		return false;
 	}
-	if (tu_find(c->jit, p, c->rip))
+	if (tu_find(c->jit, p, c->rip)) {
+		jit_forget_jump(c->jit, c->rip);
 		return false;
+	}
 	tu = translate(c, b, p);
 	if (!tu)
 		return false;

@@ -256,14 +256,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count,
+		.count = b->count, .out = j->edges + j->nr_edges,
 	};
 	t.tu = tu;
 	put_block(&t);
 	put_cold(&t);
-	tu->dead_exit = t.k.p;
-	mov_imm(&t.k, RAX, tu->rip);
-	jmp_to(&t.k, j->exit);
+	tu->nr_out = j->edges + j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))
