@@ -130,6 +130,8 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
+	const u8 *fill[2], *unfilled;		/* [1]: for stores; after a fault in one */
+	u64 fill_rsp;				/* on its way to C; else 0 */
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
@@ -151,7 +153,7 @@ void vec_make_load(struct jit *j, struct code *k);
 /* The vector registers are back in struct cpu.  Only flags are lost. */
 void vec_leave(const struct jit *j, struct code *k);
 
-/* The vector registers that are live go to their places, or come from there. */
+/* The vector registers that are live go to their places, or come from there. Flags are lost. */
 void vec_move_live(struct code *k, bool store);
 
 /* x87.c */
@@ -212,5 +214,8 @@ enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 u32 jit_punt(struct cpu *c, const struct insn *in);
+/* True if the TLB has the page of @lin now. */
+u32 jit_fill_read(struct cpu *c, u64 lin);
+u32 jit_fill_write(struct cpu *c, u64 lin);
 
 #endif

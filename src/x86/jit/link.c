@@ -62,6 +62,16 @@ u32 jit_punt(struct cpu *c, const struct insn *in)
 	return st;
 }
 
+u32 jit_fill_read(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_READ);
+}
+
+u32 jit_fill_write(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_WRITE);
+}
+
 /* -- Jumps ------------------------------------------------------------------------------- */
 
 static void remember_jump(struct jit *j, u64 rip, const u8 *code)

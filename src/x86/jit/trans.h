@@ -42,6 +42,9 @@ struct cold {
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
+	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
+	u8 lin;			/* register with the address */
+	bool write;
 };
 
 enum { MAX_COLD = 512 };
@@ -113,6 +116,11 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
 struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
+/*
+ * On this condition the TLB has not the page of register @lin: it is filled, and
+ * what begins at @check is executed again.
+ */
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

@@ -35,6 +35,15 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
+{
+	struct cold *cold = cold_if(t, COLD_PUNT, cc);
+
+	cold->check = check;
+	cold->lin = lin;
+	cold->write = write;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -76,8 +85,19 @@ static void park_by(struct trans *t, const struct recipe *r)
 	flags_park(t);
 }
 
+/* RAX stays as it is if the register with the address is that. */
+static void put_fill(struct trans *t, const struct cold *cold)
+{
+	if (cold->lin != RAX)
+		mov_rr(&t->k, RAX, cold->lin);
+	call_to(&t->k, t->j->fill[cold->write]);
+	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
+}
+
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
+	if (cold->check)
+		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
 	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
