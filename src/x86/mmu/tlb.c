@@ -222,6 +222,8 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 {
 	u64 size = largest_page(c->mmu, lin);
 
+	TRANSLATOR(c, tlb_flushed);
+
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
