@@ -79,9 +79,9 @@ static void tlb_drop(struct tlb *t, u32 i)
 	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
 }
 
-static bool tlb_is_global(const struct tlb *t, u32 i)
+static void map_set(u64 *map, u32 i, bool value)
 {
-	return t->global_map[i / 64] >> (i % 64) & 1;
+	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
 }
 
 static void log_add(struct tlb_log *l, u32 i)
@@ -97,11 +97,11 @@ static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 
 	if (unlikely(n == TLB_ENTRIES)) {
 		for (u32 i = 0; i < TLB_ENTRIES; i++)
-			if (tlb_is_global(t, i) == global)
+			if (tlb_bit(t->global_map, i) == global)
 				tlb_drop(t, i);
 	} else {
 		for (u32 k = 0; k < n; k++)
-			if (tlb_is_global(t, l->index[k]) == global)
+			if (tlb_bit(t->global_map, l->index[k]) == global)
 				tlb_drop(t, l->index[k]);
 	}
 	l->count = 0;
@@ -171,10 +171,8 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 		if (may_tag_write(c, class, w, s, w->gpa >> PAGE_SHIFT))
 			e->tag_write = page;
 	}
-	if (w->global)
-		t->global_map[i / 64] |= BIT_ULL(i % 64);
-	else
-		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
+	map_set(t->global_map, i, w->global);
+	map_set(t->writable_map, i, w->writable);
 	log_add(w->global ? &t->global : &t->local, i);
 	if (w->user)
 		c->mmu->pkeys |= (u16)BIT(w->pkey);
@@ -184,19 +182,25 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 
 /* -- Flushes ---------------------------------------------------------------------- */
 
-void mmu_flush_nonglobal(struct cpu *c)
+static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
-	TRANSLATOR(c, tlb_flushed);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
+}
+
+void mmu_flush_nonglobal(struct cpu *c)
+{
+	TRANSLATOR(c, tlb_flushed, false);
+	flush_local(c);
 }
 
 void mmu_flush_all(struct cpu *c)
 {
 	struct mmu *m = c->mmu;
 
-	mmu_flush_nonglobal(c);
+	TRANSLATOR(c, tlb_flushed, true);
+	flush_local(c);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&m->tlb[i], &m->tlb[i].global, true);
 	memset(m->large_4m, 0, sizeof(m->large_4m));
@@ -222,8 +226,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 {
 	u64 size = largest_page(c->mmu, lin);
 
-	TRANSLATOR(c, tlb_flushed);
-
+	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
@@ -245,7 +248,7 @@ void mmu_pkru_changed(struct cpu *c, u32 old)
 			return;
 		}
 	}
-	TRANSLATOR(c, tlb_flushed);
+	TRANSLATOR(c, tlb_flushed, true);
 }
 
 /* -- Life ------------------------------------------------------------------------- */
