@@ -9,6 +9,7 @@
 #include "x86/jit/engine.h"
 #include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
+#include "x86/jit/shared.h"
 #include "x86/jit/sweep.h"
 #include "x86/mmu/internal.h"
 #include "x86/x86.h"
@@ -35,6 +36,7 @@ bool jit_prepare(struct cpu *c)
 	}
 	if (j->tlb != c->tlb) {
 		j->tlb = c->tlb;
+		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
 	return true;
@@ -102,21 +104,47 @@ bool jit_count(struct cpu *c, const struct block *b)
 	return true;
 }
 
-static void tlb_flushed(struct cpu *c)
+static void tlb_flushed(struct cpu *c, bool global)
 {
-	page_forget(c->jit);
+	struct jit *j = c->jit;
+
+	epoch_next(j);
+	if (!(c->cr0 & X86_CR0_PG))
+		j->user_seen = false;
+	if (global)
+		page_forget(j);
+	else
+		page_forget_local(j);
+}
+
+static void page_flushed(struct cpu *c, u64 lin, u64 size)
+{
+	epoch_next(c->jit);
+	page_forget_range(c->jit, lin, size);
 }
 
 static void epoch(struct cpu *c)
 {
-	c->jit->epoch++;
-	page_forget(c->jit);
+	epoch_begin(c->jit);
 }
 
+static void sweep(struct cpu *c)
+{
+	epoch_sweep(c->jit);
+}
+
+/*
+ * Whoever writes code between two runs does more than to serve an exit for I/O
+ * in between: stops the vCPU, sets its registers, takes a while.
+ */
 static void begin(struct cpu *c)
 {
-	epoch(c);
-	sweep_begin(c->jit);
+	bool long_ago = sweep_begin(c->jit);
+
+	epoch_begin(c->jit);
+	if (long_ago || c->vcpu->attended)
+		page_forget(c->jit);
+	c->vcpu->attended = false;
 }
 
 static void code_changed(struct cpu *c)
@@ -143,7 +171,9 @@ static const struct translator_ops ops = {
 	.run = run,
 	.count = jit_count,
 	.tlb_flushed = tlb_flushed,
+	.page_flushed = page_flushed,
 	.epoch = epoch,
+	.sweep = sweep,
 	.begin = begin,
 	.code_changed = code_changed,
 	.may_write = page_may_write,
@@ -173,7 +203,7 @@ static const struct translator_ops *lockstep_ops(void)
 
 int jit_create(struct cpu *c)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *strict = getenv("ANYKVM_JIT_STRICT");
 
 	if (at)
 		hot = MAX(1, atoi(at));
@@ -190,6 +220,9 @@ int jit_create(struct cpu *c)
 			return -ENOMEM;
 		}
 	}
+	c->jit->epoch = jit_vm_epoch(c->vcpu->vm->arch->jit);
+	c->jit->strict = strict && *strict == '1';
+	c->jit->user_seen = false;
 	sweep_create(c);
 	c->translator = c->jit->lockstep ? lockstep_ops() : &ops;
 	return 0;
