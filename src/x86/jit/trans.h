@@ -100,6 +100,8 @@ bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
 bool insn_string(struct trans *t);	/* string.c */
+bool insn_bits(struct trans *t);
+bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
 

@@ -31,6 +31,7 @@ struct check {
 	struct pointer r11, rsi, rdi;	/* for REP MOVS and STOS */
 	struct pointer target;		/* in cpu->jit_target */
 	u32 ends;			/* sides whose last element lies in the page */
+	u32 index_end;			/* R11 is below: 0: not known */
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
@@ -142,7 +143,9 @@ static bool check_pointer(struct check *k, const ZydisDecodedOperand *o,
 			  const struct pointer *p)
 {
 	bool bits = k->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
-		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]);
+		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]) &&
+		    (!k->index_end || k->index_end > o->size ||
+		     !is_reg(&k->ops[1], ZYDIS_REGISTER_R11));
 
 	if (!p->size || o->mem.disp.value || o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "guest memory without a check");
@@ -296,11 +299,18 @@ static void follow_index(struct check *k)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
 
-	for (int i = 0; i < k->zi.operand_count; i++)
+	for (int i = 0; i < k->zi.operand_count; i++) {
 		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
 			k->index = NOT_MASKED;
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R11) && is_written(&k->ops[i]))
+			k->index_end = 0;
+	}
 	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
-	    !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) || o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	    o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11))
+		k->index_end = o->imm.value.u + 1;
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		return;
 	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 		k->index = OF_TLB;
