@@ -99,6 +99,10 @@ bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 
