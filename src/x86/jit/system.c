@@ -48,11 +48,11 @@ static bool insn_cli(struct trans *t)
 /* Does nothing but its work, whatever state the CPU is in? */
 static bool is_plain(const struct insn *in)
 {
-	if (in->flags & (INSN_MEM | INSN_LOCK))
+	if (in->op == op_nop)
+		return true;
+	if (in->op == op_ud || in->flags & (INSN_MEM | INSN_LOCK))
 		return false;
 	switch (in->mnemonic) {
-	case ZYDIS_MNEMONIC_NOP:
-		return true;
 	case ZYDIS_MNEMONIC_ADD:
 	case ZYDIS_MNEMONIC_AND:
 	case ZYDIS_MNEMONIC_CMP:
@@ -60,7 +60,7 @@ static bool is_plain(const struct insn *in)
 	case ZYDIS_MNEMONIC_SUB:
 	case ZYDIS_MNEMONIC_TEST:
 	case ZYDIS_MNEMONIC_XOR:
-		return in->op != op_ud;
+		return true;
 	default:
 		return false;
 	}
