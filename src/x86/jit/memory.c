@@ -76,16 +76,16 @@ static s32 tlb_offset(const struct trans *t)
 	return (s32)((u8 *)t->c->tlb->entry - (u8 *)t->c) - STATE_BIAS;
 }
 
-/*
- * R_B = the addend of the page that @size bytes at @lin, a register, are in.  If
- * they are not in one: @otherwise.
- */
-static void put_check(struct trans *t, u8 lin, u32 size, bool write,
-		      enum cold_kind otherwise)
+static struct rm tlb_field(const struct trans *t, u32 field)
 {
-	s32 tag = tlb_offset(t) + (write ? offsetof(struct tlb_entry, tag_write) :
-					   offsetof(struct tlb_entry, tag_read));
-	s32 addend = tlb_offset(t) + offsetof(struct tlb_entry, addend);
+	return RM_SIB(R_STATE, R_B, 0, tlb_offset(t) + field);
+}
+
+#define TLB_FIELD(t, f)	tlb_field(t, offsetof(struct tlb_entry, f))
+
+/* BE: one page has @size bytes at @lin, a register, and R_B leads to its entry. */
+static void put_compare(struct trans *t, u8 lin, u32 size, bool write)
+{
 	struct code *k = &t->k;
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << 5, "index of the TLB");
@@ -95,11 +95,30 @@ static void put_check(struct trans *t, u8 lin, u32 size, bool write,
 	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
 	put32(k, (TLB_ENTRIES - 1) << 5);
 	mov_rr(k, R_C, lin);
-	put_op(k, true, 0x33, R_C, RM_SIB(R_STATE, R_B, 0, tag));
+	put_op(k, true, 0x33, R_C,
+	       write ? TLB_FIELD(t, tag_write) : TLB_FIELD(t, tag_read));
 	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
 	put32(k, PAGE_SIZE - size);
-	cold_if(t, otherwise, CC_A);
-	mov_load(k, R_B, RM_SIB(R_STATE, R_B, 0, addend));
+}
+
+/* R_B = the addend of the page that @size bytes at @lin are in. */
+static void put_check(struct trans *t, u8 lin, u32 size, bool write)
+{
+	const u8 *check = t->k.p;
+
+	put_compare(t, lin, size, write);
+	miss_if(t, CC_A, check, lin, write);
+	mov_load(&t->k, R_B, TLB_FIELD(t, addend));
+	flags_clobbered(t);
+}
+
+void mem_check(struct trans *t, u32 size, bool write)
+{
+	const u8 *check = t->k.p;
+
+	put_compare(t, R_A, size, write);
+	miss_if(t, CC_A, check, R_A, write);
+	put_op(&t->k, true, 0x03, R_A, TLB_FIELD(t, addend));
 	flags_clobbered(t);
 }
 
@@ -124,9 +143,11 @@ static struct rm check_constant(struct trans *t, u64 lin, bool write, bool keep_
 	s32 tag = entry + (write ? offsetof(struct tlb_entry, tag_write) :
 				   offsetof(struct tlb_entry, tag_read));
 
+	const u8 *check = t->k.p;
+
 	mov_imm(&t->k, R_A, lin & PAGE_MASK);
 	put_op(&t->k, true, 0x3b, R_A, RM_MEM(R_STATE, tag));
-	punt_if(t, CC_NE);
+	miss_if(t, CC_NE, check, R_A, write);
 	mov_load(&t->k, R_B, RM_MEM(R_STATE, entry + offsetof(struct tlb_entry, addend)));
 	flags_clobbered(t);
 	return operand_of(t, lin & ~PAGE_MASK, keep_rax);
@@ -162,17 +183,30 @@ static struct rm window_slot(const struct trans *t, const struct window *w)
 	return m;
 }
 
-/* The first @size bytes from [@g + @lo] on. */
-static void check_based(struct trans *t, u8 g, s32 lo, u32 size, bool write,
-			enum cold_kind otherwise)
+/* The register that has [@g + @disp]: its own or R_A. */
+static u8 linear_of(struct trans *t, u8 g, s32 disp)
 {
-	u8 base = gpr_use(t, g, R_A), lin = base;
+	u8 base = gpr_use(t, g, R_A);
 
-	if (lo) {
-		lin = R_A;
-		lea(&t->k, lin, RM_MEM(base, lo));
-	}
-	put_check(t, lin, size, write, otherwise);
+	if (!disp)
+		return base;
+	lea(&t->k, R_A, RM_MEM(base, disp));
+	return R_A;
+}
+
+/* Looks at all of @w; a miss is first one of @a, which opens it. */
+static void open_window(struct trans *t, const struct window *w, const struct near *a)
+{
+	const u8 *check = t->k.p;
+	struct cold *cold;
+
+	put_compare(t, linear_of(t, w->base, w->lo), w->hi - w->lo, w->write);
+	cold = cold_if(t, COLD_PLAIN, CC_A);
+	cold->check = check;
+	cold->access = *a;
+	mov_load(&t->k, R_B, TLB_FIELD(t, addend));
+	flags_clobbered(t);
+	mov_store(&t->k, window_slot(t, w), R_B);
 }
 
 static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
@@ -180,18 +214,17 @@ static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 	struct window *w = window_find(t, a);
 
 	if (w) {
-		punt_never(t);
 		mov_load(&t->k, R_B, window_slot(t, w));
+		punt_never(t);
 		return based_operand(t, a, keep_rax);
 	}
 	flags_save(t);
 	w = window_open(t, a);
 	if (w) {
-		check_based(t, w->base, w->lo, w->hi - w->lo, w->write, COLD_PLAIN);
-		mov_store(&t->k, window_slot(t, w), R_B);
+		open_window(t, w, a);
 		punt_never(t);
 	} else {
-		check_based(t, a->base, a->disp, a->size, a->write, COLD_PUNT);
+		put_check(t, linear_of(t, a->base, a->disp), a->size, a->write);
 	}
 	return based_operand(t, a, keep_rax);
 }
@@ -224,6 +257,6 @@ struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
 	    (lin & ~PAGE_MASK) + size <= PAGE_SIZE)
 		return check_constant(t, lin, write, keep_rax);
 	ea_linear(t);
-	put_check(t, R_A, size, write, COLD_PUNT);
+	put_check(t, R_A, size, write);
 	return operand_of(t, 0, keep_rax);
 }

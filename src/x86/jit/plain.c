@@ -48,7 +48,7 @@ struct tu *plain_find(struct cpu *c, struct edge *e)
 {
 	struct tu *to = NULL;
 
-	if (!e->from->dead && ++e->misses >= jit_patience()) {
+	if (!c->jit->lockstep && ++e->misses >= jit_patience()) {
 		to = tu_find(c->jit, e->from->page, e->target, true);
 		if (!to)
 			to = make(c, e->from, e->target);

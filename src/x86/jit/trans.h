@@ -25,6 +25,15 @@ struct recipe {
 	u16 gprs;		/* guest registers it reads, a bit each */
 };
 
+enum { NO_GPR = 0xff };
+
+/* @size bytes at [@base + @disp]: guest registers. */
+struct near {
+	u8 base;		/* NO_GPR: no access, or not of this form */
+	s32 disp, size;
+	bool write;
+};
+
 /* What is out of the way of the main line, and emitted behind it. */
 struct cold {
 	enum cold_kind {
@@ -34,6 +43,7 @@ struct cold {
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
 		COLD_PLAIN,	/* a window does not open: the same without any */
+		COLD_STRING,	/* no jump: memory of REP MOVS or STOS has gone */
 	} kind;
 	u8 *at;			/* the displacement that leads here; NULL: nothing */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
@@ -43,7 +53,12 @@ struct cold {
 	enum flags_at before;	/* PUNT without @at: at the instruction */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
+	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
+	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
+	u8 lin;			/* register with the address */
+	bool write;
+	struct near access;	/* PLAIN: that opens the window, at @check */
 };
 
 enum { MAX_COLD = 512 };
@@ -52,15 +67,6 @@ struct decoded {
 	bool known;		/* else the others are undefined */
 	ZydisDecodedInstruction zi;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-};
-
-enum { NO_GPR = 0xff };
-
-/* @size bytes at [@base + @disp]: guest registers. */
-struct near {
-	u8 base;		/* NO_GPR: no access, or not of this form */
-	s32 disp, size;
-	bool write;
 };
 
 /* What an instruction means for windows. */
@@ -130,6 +136,8 @@ bool ea_possible(const struct trans *t);
 struct rm ea_operand(struct trans *t);
 /* R_A = its linear address.  Flags are parked. */
 void ea_linear(struct trans *t);
+/* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
+void mem_check(struct trans *t, u32 size, bool write);
 /* Is the operand a general register's value and a constant, without a segment? */
 bool mem_is_based(const struct insn *in);
 /*
@@ -155,8 +163,18 @@ void window_close_all(struct trans *t);
 bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
+bool insn_string(struct trans *t);	/* string.c */
+bool insn_bits(struct trans *t);
+bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
+
+/* RDI and RSI, which were host addresses, are the guest's. */
+void string_leave(struct code *k, bool source);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 
@@ -171,6 +189,11 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
 struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
+/*
+ * On this condition the TLB has not the page of register @lin: it is filled, and
+ * what begins at @check is executed again.
+ */
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

@@ -35,6 +35,15 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
+{
+	struct cold *cold = cold_if(t, COLD_PUNT, cc);
+
+	cold->check = check;
+	cold->lin = lin;
+	cold->write = write;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -76,16 +85,34 @@ static void park_by(struct trans *t, const struct recipe *r)
 	flags_park(t);
 }
 
+/* RAX stays as it is if the register with the address is that. */
+static void put_fill(struct trans *t, const struct cold *cold)
+{
+	if (cold->lin != RAX)
+		mov_rr(&t->k, RAX, cold->lin);
+	call_to(&t->k, t->j->fill[cold->write]);
+	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
+}
+
+/* Of an instruction that has not come here by a jump of its own. */
+static void park_as(struct trans *t, const struct cold *cold)
+{
+	t->recipe = cold->recipe;
+	t->flags = cold->before;
+	flags_park(t);
+}
+
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
+	if (cold->check)
+		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
-	if (cold->at) {
+	if (cold->kind == COLD_STRING)
+		string_leave(&t->k, cold->source);
+	if (cold->at)
 		park_by(t, &cold->recipe);
-	} else {
-		t->recipe = cold->recipe;
-		t->flags = cold->before;
-		flags_park(t);
-	}
+	else
+		park_as(t, cold);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
@@ -105,12 +132,23 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	edge_emit(t, cold->target);
 }
 
+/* What is in one page is in the TLB then, or it is not to be written yet. */
+static void fill_window(struct trans *t, const struct cold *cold)
+{
+	const struct near *a = &cold->access;
+
+	lea(&t->k, RAX, RM_MEM(gpr_use(t, a->base, RAX), a->disp));
+	call_to(&t->k, t->j->fill[a->write]);
+	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
+}
+
 /* In the same page, so that a jump will do. */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
 	struct cold *stub;
 
+	fill_window(t, cold);
 	park_by(t, &cold->recipe);
 	*e = (struct edge){
 		.target = cold->target, .from = t->tu, .site = t->k.p, .plain = true,
@@ -149,6 +187,7 @@ static void put_cold(struct trans *t)
 			patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
+		case COLD_STRING:
 			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
@@ -185,7 +224,8 @@ static void punt_all(struct trans *t)
 static void resolve_punts(struct trans *t)
 {
 	for (u32 i = t->punts_from; i < t->nr_cold; i++) {
-		if (t->cold[i].kind != COLD_PUNT || t->cold[i].resume)
+		if ((t->cold[i].kind != COLD_PUNT && t->cold[i].kind != COLD_STRING) ||
+		    t->cold[i].resume)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
@@ -218,7 +258,8 @@ static bool emit(struct trans *t, u32 i)
 	memcpy(t->ops, d->ops, d->zi.operand_count * sizeof(d->ops[0]));
 	flags_keep(t, t->outlook[i].written);
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	       insn_vector(t) || insn_x87(t);
+	       insn_string(t) || insn_bits(t) || insn_state(t) ||
+	       insn_vector(t) || insn_x87(t) || insn_system(t);
 }
 
 static void one_insn(struct trans *t, u32 i)
@@ -286,15 +327,13 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count, .plain = plain,
+		.count = b->count, .plain = plain, .out = j->edges + j->nr_edges,
 	};
 	t.tu = tu;
 	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
-	tu->dead_exit = t.k.p;
-	mov_imm(&t.k, RAX, tu->rip);
-	jmp_to(&t.k, j->exit);
+	tu->nr_out = j->edges + j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))

@@ -53,6 +53,10 @@ struct check {
 	struct extent next;	/* what is being compared */
 	struct extent at_rax, at_r10;	/* which are host addresses */
 	struct addend by_r10, window[NR_WINDOWS];
+	struct extent r11, rsi, rdi;	/* for REP MOVS and STOS */
+	struct extent target;		/* in cpu->jit_target */
+	u32 ends;			/* sides whose last element lies in the page */
+	u32 index_end;			/* R11 is below: 0: not known */
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
@@ -178,7 +182,9 @@ static bool check_extent(struct check *k, const ZydisDecodedOperand *o, s64 off,
 			 const struct extent *e)
 {
 	bool bits = k->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
-		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]);
+		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]) &&
+		    (!k->index_end || k->index_end > o->size ||
+		     !is_reg(&k->ops[1], ZYDIS_REGISTER_R11));
 
 	if (!e->size)
 		return wrong(k, "guest memory without a check");
@@ -207,6 +213,19 @@ static bool check_based(struct check *k, const ZydisDecodedOperand *o)
 	return wrong(k, "memory through a guest's register");
 }
 
+/* REP MOVS and STOS: string.c */
+static bool check_string(struct check *k, const ZydisDecodedOperand *o,
+			 const struct extent *e)
+{
+	u32 sides = k->rsi.size ? 2 : 1;
+
+	if (k->zi.meta.category != ZYDIS_CATEGORY_STRINGOP)
+		return wrong(k, "memory through a guest's register");
+	if (k->ends != sides)
+		return wrong(k, "guest memory beyond what was checked");
+	return check_extent(k, o, o->mem.disp.value, e);
+}
+
 static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
 {
 	bool call = k->zi.meta.category == ZYDIS_CATEGORY_CALL ||
@@ -225,6 +244,10 @@ static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
 		return check_based(k, o);
 	if (o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "an index");
+	if (o->mem.base == ZYDIS_REGISTER_RSI)
+		return check_string(k, o, &k->rsi);
+	if (o->mem.base == ZYDIS_REGISTER_RDI)
+		return check_string(k, o, &k->rdi);
 	if (o->mem.base == ZYDIS_REGISTER_RAX)
 		return check_extent(k, o, o->mem.disp.value, &k->at_rax);
 	if (o->mem.base == ZYDIS_REGISTER_R10)
@@ -245,12 +268,12 @@ static bool check_register(struct check *k, const ZydisDecodedOperand *o)
 	return true;
 }
 
-/* @o of MOV is the addend that belongs to the tag that was compared. */
-static bool loads_addend(const struct check *k)
+/* The addend that belongs to the tag that was compared is loaded, or added. */
+static bool takes_addend(const struct check *k, ZydisMnemonic by, ZydisRegister r)
 {
 	const ZydisDecodedOperand *m = &k->ops[1];
 
-	return k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
+	return k->zi.mnemonic == by && is_reg(&k->ops[0], r) &&
 	       m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.base == ZYDIS_REGISTER_R15 &&
 	       in_tlb(k, m) && tlb_field(k, m) == offsetof(struct tlb_entry, addend);
 }
@@ -436,12 +459,72 @@ static void follow_rax(struct check *k, const struct linear *before)
 	}
 }
 
+static bool is_target(const struct check *k, const ZydisDecodedOperand *o)
+{
+	return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.base == ZYDIS_REGISTER_R15 &&
+	       o->mem.index == ZYDIS_REGISTER_NONE &&
+	       o->mem.disp.value + STATE_BIAS == offsetof(struct cpu, jit_target);
+}
+
+/* Where a MOV has its pointer from. */
+static struct extent moved(const struct check *k)
+{
+	const ZydisDecodedOperand *from = &k->ops[1];
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || from->size != 64)
+		return (struct extent){ 0 };
+	if (is_reg(from, ZYDIS_REGISTER_RAX))
+		return k->at_rax;
+	if (is_reg(from, ZYDIS_REGISTER_R11))
+		return k->r11;
+	return is_target(k, from) ? k->target : (struct extent){ 0 };
+}
+
+/* string.c: CMP R11D, PAGE_SIZE behind a check; R11, RSI and RDI get pointers by MOV. */
+static void follow_string(struct check *k)
+{
+	struct extent p = moved(k);
+
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_CMP && k->ops[0].size == 32 &&
+	    is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
+	    k->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	    k->ops[1].imm.value.u == PAGE_SIZE)
+		k->ends++;
+	if (is_target(k, &k->ops[0]) && is_written(&k->ops[0]))
+		k->target = p;
+	for (int i = 0; i < k->zi.operand_count; i++) {
+		const ZydisDecodedOperand *o = &k->ops[i];
+
+		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_written(o))
+			continue;
+		if (is_reg(o, ZYDIS_REGISTER_R11))
+			k->r11 = p;
+		if (is_reg(o, ZYDIS_REGISTER_RSI))
+			k->rsi = p;
+		if (is_reg(o, ZYDIS_REGISTER_RDI))
+			k->rdi = p;
+	}
+	if (k->zi.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		k->ends = 0;
+}
+
+static void sum_made(struct check *k)
+{
+	k->at_rax = k->next;
+	k->next.size = 0;
+}
+
 static void follow_pointers(struct check *k)
 {
 	struct linear rax = k->rax_known ? k->rax : (struct linear){ 0 };
 	struct addend *w = window_of(k, &k->ops[1]);
-	bool loads = loads_addend(k);
-	struct extent sum;
+	bool loads = takes_addend(k, ZYDIS_MNEMONIC_MOV, ZYDIS_REGISTER_R10);
+	bool sums = takes_addend(k, ZYDIS_MNEMONIC_ADD, ZYDIS_REGISTER_RAX) &&
+		    k->looked == ZYDIS_REGISTER_RAX;
+	bool copy = k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+		    is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
+		    is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
+	struct extent sum, copied = k->at_rax;
 	bool adds = adds_addend(k, &sum);
 
 	follow_compare(k);
@@ -455,8 +538,12 @@ static void follow_pointers(struct check *k)
 		forget_home(k, home_of(&k->ops[0]));
 	if (loads)
 		addend_loaded(k);
+	else if (sums)
+		sum_made(k);
 	else if (adds)
 		k->at_r10 = sum;
+	else if (copy)
+		k->at_r10 = copied;
 	else if (w && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		k->by_r10 = *w;
 	else
@@ -470,11 +557,18 @@ static void follow_index(struct check *k)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
 
-	for (int i = 0; i < k->zi.operand_count; i++)
+	for (int i = 0; i < k->zi.operand_count; i++) {
 		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
 			k->index = NOT_MASKED;
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R11) && is_written(&k->ops[i]))
+			k->index_end = 0;
+	}
 	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
-	    !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) || o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	    o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11))
+		k->index_end = o->imm.value.u + 1;
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		return;
 	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 		k->index = OF_TLB;
@@ -525,6 +619,7 @@ static bool check_insn(struct check *k)
 		return wrong(k, "no instruction");
 	if (!check_kind(k) || !check_operands(k))
 		return false;
+	follow_string(k);
 	follow_pointers(k);
 	follow_index(k);
 	follow_branch(k);
