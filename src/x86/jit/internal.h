@@ -9,6 +9,7 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
+#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -35,6 +36,17 @@ enum {
 	NR_BUCKETS	= 1 << 14,
 	NR_GENERATIONS	= 1 << 13,
 };
+
+/* -- What code is translated for ------------------------------------------------------ */
+
+/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
+enum { CODE_FLAT32 = 4 };
+
+/* The class of code that is executed now. */
+static inline u32 code_class(const struct cpu *c)
+{
+	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
 
 /* -- Translated code --------------------------------------------------------------- */
 
@@ -69,10 +81,10 @@ struct tu {
 	struct tu_insn insn[];	/* and one behind the last */
 };
 
-/* A linear page of code for one access class. */
+/* A linear page of code of one class. */
 struct code_page {
 	u64 lin;
-	u32 class;
+	u32 class;		/* code_class() */
 	u32 id;
 	struct host_page *host;
 	struct code_page *hash_next;
@@ -106,7 +118,7 @@ struct jit {
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
-	struct tlb *tlb;
+	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
 	u16 touched[CODE_TLB_SIZE];
 	u32 nr_touched;
@@ -163,7 +175,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  * translated now.
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
-/* The jump cache is for another access class. */
+/* The jump cache is for another class. */
 void page_key(struct jit *j);
 /* All lookups are made anew: jump cache, code TLB. */
 void page_forget(struct jit *j);

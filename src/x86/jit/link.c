@@ -16,7 +16,7 @@ static bool must_leave(struct cpu *c)
 	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
 	struct jit *j = c->jit;
 
-	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	return c->stop_block || j->left || c->mmio.count || code_class(c) != j->class ||
 	       READ_ONCE(c->requests) ||
 	       ((c->rflags ^ j->rflags) & watched);
 }

@@ -57,9 +57,9 @@ static struct host_page *host_make(struct jit *j, const u8 *host)
 
 void page_key(struct jit *j)
 {
-	u64 class = j->tlb ? j->tlb->class : 0;
+	u64 of_tlb = j->class & (CODE_FLAT32 - 1), flat32 = j->class / CODE_FLAT32;
 
-	j->t->jump_key = ((u64)j->t->generation << 2 | class) << 48;
+	j->t->jump_key = ((u64)j->t->generation << 2 | of_tlb) << 48 | flat32 << 47;
 }
 
 void page_forget(struct jit *j)
@@ -140,10 +140,10 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 	struct code_page *p = j->page_at[i];
 	const u8 *host;
 
-	if (j->t->page_id[i] && p->lin == lin && p->class == c->tlb->class)
+	if (j->t->page_id[i] && p->lin == lin && p->class == code_class(c))
 		return p;
 	host = fetch_page(c, lin);
-	p = host ? page_find(j, lin, c->tlb->class, host) : NULL;
+	p = host ? page_find(j, lin, code_class(c), host) : NULL;
 	if (!p || !p->host->tus)
 		return NULL;
 	if (!is_current(p->host, j->epoch)) {
@@ -222,8 +222,8 @@ struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b)
 		tu_kill_all(j, hp);
 		return NULL;
 	}
-	p = page_find(j, rip & PAGE_MASK, c->tlb->class, host);
-	return p ?: page_new(j, rip & PAGE_MASK, c->tlb->class, hp);
+	p = page_find(j, rip & PAGE_MASK, code_class(c), host);
+	return p ?: page_new(j, rip & PAGE_MASK, code_class(c), hp);
 }
 
 /* -- Stores -------------------------------------------------------------------------- */

@@ -20,7 +20,8 @@ static u32 hot = HOT;
 
 static bool translatable(const struct cpu *c)
 {
-	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
+	return (c->code_size == 8 || (c->flat & FLAT_CODE)) &&
+	       c->tlb->class < TLB_FILLED_CLASSES;
 }
 
 bool jit_prepare(struct cpu *c)
@@ -33,8 +34,8 @@ bool jit_prepare(struct cpu *c)
 		c->jit_skip = false;
 		return false;
 	}
-	if (j->tlb != c->tlb) {
-		j->tlb = c->tlb;
+	if (j->class != code_class(c)) {
+		j->class = code_class(c);
 		page_key(j);
 	}
 	return true;
