@@ -157,7 +157,7 @@ struct cpu {
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
 	u64 jit_rsp;		/* bottom of what it has on the host's stack */
 	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
-	u64 jit_target;		/* of an indirect CALL under way */
+	u64 jit_target;		/* of an indirect CALL under way, or what PUSH has read */
 	u64 jit_ret;		/* the RET that did not come to its CALL */
 	struct {
 		u64 fip, fdp;	/* the guest's */

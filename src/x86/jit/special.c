@@ -4,20 +4,36 @@
 
 /* -- Stack ------------------------------------------------------------------------ */
 
+/* To cpu->jit_target: it is not to be read twice. */
+static bool load_pushed(struct trans *t)
+{
+	if (!ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, word_size(t), false);
+	mov_word(t, R_B, RM_MEM(R_A, 0));
+	mov_store(&t->k, CPU_FIELD(jit_target), R_B);
+	return true;
+}
+
 static bool insn_push(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	bool imm = o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	bool mem = o->type == ZYDIS_OPERAND_TYPE_MEMORY;
 	u8 src = R_B, size = word_size(t);
 
-	if (t->in->osz != size ||
-	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
+	if (t->in->osz != size || (!imm && !mem && operand_gpr(o) < 0) ||
+	    (mem && !load_pushed(t)))
 		return false;
 	flags_save(t);
 	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
 	mem_check(t, size, true);
 	if (imm)
 		mov_imm(&t->k, R_B, t->in->imm);
+	else if (mem)
+		mov_load(&t->k, R_B, CPU_FIELD(jit_target));
 	else
 		src = gpr_use(t, operand_gpr(o), R_B);
 	mov_word_to(t, RM_MEM(R_A, 0), src);
