@@ -234,10 +234,13 @@ static void resolve_punts(struct trans *t)
 	t->punts_from = t->nr_cold;
 }
 
-static void decode(const struct insn *in, const u8 *bytes, struct decoded *d)
+static void decode(const struct insn *in, u8 code_size, const u8 *bytes,
+		   struct decoded *d)
 {
-	d->known = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), bytes, in->len,
-						       &d->zi, d->ops)) &&
+	const ZydisDecoder *decoder = decode_decoder(code_size);
+
+	d->known = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, bytes, in->len, &d->zi,
+						       d->ops)) &&
 		   d->zi.length == in->len && in->mnemonic == d->zi.mnemonic &&
 		   in->op != op_ud;
 }
@@ -281,7 +284,8 @@ static void look_at_block(struct trans *t)
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
 	for (u32 i = 0; i < b->count; i++) {
-		decode(&b->insn[i], bytes + b->insn[i].end - b->insn[i].len, &t->decoded[i]);
+		decode(&b->insn[i], b->code_size, bytes + b->insn[i].end - b->insn[i].len,
+		       &t->decoded[i]);
 		if (t->decoded[i].known)
 			window_look(&b->insn[i], &t->decoded[i], &t->outlook[i]);
 		else
@@ -307,7 +311,7 @@ static void put_block(struct trans *t)
 	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
-		edge_emit(t, t->tu->rip + b->len);
+		edge_emit(t, cut_rip(t, t->tu->rip + b->len));
 	}
 }
 
@@ -318,8 +322,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 	struct jit *j = c->jit;
 	struct trans t = {
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
-		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
-		.outlook = outlook, .decoded = decoded,
+		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
+		.flags = FLAGS_PARKED, .outlook = outlook, .decoded = decoded,
 	};
 	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 

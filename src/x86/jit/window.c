@@ -118,8 +118,6 @@ static void stack_insn(struct outlook *o, const struct insn *in, const struct de
 		return;
 	switch (d->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_PUSH:
-		if (memory)
-			break;
 		stack_access(o, -8, true);
 		adjusts(o, RSP, -8);
 		break;
