@@ -11,14 +11,6 @@
 #include "shim/engine_path.h"
 #include "shim/launcher.h"
 
-static const char *const engine_names[NR_ENGINES] = { "auto", "interp", "jit" };
-
-bool doctor_has_engine(const struct report *r, int engine)
-{
-	return r->trial[engine].done && (engine == ENGINE_AUTO ||
-	       !strcmp(r->trial[engine].engine, engine_names[engine]));
-}
-
 static void examine_environment(struct findings *all, const char *preload)
 {
 	const char *list = getenv("LD_PRELOAD");
@@ -36,22 +28,10 @@ static void examine_environment(struct findings *all, const char *preload)
 
 static void examine_engines(struct report *r)
 {
-	struct findings *all = &r->findings;
-	const struct trial *t = r->trial;
-	const char *level;
-
 	for (int i = 0; i < NR_ENGINES; i++)
-		trial_run(r->preload, engine_names[i], &r->trial[i]);
-	trial_judge(&t[ENGINE_AUTO], all);
-	level = feature_level(&t[ENGINE_AUTO]);
-	if (level && !strcmp(level, "x86-64"))
-		finding_add(all, CHECK_CPU_LEVEL, level, NULL);
-	if (t[ENGINE_AUTO].done && !doctor_has_engine(r, ENGINE_JIT)) {
-		const char *why = strstr(t[ENGINE_JIT].engine, ": ");
-
-		finding_add(all, CHECK_NO_TRANSLATOR, why ? why + 2 :
-			    t[ENGINE_JIT].why, NULL);
-	}
+		trial_run(r->preload, trial_engines[i], &r->trial[i]);
+	trial_judge(&r->trial[ENGINE_AUTO], &r->limits, &r->findings);
+	engines_judge(r->trial, &r->findings);
 }
 
 static void examine_files(struct report *r)
@@ -120,7 +100,9 @@ void doctor_examine(struct report *r, const char *program)
 		examine_program(r, program);
 	limits_read(&r->limits);
 	host_examine(&r->limits, &r->findings);
-	examine_files(r);
+	/* Without /proc the launcher does not know where it is. */
+	if (r->limits.proc)
+		examine_files(r);
 	limits_judge(&r->limits, &r->findings);
 	examine_real(r);
 	r->soft = r->trial[ENGINE_AUTO].done &&

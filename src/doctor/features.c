@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "doctor/doctor.h"
+#include "doctor/features.h"
 
 #define REG(reg)	offsetof(struct kvm_cpuid_entry2, reg)
 #define REG_EAX		REG(eax)

@@ -143,7 +143,7 @@ static void judge_threads(const struct limits *l, struct findings *all)
 
 static void judge_memory(int error, const struct limits *l, struct findings *all)
 {
-	if (l->as != RLIM_INFINITY)
+	if (error == ENOMEM && l->as != RLIM_INFINITY)
 		add_limit(all, CHECK_ADDRESS_LIMIT, l->as);
 	else
 		finding_add(all, CHECK_NO_MEMORY, strerror(error), NULL);
@@ -173,38 +173,37 @@ static void judge_refusal(enum need need, int error, struct findings *all)
 	finding_add(all, CHECK_CALL_REFUSED, text, NULL);
 }
 
-static void judge_error(enum need need, int error, const struct limits *l,
-			struct findings *all)
+bool host_judge_errno(int error, const struct limits *l, struct findings *all)
 {
 	switch (error) {
 	case EMFILE:
-		if (need == NEED_INOTIFY)
-			add_number(all, CHECK_INOTIFY_INSTANCES, l->inotify_instances);
-		else
-			add_limit(all, CHECK_FILES_LIMIT, l->nofile);
-		return;
-	case ENOSPC:
-		if (need == NEED_INOTIFY_WATCH)
-			add_number(all, CHECK_INOTIFY_WATCHES, l->inotify_watches);
-		else
-			finding_add(all, CHECK_NO_MEMORY, strerror(error), NULL);
-		return;
+		add_limit(all, CHECK_FILES_LIMIT, l->nofile);
+		return true;
 	case EFBIG:
 		add_limit(all, CHECK_FSIZE_LIMIT, l->fsize);
-		return;
+		return true;
 	case EAGAIN:
 		judge_threads(l, all);
-		return;
+		return true;
 	case ENOMEM:
+	case ENOSPC:
 		judge_memory(error, l, all);
-		return;
-	case EINVAL:
-		if (need == NEED_WIPEONFORK) {
-			finding_add(all, CHECK_KERNEL_OLD, l->kernel, NULL);
-			return;
-		}
+		return true;
 	}
-	if (!judge_exec(need, error, l, all))
+	return false;
+}
+
+static void judge_error(enum need need, int error, const struct limits *l,
+			struct findings *all)
+{
+	if (need == NEED_INOTIFY && error == EMFILE)
+		add_number(all, CHECK_INOTIFY_INSTANCES, l->inotify_instances);
+	else if (need == NEED_INOTIFY_WATCH && error == ENOSPC)
+		add_number(all, CHECK_INOTIFY_WATCHES, l->inotify_watches);
+	else if (need == NEED_WIPEONFORK && error == EINVAL)
+		finding_add(all, CHECK_KERNEL_OLD, l->kernel, NULL);
+	else if (!host_judge_errno(error, l, all) &&
+		 !judge_exec(need, error, l, all))
 		judge_refusal(need, error, all);
 }
 

@@ -28,4 +28,7 @@ void host_examine(const struct limits *l, struct findings *all);
 void host_judge(enum need need, const struct call_result *result,
 		const struct limits *l, struct findings *all);
 
+/* The limit behind an errno of the engine, or of starting a process: false if none. */
+bool host_judge_errno(int error, const struct limits *l, struct findings *all);
+
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/features.h"
 
 #define SCHEMA_VERSION	1
 
@@ -95,9 +96,9 @@ static void member_limit(FILE *out, const char *name, rlim_t n)
 static void print_engines(FILE *out, const struct report *r)
 {
 	fputs("  \"engines\": {", out);
-	member_bool(out, "interp", doctor_has_engine(r, ENGINE_INTERP));
+	member_bool(out, "interp", trial_has_engine(r->trial, ENGINE_INTERP));
 	fputs(", ", out);
-	member_bool(out, "jit", doctor_has_engine(r, ENGINE_JIT));
+	member_bool(out, "jit", trial_has_engine(r->trial, ENGINE_JIT));
 	fputs(", ", out);
 	member_string(out, "auto", r->trial[ENGINE_AUTO].engine);
 	fputs("},\n", out);

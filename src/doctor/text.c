@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/features.h"
 
 #define MIN_WIDTH	40
 #define MAX_WIDTH	120
@@ -94,8 +95,8 @@ static void verdict(const struct page *p, const struct report *r)
 static void engines(const struct page *p, const struct report *r)
 {
 	const char *wanted = getenv("ANYKVM_ENGINE");
-	bool interp = doctor_has_engine(r, ENGINE_INTERP);
-	bool jit = doctor_has_engine(r, ENGINE_JIT);
+	bool interp = trial_has_engine(r->trial, ENGINE_INTERP);
+	bool jit = trial_has_engine(r->trial, ENGINE_JIT);
 
 	if (!interp && !jit) {
 		row(p, "engines", "none");
@@ -130,18 +131,25 @@ static void guest(const struct page *p, const struct report *r)
 		row(p, "", "as %s", processor);
 }
 
+static const char *number(long n, char text[32])
+{
+	snprintf(text, 32, n < 0 ? "?" : "%ld", n);
+	return text;
+}
+
 static void limits(const struct page *p, const struct limits *l)
 {
 	static const char *const filters[] = { "no seccomp", "seccomp strict",
 					       "a seccomp filter" };
-	char files[32], as[32];
+	char files[32], as[32], maps[32], inotify[32], overcommit[32];
 
 	row(p, "host", "Linux %s, uid %u, %s", l->kernel, geteuid(),
 	    l->seccomp >= 0 && l->seccomp <= 2 ? filters[l->seccomp] :
 	    "seccomp not known");
-	row(p, "limits", "files %s, address space %s, maps %ld, inotify instances %ld, overcommit %ld",
-	    limit_text(l->nofile, files), limit_text(l->as, as), l->max_map_count,
-	    l->inotify_instances, l->overcommit);
+	row(p, "limits", "files %s, address space %s, maps %s, inotify instances %s, overcommit %s",
+	    limit_text(l->nofile, files), limit_text(l->as, as),
+	    number(l->max_map_count, maps), number(l->inotify_instances, inotify),
+	    number(l->overcommit, overcommit));
 }
 
 static void findings(const struct page *p, const struct report *r)

@@ -10,9 +10,19 @@
 #include <stdbool.h>
 
 #include "doctor/finding.h"
+#include "doctor/limits.h"
 
 #define TRIAL_NAME	"anykvm-doctor-trial"	/* argv[0] */
 #define TRIAL_CPUID	128
+
+enum {
+	ENGINE_AUTO,
+	ENGINE_INTERP,
+	ENGINE_JIT,
+	NR_ENGINES
+};
+
+extern const char *const trial_engines[NR_ENGINES];
 
 struct trial {
 	/* Told by the process: */
@@ -36,7 +46,14 @@ struct trial {
 void trial_run(const char *preload, const char *engine, struct trial *t);
 
 /* What it means if it failed. */
-void trial_judge(const struct trial *t, struct findings *all);
+void trial_judge(const struct trial *t, const struct limits *l,
+		 struct findings *all);
+
+/* True if this engine is what ran when it was asked for. */
+bool trial_has_engine(const struct trial t[NR_ENGINES], int engine);
+
+/* What guests lack although they run. */
+void engines_judge(const struct trial t[NR_ENGINES], struct findings *all);
 
 /* The process itself: main() of TRIAL_NAME.  Its argument is the preload object. */
 int trial_main(int argc, char **argv);

@@ -147,7 +147,7 @@ static int asks_doctor(char **argv)
 	for (; *argv && strcmp(*argv, "--"); argv++) {
 		const struct option_desc *opt;
 
-		if (!strcmp(*argv, "--doctor"))
+		if (!strncmp(*argv, "--doctor", 8) && strchr("=", (*argv)[8]))
 			return 1;
 		if (strncmp(*argv, "--", 2))
 			return 0;
