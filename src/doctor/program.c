@@ -15,12 +15,13 @@
 #define SHELL		"/bin/sh"	/* of execvp(), for what is no format */
 #define MAX_SCRIPTS	5		/* as execve(2) follows them */
 
-/* 0, or the errno that execve() would give. */
-static int try_path(const char *path)
+/* 0, or the errno that execve() would give; @there if there is such a file. */
+static int try_path(const char *path, bool *there)
 {
 	struct stat st;
 
-	if (stat(path, &st))
+	*there = !stat(path, &st);
+	if (!*there)
 		return errno;
 	if (S_ISDIR(st.st_mode) || access(path, X_OK))
 		return EACCES;
@@ -31,6 +32,7 @@ static int search_path(const char *program, char path[PATH_MAX])
 {
 	const char *dir = getenv("PATH");
 	int found = ENOENT;
+	bool there = false;
 
 	if (!dir)
 		dir = DEFAULT_PATH;
@@ -38,11 +40,12 @@ static int search_path(const char *program, char path[PATH_MAX])
 		int len = (int)strcspn(dir, ":");
 		int n = snprintf(path, PATH_MAX, "%.*s%s%s", len, dir,
 				 len ? "/" : "./", program);
-		int err = n < PATH_MAX ? try_path(path) : ENAMETOOLONG;
+		int err = n < PATH_MAX ? try_path(path, &there) : ENAMETOOLONG;
 
 		if (!err)
 			return 0;
-		if (err == EACCES)
+		/* A directory that may not be searched says nothing. */
+		if (there && err == EACCES)
 			found = EACCES;
 		dir += len;
 		if (!*dir)
@@ -52,13 +55,15 @@ static int search_path(const char *program, char path[PATH_MAX])
 
 int program_find(const char *program, char path[PATH_MAX])
 {
+	bool there;
+
 	if (!*program)
 		return ENOENT;
 	if (!strchr(program, '/'))
 		return search_path(program, path);
 	if (snprintf(path, PATH_MAX, "%s", program) >= PATH_MAX)
 		return ENAMETOOLONG;
-	return try_path(path);
+	return try_path(path, &there);
 }
 
 enum check program_judge(const char *path, struct finding *f)
@@ -100,6 +105,7 @@ static int find_interpreter(char *line, char path[PATH_MAX])
 	char *name = strtok(line + 2, " \t");
 	char *word = strtok(NULL, " \t");
 	char *base = name ? strrchr(name, '/') : NULL;
+	bool there;
 
 	if (!name)
 		return ENOENT;
@@ -113,7 +119,7 @@ static int find_interpreter(char *line, char path[PATH_MAX])
 	}
 	snprintf(line, PATH_MAX, "%s", strdupa(name));
 	snprintf(path, PATH_MAX, "%s", line);
-	return try_path(path);
+	return try_path(path, &there);
 }
 
 static enum check follow_scripts(char path[PATH_MAX], struct finding *f)

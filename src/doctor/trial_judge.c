@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor/features.h"
 #include "doctor/host.h"
@@ -16,10 +17,12 @@ static void judge_preload(const struct trial *t, struct findings *all)
 {
 	const char *from = strstr(t->said, "be preloaded (");
 	const char *to = from ? strchr(from, ')') : NULL;
-	char why[200] = "";
+	char why[200] = "", self[200] = "";
 
 	if (t->secure) {
-		finding_add(all, CHECK_PRELOAD_SECURE, NULL, "the launcher");
+		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+			strcpy(self, "anykvm");
+		finding_add(all, CHECK_PRELOAD_SECURE, NULL, self);
 		return;
 	}
 	if (to)

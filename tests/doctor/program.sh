@@ -99,10 +99,13 @@ if is_root; then
 	check "nor to the launcher" 0 '' "$anykvm" ./script
 	cp /bin/true unreadable && chmod 711 unreadable
 	cause unreadable 0 $nobody "$anykvm" --doctor ./unreadable
+	mkdir -m 0 closed
+	cause not-found 1 $nobody env PATH="$dir/closed:/bin" "$anykvm" --doctor no-such-program
+	check "not the launcher's either" 127 'No such file' \
+		$nobody env PATH="$dir/closed:/bin" "$anykvm" no-such-program
 	cp /bin/true caps
 	if setcap cap_net_raw+ep caps 2>/dev/null; then
 		cause capabilities 1 $nobody "$anykvm" --doctor ./caps
 	fi
-	chmod 755 "$dir"
 fi
 finish
