@@ -28,19 +28,29 @@ static const struct option_desc options[] = {
 
 #define N_OPTIONS	(sizeof(options) / sizeof(options[0]))
 
+#define OPTION_WIDTH	23
+
+static void print_option(const struct option_desc *opt)
+{
+	int wide = strlen(opt->option) > OPTION_WIDTH;
+
+	printf("  --%-*s%s%*s%s\n", OPTION_WIDTH, opt->option, wide ? "\n" : " ",
+	       wide ? OPTION_WIDTH + 5 : 0, "", opt->help);
+}
+
 static void print_help(void)
 {
 	printf("Usage: anykvm [options] [--] program [args]\n"
 	       "Runs a program that uses the Linux KVM API; its /dev/kvm is "
 	       "ours.\n\n"
-	       "Options, and the environment variables that say the same:\n");
+	       "Options; --mode=soft is also ANYKVM_MODE=soft, --quiet "
+	       "ANYKVM_QUIET=1:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (options[i].option && options[i].env)
-			printf("  --%-23s %s\n  %25s %s\n", options[i].option,
-			       options[i].env, "", options[i].help);
+			print_option(&options[i]);
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (options[i].option && !options[i].env)
-			printf("  --%-23s %s\n", options[i].option, options[i].help);
+			print_option(&options[i]);
 	printf("\nEnvironment only:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
