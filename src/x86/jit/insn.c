@@ -296,25 +296,141 @@ static struct rm memory_operand(struct trans *t, const struct form *f, bool need
 	return RM_MEM(R_B, 0);
 }
 
-/* A comparison of what stays where it is can be made again. */
-static void set_flags(struct trans *t, const struct form *f, const u8 *start)
+/* -- Making flags again ------------------------------------------------------------ */
+
+/* A comparison of what stays where it is: once more. */
+static bool recipe_compare(struct trans *t, const struct form *f, const u8 *start,
+			   struct recipe *r)
 {
 	const ZydisDecodedOperand *const regs[] = { f->reg, f->rm, f->opcode };
-	bool compares = t->zi.mnemonic == ZYDIS_MNEMONIC_CMP ||
-			t->zi.mnemonic == ZYDIS_MNEMONIC_TEST;
-	u16 gprs = f->accumulator ? BIT(RAX) : 0;
 
+	r->gprs = f->accumulator ? BIT(RAX) : 0;
 	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
 		if (!regs[i])
 			continue;
-		gprs |= BIT(operand_gpr(regs[i]));
-		compares &= pinned[operand_gpr(regs[i])] != NOT_PINNED;
+		r->gprs |= BIT(operand_gpr(regs[i]));
+		if (pinned[operand_gpr(regs[i])] == NOT_PINNED)
+			return false;
 	}
-	if (compares && !f->mem)
-		flags_set_by(t, start, gprs);
+	r->len = t->k.p - start;
+	memcpy(r->code, start, r->len);
+	return !f->mem;
+}
+
+/* The host's register of @o, if it is one of 32 or 64 bits, or NOT_PINNED. */
+static u8 whole_register(const ZydisDecodedOperand *o)
+{
+	return o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->size >= 32 ?
+	       pinned[operand_gpr(o)] : NOT_PINNED;
+}
+
+/* AND, OR, XOR to a register: TEST of it. */
+static bool recipe_logic(const struct trans *t, struct recipe *r)
+{
+	u8 to = whole_register(&t->ops[0]);
+	struct code k = { .p = r->code };
+
+	if (to == NOT_PINNED)
+		return false;
+	put_op(&k, t->ops[0].size == 64, 0x85, to, RM_REG(to));
+	r->len = k.p - r->code;
+	r->gprs = BIT(operand_gpr(&t->ops[0]));
+	return true;
+}
+
+enum { EXT_ADD = 0, EXT_SUB = 5 };
+
+static void put_sum(struct code *k, const ZydisDecodedOperand *ops, u8 ext, u8 from)
+{
+	struct rm to = RM_REG(whole_register(&ops[0]));
+	bool wide = ops[0].size == 64;
+
+	if (ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
+		put_op(k, wide, ext << 3 | 1, from, to);
+	} else {
+		put_op(k, wide, 0x81, ext, to);
+		put32(k, (u32)ops[1].imm.value.u);
+	}
+}
+
+/* ADD and SUB to a register of another one, or a constant: the inverse, and again. */
+static bool recipe_sum(const struct trans *t, struct recipe *r)
+{
+	bool add = t->zi.mnemonic == ZYDIS_MNEMONIC_ADD;
+	bool imm = t->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	u8 to = whole_register(&t->ops[0]), from = imm ? 0 : whole_register(&t->ops[1]);
+	struct code k = { .p = r->code };
+
+	if (to == NOT_PINNED || from == NOT_PINNED || (!imm && to == from))
+		return false;
+	put_sum(&k, t->ops, add ? EXT_SUB : EXT_ADD, from);
+	put_sum(&k, t->ops, add ? EXT_ADD : EXT_SUB, from);
+	r->len = k.p - r->code;
+	r->gprs = BIT(operand_gpr(&t->ops[0]));
+	if (!imm)
+		r->gprs |= BIT(operand_gpr(&t->ops[1]));
+	return true;
+}
+
+/*
+ * Do the flags go on to the end of the block?  There they have to be in memory,
+ * so that making them again would be in vain.
+ */
+static bool reach_end(const struct trans *t)
+{
+	for (const struct insn *in = t->in + 1; in < t->block->insn + t->block->count; in++) {
+		switch (effect_of(in->mnemonic)) {
+		case SETS_ALL:
+		case SETS_SOME:
+		case READS:
+			return false;
+		default:
+			break;
+		}
+		if (in->mnemonic >= ZYDIS_MNEMONIC_JB && in->mnemonic <= ZYDIS_MNEMONIC_JZ &&
+		    in->mnemonic != ZYDIS_MNEMONIC_JMP)
+			return false;
+	}
+	return true;
+}
+
+static bool recipe_of(struct trans *t, const struct form *f, const u8 *start,
+		      struct recipe *r)
+{
+	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_CMP:
+	case ZYDIS_MNEMONIC_TEST:
+		return recipe_compare(t, f, start, r);
+	case ZYDIS_MNEMONIC_AND:
+	case ZYDIS_MNEMONIC_OR:
+	case ZYDIS_MNEMONIC_XOR:
+		return !reach_end(t) && recipe_logic(t, r);
+	case ZYDIS_MNEMONIC_ADD:
+	case ZYDIS_MNEMONIC_SUB:
+		return !reach_end(t) && recipe_sum(t, r);
+	default:
+		return false;
+	}
+}
+
+static void set_flags(struct trans *t, const struct form *f, const u8 *start)
+{
+	struct recipe r;
+
+	if (recipe_of(t, f, start, &r))
+		flags_set_by(t, &r);
 	else
 		flags_set(t);
 }
+
+bool insn_sets_flags(const struct trans *t)
+{
+	enum effect e = effect_of(t->zi.mnemonic);
+
+	return e == SETS_ALL || e == SETS_SOME;
+}
+
+/* -- All of it ------------------------------------------------------------------------ */
 
 /*
  * With AH to BH there is no REX: all registers are where the guest has them,

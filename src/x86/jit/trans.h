@@ -16,13 +16,14 @@ enum flags_at {
 };
 
 /*
- * A comparison of registers and constants that made the present flags: its
- * host code, which may be executed again while the registers stay as they are.
+ * Code that makes the present flags again, and changes nothing else, while
+ * registers stay as they are: the comparison that has made them; TEST of the
+ * result of a logical operation; an addition undone and done again.
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
 	u8 code[15];
-	u16 gprs;		/* guest registers it reads, a bit each */
+	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
 /* What is out of the way of the main line, and emitted behind it. */
@@ -82,9 +83,9 @@ void flags_park(struct trans *t);
 void flags_load(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
-/* They are those of the comparison that has been emitted from @start on. */
-void flags_set_by(struct trans *t, const u8 *start, u16 gprs);
-/* The instruction under way will change guest registers @gprs. */
+/* The same; @r makes them again. */
+void flags_set_by(struct trans *t, const struct recipe *r);
+/* The instruction under way will change guest registers @gprs, and not all flags. */
 void flags_keep(struct trans *t, u16 gprs);
 
 /* -- memory.c --------------------------------------------------------------------- */
@@ -100,6 +101,8 @@ void mem_check(struct trans *t, u32 size, bool write);
 
 /* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
 bool insn_generic(struct trans *t);
+/* It leaves flags of its own, whatever they were; those before matter no longer. */
+bool insn_sets_flags(const struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
 bool insn_string(struct trans *t);	/* string.c */

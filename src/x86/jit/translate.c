@@ -235,7 +235,8 @@ static bool known(struct trans *t)
 
 static bool emit(struct trans *t)
 {
-	flags_keep(t, gprs_written(t));
+	if (!insn_sets_flags(t))
+		flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
 	       insn_string(t) || insn_bits(t) || insn_state(t) ||
 	       insn_vector(t) || insn_x87(t);
