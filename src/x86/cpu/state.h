@@ -164,6 +164,7 @@ struct cpu {
 	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
 	u32 jit_skip;		/* the interpreter does the next block, once */
 	u32 jit_mxcsr;		/* the host's own */
+	bool irq_waits;		/* something may be due as soon as IF is set */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

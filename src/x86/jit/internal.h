@@ -235,6 +235,11 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 /* False if the interpreter is to do the next block: for its mode, or once. */
 bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
+/*
+ * The code at CS:RIP to go on at, where translated code may be; NULL: there is
+ * none, or the engines are compared.
+ */
+const u8 *jit_next(struct cpu *c);
 /* As translator_ops.count. */
 bool jit_count(struct cpu *c, const struct block *b);
 
@@ -249,9 +254,13 @@ void jit_forget_jump(struct jit *j, u64 rip);
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-u32 jit_punt(struct cpu *c, const struct insn *in);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);
+/*
+ * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
+ * else the code to go on at.
+ */
+u64 jit_punt(struct cpu *c, const struct insn *in);
 
 #endif

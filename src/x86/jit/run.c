@@ -19,9 +19,10 @@
 
 static u32 hot = HOT;
 
+/* Code of kernels may rely on CPL 0. */
 static bool translatable(const struct cpu *c)
 {
-	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
+	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES && c->cpl % 3 == 0;
 }
 
 bool jit_prepare(struct cpu *c)
@@ -42,29 +43,47 @@ bool jit_prepare(struct cpu *c)
 	return true;
 }
 
+static void begin_code(struct cpu *c)
+{
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->jit->rflags = c->rflags;
+	c->jit->left = false;
+}
+
 void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 {
-	struct jit *j = c->jit;
-
-	c->rflags &= ~X86_EFLAGS_RF;
-	j->rflags = c->rflags;
-	j->left = false;
+	begin_code(c);
 	stat_inc(c->vcpu, anykvm_code_exits);
-	*st = j->enter(c, code);
+	*st = c->jit->enter(c, code);
+}
+
+static const u8 *find(struct cpu *c)
+{
+	const struct translator_tables *t = c->jit->t;
+	u32 i = c->rip % JUMP_CACHE_SIZE;
+	const u8 *code;
+
+	if (!is_canonical(c->rip) || !jit_prepare(c))
+		return NULL;
+	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
+							  jit_indirect(c, c->rip);
+	return code == c->jit->exit ? NULL : code;
+}
+
+const u8 *jit_next(struct cpu *c)
+{
+	const u8 *code = c->jit->lockstep ? NULL : find(c);
+
+	if (code)
+		begin_code(c);
+	return code;
 }
 
 static bool run(struct cpu *c, enum step *st)
 {
-	struct jit *j = c->jit;
-	const u8 *code;
-	u32 i;
+	const u8 *code = find(c);
 
-	if (!is_canonical(c->rip) || !jit_prepare(c))
-		return false;
-	i = c->rip % JUMP_CACHE_SIZE;
-	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
-								jit_indirect(c, c->rip);
-	if (!code || code == j->exit)
+	if (!code)
 		return false;
 	jit_enter(c, code, st);
 	return true;

@@ -110,6 +110,10 @@ bool insn_bits(struct trans *t);
 bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
 
 /* RDI and RSI, which were host addresses, are the guest's. */
 void string_leave(struct code *k, bool source);

@@ -239,7 +239,7 @@ static bool emit(struct trans *t)
 		flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
 	       insn_string(t) || insn_bits(t) || insn_state(t) ||
-	       insn_vector(t) || insn_x87(t);
+	       insn_vector(t) || insn_x87(t) || insn_system(t);
 }
 
 static void one_insn(struct trans *t)
