@@ -73,6 +73,12 @@ void flags_set_by(struct trans *t, const struct recipe *r)
 	t->recipe = *r;
 }
 
+void flags_forget(struct trans *t)
+{
+	t->flags = FLAGS_PARKED;
+	t->recipe.len = 0;
+}
+
 void flags_keep(struct trans *t, u16 gprs)
 {
 	if (!t->recipe.len || !(t->recipe.gprs & gprs))

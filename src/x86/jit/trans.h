@@ -87,6 +87,28 @@ void flags_set(struct trans *t);
 void flags_set_by(struct trans *t, const struct recipe *r);
 /* The instruction under way will change guest registers @gprs, and not all flags. */
 void flags_keep(struct trans *t, u16 gprs);
+/* The flags are not to be seen any more. */
+void flags_forget(struct trans *t);
+
+/* -- effect.c ------------------------------------------------------------------------ */
+
+/* How the status flags depend on those before. */
+enum effect {
+	NOT_HERE,
+	NO_FLAGS,	/* leaves them */
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay, or depend on them */
+	READS,
+};
+
+/* Of general instructions that insn_generic() knows. */
+enum effect effect_of(ZydisMnemonic m);
+/* Of the instruction under way, whose code is at @start; false if there is none. */
+bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
+/* It leaves flags of its own, whatever they were; those before matter no longer. */
+bool insn_sets_flags(const struct trans *t);
+/* Behind it nobody can see the flags before others take their place. */
+bool insn_ends_flags(const struct trans *t);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -101,8 +123,6 @@ void mem_check(struct trans *t, u32 size, bool write);
 
 /* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
 bool insn_generic(struct trans *t);
-/* It leaves flags of its own, whatever they were; those before matter no longer. */
-bool insn_sets_flags(const struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
 bool insn_string(struct trans *t);	/* string.c */
