@@ -61,8 +61,13 @@ static void push_return(struct trans *t, u64 ra)
 	u8 size = word_size(t);
 	struct rm m = mem_at(t, RSP, -size, size, true);
 
-	mov_imm(&t->k, R_C, ra);
-	mov_word_to(t, m, R_C);
+	if (!t->wide || (s64)ra == (s32)ra) {
+		put_op(&t->k, t->wide, 0xc7, 0, m);		/* mov [], imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_C, ra);
+		mov_word_to(t, m, R_C);
+	}
 	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 }
 
@@ -72,8 +77,13 @@ static void push_return(struct trans *t, u64 ra)
  */
 static void return_site(struct trans *t, u64 ra)
 {
-	mov_imm(&t->k, R_C, ra);
-	put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	if ((s64)ra == (s32)ra) {
+		put8(&t->k, 0x48); put8(&t->k, 0x3d);		/* cmp rax, imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_C, ra);
+		put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	}
 	jcc_to(&t->k, CC_NE, t->j->returned);
 	flags_clobbered(t);
 	edge_emit(t, ra);

@@ -259,7 +259,9 @@ static bool emit(struct trans *t, u32 i)
 		return false;
 	t->zi = d->zi;
 	memcpy(t->ops, d->ops, d->zi.operand_count * sizeof(d->ops[0]));
-	flags_keep(t, t->outlook[i].written);
+	/* Only then it may take the recipe's registers. */
+	if (!insn_sets_flags(t) && !insn_ends_flags(t))
+		flags_keep(t, t->outlook[i].written);
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
 	       insn_string(t) || insn_bits(t) || insn_state(t) ||
 	       insn_vector(t) || insn_x87(t) || insn_system(t);
@@ -275,6 +277,8 @@ static void one_insn(struct trans *t, u32 i)
 		punt_all(t);
 		window_close_all(t);
 	}
+	if (t->decoded[i].known && !insn_sets_flags(t) && insn_ends_flags(t))
+		flags_forget(t);
 	resolve_punts(t);
 }
 

@@ -55,6 +55,7 @@ struct check {
 	struct addend by_r10, window[NR_WINDOWS];
 	struct extent r11, rsi, rdi;	/* for REP MOVS and STOS */
 	struct extent target;		/* in cpu->jit_target */
+	bool undoes;			/* what the instruction before did */
 	u32 ends;			/* sides whose last element lies in the page */
 	u32 index_end;			/* R11 is below: 0: not known */
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
@@ -508,6 +509,36 @@ static void follow_string(struct check *k)
 		k->ends = 0;
 }
 
+static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand *b)
+{
+	if (a->type != b->type || a->size != b->size)
+		return false;
+	return a->type == ZYDIS_OPERAND_TYPE_REGISTER ? a->reg.value == b->reg.value :
+	       a->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && a->imm.value.u == b->imm.value.u;
+}
+
+/* Flags made again: SUB before the same ADD, or the reverse, which leave the register. */
+static bool is_undone(struct check *k)
+{
+	ZydisMnemonic m = k->zi.mnemonic, inverse;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction zi;
+	u32 next = k->off + k->zi.length;
+
+	if (k->undoes) {
+		k->undoes = false;
+		return true;
+	}
+	if (m != ZYDIS_MNEMONIC_ADD && m != ZYDIS_MNEMONIC_SUB)
+		return false;
+	inverse = m == ZYDIS_MNEMONIC_ADD ? ZYDIS_MNEMONIC_SUB : ZYDIS_MNEMONIC_ADD;
+	k->undoes = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&k->decoder, k->tu->entry + next,
+							k->tu->size - next, &zi, ops)) &&
+		    zi.mnemonic == inverse && same_operand(&k->ops[0], &ops[0]) &&
+		    same_operand(&k->ops[1], &ops[1]);
+	return k->undoes;
+}
+
 static void sum_made(struct check *k)
 {
 	k->at_rax = k->next;
@@ -620,7 +651,8 @@ static bool check_insn(struct check *k)
 	if (!check_kind(k) || !check_operands(k))
 		return false;
 	follow_string(k);
-	follow_pointers(k);
+	if (!is_undone(k))
+		follow_pointers(k);
 	follow_index(k);
 	follow_branch(k);
 	return true;
