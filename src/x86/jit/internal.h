@@ -89,7 +89,8 @@ struct host_page {
 	struct tu *tus;
 	struct shared_page *shared;
 	u32 shared_gen;		/* of @shared, when the code was made */
-	u32 losses;		/* times code was lost to a store */
+	u32 losses;		/* times in a row that code was lost to a store */
+	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
 	u64 epoch;		/* in which memory was compared with @snapshot */
 	u64 lines;		/* of 64 bytes, that have code */

@@ -17,6 +17,7 @@
 #define HOT	24
 
 static u32 hot = HOT;
+static size_t code_size = CODE_SIZE;
 
 static bool translatable(const struct cpu *c)
 {
@@ -70,7 +71,7 @@ static bool run(struct cpu *c, enum step *st)
 
 static bool room(const struct jit *j)
 {
-	return j->used + TU_MAX_SIZE <= CODE_SIZE && j->nr_edges + 128 <= MAX_EDGES &&
+	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 128 <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
@@ -173,10 +174,12 @@ static const struct translator_ops *lockstep_ops(void)
 
 int jit_create(struct cpu *c)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *size = getenv("ANYKVM_JIT_CACHE");
 
 	if (at)
 		hot = MAX(1, atoi(at));
+	if (size)
+		code_size = MAX(2 * TU_MAX_SIZE, MIN(CODE_SIZE, atol(size) << 10));
 	if (!c->tables)
 		return -EOPNOTSUPP;
 	c->jit = jit_alloc(c);
