@@ -9,6 +9,7 @@
 #include "util/spare.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/translator.h"
+#include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
 
@@ -272,6 +273,9 @@ static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail
 		if (in->flags & INSN_END)
 			break;
 	}
+	/* A translator does STI together with what follows it. */
+	if (b->count > 1 && b->insn[b->count - 1].op == op_sti)
+		off = b->insn[--b->count - 1].end;
 	return off;
 }
 

@@ -145,22 +145,43 @@ static const u8 *make_exit(struct code *k, const struct jit *j, const u8 *leave)
 	return entry;
 }
 
+static void test_rax(struct code *k)
+{
+	put_op(k, true, 0x85, RAX, RM_REG(RAX));
+}
+
+/* Goes on at the code in RAX. */
+static void go_on(struct code *k)
+{
+	mov_rr(k, R_B, RAX);
+	status_to_flags(k);
+	reload(k);
+	jmp_reg(k, R_B);
+}
+
 /* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
 static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
+	u8 *elsewhere;
 
 	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
 	call_c(k, jit_punt);
-	put_op(k, false, 0x8b, RDX, RM_REG(RAX));
-	put8(k, 0x85); put8(k, 0xc0);				/* test eax, eax */
-	jcc_to(k, CC_NE, leave);
+	test_rax(k);
+	elsewhere = jcc_later(k, CC_NE);
 	status_to_flags(k);
 	reload(k);
 	put8(k, 0xc3);
+	patch_here(k, elsewhere);
+	mov_rr(k, RDX, RAX);
+	put_op(k, true, 0x83, 7, RM_REG(RAX));			/* cmp rax, imm8 */
+	put8(k, STEP_MAX);
+	jcc_to(k, CC_BE, leave);
+	mov_load(k, RSP, CPU_FIELD(jit_rsp));
+	go_on(k);
 	return entry;
 }
 
@@ -212,12 +233,9 @@ static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 {
 	call_c(k, fn);
 	mov_imm(k, RDX, STEP_JUMP);
-	put8(k, 0x48); put8(k, 0x85); put8(k, 0xc0);		/* test rax, rax */
+	test_rax(k);
 	jcc_to(k, CC_E, leave);
-	mov_rr(k, R_B, RAX);
-	status_to_flags(k);
-	reload(k);
-	jmp_reg(k, R_B);
+	go_on(k);
 }
 
 /* R10D: the edge. */

@@ -35,6 +35,7 @@ enum {
 	NR_BUCKETS	= 1 << 14,	/* of pages */
 	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
+	ENTERED_MAX	= 1 << 11,
 };
 
 /* -- Translated code --------------------------------------------------------------- */
@@ -79,6 +80,8 @@ struct code_page {
 	u64 lin;
 	u32 class;
 	u32 id;
+	u32 kind;		/* enum page_kind, since it was entered last */
+	bool entered;
 	struct host_page *host;
 	struct code_page *hash_next;
 };
@@ -93,9 +96,23 @@ struct host_page {
 	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
 	u64 epoch;		/* in which memory was compared with @snapshot */
+	bool suspect;		/* written although that was not expected: volatile */
 	u64 lines;		/* of 64 bytes, that have code */
 	u8 *snapshot;
 	struct host_page *hash_next;
+};
+
+/*
+ * What an entered page is, and so when it has to be entered anew: bits, and an
+ * index of jit.entered.  epoch.c says when a page is volatile.
+ */
+enum page_kind { PAGE_VOLATILE = 1, PAGE_LOCAL = 2, NR_PAGE_KINDS = 4 };
+
+/* Pages that translated code may reach without a question. */
+struct entered {
+	u32 count;
+	u64 lin[ENTERED_MAX];
+	struct code_page *page[ENTERED_MAX];
 };
 
 /* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
@@ -108,14 +125,15 @@ struct jit {
 	size_t used, glue_used;
 	struct edge *edges;
 	u32 nr_edges;
-	u64 epoch;
+	u64 *epoch;		/* the VM's */
+	bool strict;		/* all pages are volatile */
+	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
 	struct tlb *tlb;
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
-	u16 touched[CODE_TLB_SIZE];
-	u32 nr_touched;
+	struct entered entered[NR_PAGE_KINDS];
 	u8 *pool;		/* struct tu and pages: all at once, with the code */
 	size_t pool_used;
 	struct tu *tu[NR_TU_BUCKETS];
@@ -172,14 +190,32 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  * translated now.
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
-/* The jump cache is for another access class. */
-void page_key(struct jit *j);
-/* All lookups are made anew: jump cache, code TLB. */
-void page_forget(struct jit *j);
+/* Of the lines that have code. */
+bool page_is_unchanged(const struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);
 void page_written(struct cpu *c, const u8 *host);
 /* Another vCPU has written code. */
 void page_check_shared(struct jit *j);
+
+/* -- epoch.c: for how long ------------------------------------------------------------------ */
+
+/* The jump cache is for another access class. */
+void page_key(struct jit *j);
+/* All pages have to be entered anew. */
+void page_forget(struct jit *j);
+/* Of those, the pages that are local, or in the @size bytes around @lin, a power of two. */
+void page_forget_local(struct jit *j);
+void page_forget_range(struct jit *j, u64 lin, u64 size);
+/* Page @p of @kind has been found current. */
+void page_remember(struct jit *j, struct code_page *p, u32 kind);
+/* Others may have written memory: an epoch begins... */
+void epoch_next(struct jit *j);
+/* ...and volatile pages have to be entered anew. */
+void epoch_begin(struct jit *j);
+/* The present epoch.  What is read after this call has not been written before it began. */
+u64 epoch_now(struct jit *j);
+/* All entered pages are compared. */
+void epoch_sweep(struct jit *j);
 
 /* tu.c */
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
@@ -200,6 +236,11 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 /* False if the interpreter is to do the next block: for its mode, or once. */
 bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
+/*
+ * The code at CS:RIP to go on at, where translated code may be; NULL: there is
+ * none, or the engines are compared.
+ */
+const u8 *jit_next(struct cpu *c);
 /* As translator_ops.count. */
 bool jit_count(struct cpu *c, const struct block *b);
 
@@ -214,9 +255,13 @@ void jit_forget_jump(struct jit *j, u64 rip);
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-u32 jit_punt(struct cpu *c, const struct insn *in);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);
+/*
+ * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
+ * else the code to go on at.
+ */
+u64 jit_punt(struct cpu *c, const struct insn *in);
 
 #endif

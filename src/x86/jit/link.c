@@ -3,6 +3,7 @@
 #include <Zydis/Zydis.h>
 
 #include "api/stats.h"
+#include "x86/cpu/event.h"
 #include "x86/jit/debug.h"
 #include "x86/jit/internal.h"
 #include "x86/jit/lockstep.h"
@@ -10,15 +11,14 @@
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
 
-/* Has the instruction done what translated code must not go on after? */
+/* Has the instruction done what this block must not go on after? */
 static bool must_leave(struct cpu *c)
 {
-	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
 	struct jit *j = c->jit;
 
 	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
 	       READ_ONCE(c->requests) ||
-	       ((c->rflags ^ j->rflags) & watched);
+	       ((c->rflags ^ j->rflags) & event_watched_flags(c));
 }
 
 static enum punt_reason reason(const struct cpu *c, bool slow)
@@ -28,7 +28,32 @@ static enum punt_reason reason(const struct cpu *c, bool slow)
 	return c->mmio.count ? PUNT_MMIO : PUNT_SLOW;
 }
 
-u32 jit_punt(struct cpu *c, const struct insn *in)
+/* An instruction is done, and another than the one behind it may be next. */
+static u64 go_elsewhere(struct cpu *c)
+{
+	const u8 *code = NULL;
+
+	if (!c->mmio.count && event_quiet(c)) {
+		c->insn = NULL;
+		c->stop_block = false;
+		code = jit_next(c);
+	}
+	return code ? (u64)code : STEP_JUMP;
+}
+
+static u64 fault(struct cpu *c)
+{
+	enum step st;
+
+	if (c->mmio.count || c->guest_debug)
+		return STEP_FAULT;
+	c->insn = NULL;
+	c->stop_block = false;
+	st = event_deliver_fault(c);
+	return st == STEP_JUMP ? go_elsewhere(c) : st;
+}
+
+u64 jit_punt(struct cpu *c, const struct insn *in)
 {
 	bool slow = (u64)in & PUNT_SLOW_BIT;
 	enum step st;
@@ -51,15 +76,28 @@ u32 jit_punt(struct cpu *c, const struct insn *in)
 			return 0;
 		}
 		c->rip += in->len;
-		return STEP_JUMP;
+		return go_elsewhere(c);
 	}
-	if (st == STEP_END || st == STEP_EXIT_DONE) {
+	switch (st) {
+	case STEP_JUMP:
+		return go_elsewhere(c);
+	case STEP_END:
 		c->rip += in->len;
-	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		return event_quiet(c) ? go_elsewhere(c) : STEP_END;
+	case STEP_FAULT:
+		return fault(c);
+	case STEP_EXIT_DONE:
+		c->rip += in->len;
+		return st;
+	case STEP_AGAIN:
 		c->rflags |= X86_EFLAGS_RF;
-		st = st == STEP_AGAIN ? STEP_JUMP : st;
+		return STEP_JUMP;
+	case STEP_EXIT_AGAIN:
+		c->rflags |= X86_EFLAGS_RF;
+		return st;
+	default:
+		return st;
 	}
-	return st;
 }
 
 u32 jit_fill_read(struct cpu *c, u64 lin)

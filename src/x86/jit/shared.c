@@ -17,7 +17,9 @@ struct jit_vm {
 	pthread_mutex_t lock;	/* innermost: nothing is called under it */
 	u32 used;
 	u32 turn;		/* lockstep.c */
-	u64 filter[NR_FILTER / 64];	/* a bit for each page in @page */
+	bool unseen;		/* epoch.c: said once.  Atomic */
+	u64 epoch __attribute__((aligned(64)));	/* epoch.c; atomic */
+	u64 filter[NR_FILTER / 64] __attribute__((aligned(64)));	/* a bit for each page in @page */
 	struct shared_page page[NR_SHARED];
 };
 
@@ -43,6 +45,16 @@ void jit_vm_destroy(struct jit_vm *jv)
 u32 *jit_vm_turn(struct jit_vm *jv)
 {
 	return &jv->turn;
+}
+
+u64 *jit_vm_epoch(struct jit_vm *jv)
+{
+	return &jv->epoch;
+}
+
+bool jit_vm_first_unseen(struct jit_vm *jv)
+{
+	return !__atomic_exchange_n(&jv->unseen, true, __ATOMIC_RELAXED);
 }
 
 static u64 page_of(const u8 *host)

@@ -33,6 +33,7 @@ struct cold {
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
+		COLD_STRING,	/* no jump: memory of REP MOVS or STOS has gone */
 	} kind;
 	u8 *at;			/* the displacement that leads here */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
@@ -41,6 +42,7 @@ struct cold {
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
+	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
 	u8 lin;			/* register with the address */
@@ -100,8 +102,18 @@ void mem_check(struct trans *t, u32 size, bool write);
 bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
+bool insn_string(struct trans *t);	/* string.c */
+bool insn_bits(struct trans *t);
+bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
+
+/* RDI and RSI, which were host addresses, are the guest's. */
+void string_leave(struct code *k, bool source);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 

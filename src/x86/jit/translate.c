@@ -99,6 +99,8 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 	if (cold->check)
 		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	if (cold->kind == COLD_STRING)
+		string_leave(&t->k, cold->source);
 	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
@@ -145,9 +147,11 @@ static void put_cold(struct trans *t)
 	for (u32 i = 0; i < t->nr_cold; i++) {
 		struct cold cold = t->cold[i];
 
-		patch_here(&t->k, cold.at);
+		if (cold.at)
+			patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
+		case COLD_STRING:
 			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
@@ -181,7 +185,8 @@ static void punt_all(struct trans *t)
 static void resolve_punts(struct trans *t)
 {
 	for (u32 i = t->punts_from; i < t->nr_cold; i++) {
-		if (t->cold[i].kind != COLD_PUNT || t->cold[i].resume)
+		if ((t->cold[i].kind != COLD_PUNT && t->cold[i].kind != COLD_STRING) ||
+		    t->cold[i].resume)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
@@ -232,7 +237,8 @@ static bool emit(struct trans *t)
 {
 	flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	       insn_vector(t) || insn_x87(t);
+	       insn_string(t) || insn_bits(t) || insn_state(t) ||
+	       insn_vector(t) || insn_x87(t) || insn_system(t);
 }
 
 static void one_insn(struct trans *t)

@@ -84,9 +84,9 @@ static bool tlb_is_empty(const struct tlb_entry *e, u32 i)
 	return e->tag_read == tlb_no_tag(i) && e->tag_exec == tlb_no_tag(i);
 }
 
-static bool tlb_is_global(const struct tlb *t, u32 i)
+static void map_set(u64 *map, u32 i, bool value)
 {
-	return t->global_map[i / 64] >> (i % 64) & 1;
+	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
 }
 
 static void log_add(struct tlb_log *l, u32 i)
@@ -98,12 +98,9 @@ static void log_add(struct tlb_log *l, u32 i)
 /* What replaces one of its kind is in the log already. */
 static void log_kind(struct tlb *t, u32 i, bool global, bool was_empty)
 {
-	if (!was_empty && tlb_is_global(t, i) == global)
+	if (!was_empty && tlb_bit(t->global_map, i) == global)
 		return;
-	if (global)
-		t->global_map[i / 64] |= BIT_ULL(i % 64);
-	else
-		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
+	map_set(t->global_map, i, global);
 	log_add(global ? &t->global : &t->local, i);
 }
 
@@ -114,11 +111,11 @@ static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 
 	if (unlikely(n == TLB_ENTRIES)) {
 		for (u32 i = 0; i < TLB_ENTRIES; i++)
-			if (tlb_is_global(t, i) == global)
+			if (tlb_bit(t->global_map, i) == global)
 				tlb_drop(t, i);
 	} else {
 		for (u32 k = 0; k < n; k++)
-			if (tlb_is_global(t, l->index[k]) == global)
+			if (tlb_bit(t->global_map, l->index[k]) == global)
 				tlb_drop(t, l->index[k]);
 	}
 	l->count = 0;
@@ -189,6 +186,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 		if (may_tag_write(c, class, w, s, w->gpa >> PAGE_SHIFT))
 			e->tag_write = page;
 	}
+	map_set(t->writable_map, i, w->writable);
 	if (w->user)
 		c->mmu->pkeys |= (u16)BIT(w->pkey);
 	if (w->page_size > PAGE_SIZE)
@@ -217,20 +215,26 @@ bool mmu_fill(struct cpu *c, u64 lin, enum access a)
 
 /* -- Flushes ---------------------------------------------------------------------- */
 
-void mmu_flush_nonglobal(struct cpu *c)
+static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
-	TRANSLATOR(c, tlb_flushed);
 	walk_forget_regions(c->mmu);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
+}
+
+void mmu_flush_nonglobal(struct cpu *c)
+{
+	TRANSLATOR(c, tlb_flushed, false);
+	flush_local(c);
 }
 
 void mmu_flush_all(struct cpu *c)
 {
 	struct mmu *m = c->mmu;
 
-	mmu_flush_nonglobal(c);
+	TRANSLATOR(c, tlb_flushed, true);
+	flush_local(c);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&m->tlb[i], &m->tlb[i].global, true);
 	memset(m->large_4m, 0, sizeof(m->large_4m));
@@ -257,6 +261,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 	u64 size = largest_page(c->mmu, lin);
 
 	walk_forget_regions(c->mmu);
+	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
@@ -278,7 +283,7 @@ void mmu_pkru_changed(struct cpu *c, u32 old)
 			return;
 		}
 	}
-	TRANSLATOR(c, tlb_flushed);
+	TRANSLATOR(c, tlb_flushed, true);
 }
 
 /* -- Life ------------------------------------------------------------------------- */
