@@ -113,7 +113,7 @@ bool jit_count(struct cpu *c, const struct block *b)
 		return false;
 	}
 	if (tu_find(c->jit, p, c->rip)) {
-		jit_forget_jump(c->jit, c->rip);
+		jit_forget_jump(c->jit, c->rip, p->class);
 		return false;
 	}
 	tu = translate(c, b, p);
