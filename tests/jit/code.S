@@ -92,3 +92,17 @@ BEGIN jit_doorbell
 	jnz	1b
 3:	hlt
 END jit_doorbell
+
+/* Words around RSI, which moves along RDI times; each round adds 1 to 0x40000. */
+BEGIN jit_windows
+1:	mov	%rdi, (%rsi)
+	mov	%rdi, 64(%rsi)
+	add	$8, %rsi
+	addq	$1, -8(%rsi)
+	mov	-8(%rsi), %rax
+	sub	56(%rsi), %rax
+	add	%rax, 0x40000
+	dec	%rdi
+	jnz	1b
+	hlt
+END jit_windows

@@ -13,6 +13,7 @@ GUEST_BLOB(jit_irq_handler);
 GUEST_BLOB(jit_nowhere);
 GUEST_BLOB(jit_nowhere_handler);
 GUEST_BLOB(jit_stores);
+GUEST_BLOB(jit_windows);
 
 enum { CALLEE = 0x1000000, SLOT = 5, VECTOR = 0x40, ROUNDS = 300 };
 
@@ -189,6 +190,23 @@ static void changed_through_an_alias(void **state)
 	down(&w);
 }
 
+/* They begin in one page and end in the next for a while. */
+static void windows(void **state)
+{
+	const u64 first = 0x50000 - 8 * ROUNDS;
+	struct world w;
+
+	up(&w, 0);
+	guest_load(&w.g, GUEST_CODE, jit_windows);
+	*guest_word(&w.g, 0x40000) = 0;
+	begin(&w, GUEST_CODE, 2 * ROUNDS, first);
+	assert_int_equal(guest_run(&w.g, 0), KVM_EXIT_HLT);
+	assert_int_equal(*guest_word(&w.g, 0x40000), 2 * ROUNDS);
+	for (u32 i = 0; i < 2 * ROUNDS; i++)
+		assert_int_equal(*guest_word(&w.g, first + 8 * i), 2 * ROUNDS - i + 1);
+	down(&w);
+}
+
 static bool is_dirty(struct world *w)
 {
 	u64 bitmap = 0;
@@ -302,6 +320,7 @@ int main(void)
 		cmocka_unit_test(slot_deleted),
 		cmocka_unit_test(changed_by_the_guest),
 		cmocka_unit_test(changed_through_an_alias),
+		cmocka_unit_test(windows),
 		cmocka_unit_test(dirty_code),
 		cmocka_unit_test(stepped),
 		cmocka_unit_test(breakpoint),
