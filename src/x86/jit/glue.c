@@ -140,10 +140,15 @@ static const u8 *make_exit(struct code *k, const struct jit *j, const u8 *leave)
 	return entry;
 }
 
-/* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
+/*
+ * Called with RAX = RIP, R10 = struct insn; returns if the next one follows.
+ * Else it leaves by RET, too: the processor's stack of return addresses stays
+ * what it has to be for the C functions that return next.
+ */
 static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
+	u8 *next;
 
 	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
@@ -152,7 +157,11 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	call_c(k, jit_punt);
 	put_op(k, false, 0x8b, RDX, RM_REG(RAX));
 	put8(k, 0x85); put8(k, 0xc0);				/* test eax, eax */
-	jcc_to(k, CC_NE, leave);
+	next = jcc_later(k, CC_E);
+	mov_imm(k, R_B, (u64)leave);
+	mov_store(k, RM_MEM(RSP, 0), R_B);
+	put8(k, 0xc3);
+	patch_here(k, next);
 	status_to_flags(k);
 	reload(k);
 	put8(k, 0xc3);
