@@ -39,6 +39,8 @@ bool jit_prepare(struct cpu *c)
 		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
+	if (j->epoch_due)
+		epoch_enter(c);
 	return true;
 }
 
@@ -141,7 +143,7 @@ static void begin(struct cpu *c)
 
 	epoch_begin(c->jit);
 	if (long_ago || c->vcpu->attended)
-		page_forget(c->jit);
+		epoch_begin_all(c->jit);
 	c->vcpu->attended = false;
 }
 
