@@ -185,6 +185,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
+	c->mmu->mmio_tag = 0;
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -227,6 +228,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 	u64 size = largest_page(c->mmu, lin);
 
 	TRANSLATOR(c, page_flushed, lin, size);
+	c->mmu->mmio_tag = 0;
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
