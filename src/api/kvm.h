@@ -55,7 +55,7 @@ struct kfile {
 	u32 refs;		/* the descriptor itself, plus calls under way */
 	u32 gen;		/* grows when the struct is reused (api/fd.c) */
 	struct kfile *next_ino, *next_watch;
-};
+} __attribute__((aligned(64)));		/* @refs changes with each call */
 
 /* -- VM ------------------------------------------------------------------- */
 

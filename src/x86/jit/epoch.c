@@ -5,8 +5,8 @@
  * Stores of vCPUs to a page with code are seen as they happen (shared.h).  All
  * other writers - the VMM, its devices, other processes - write unseen.  An
  * epoch begins, for the whole VM, with every event that can tell a guest of
- * such a write, and when a TLB is flushed.  A page that is entered is compared
- * if it has not been in this epoch.
+ * such a write, and for a vCPU when its TLB is flushed.  A page that is entered
+ * is compared if it has not been in this epoch.
  *
  * An entered page stays so until the guest flushes it from its TLB, for what
  * devices write is reached through new translations, and a frame that is used
@@ -156,7 +156,7 @@ u64 epoch_now(struct jit *j)
 }
 
 /* If another vCPU is faster, its epoch has begun after this call, too. */
-void epoch_next(struct jit *j)
+static void epoch_next(struct jit *j)
 {
 	u64 e = __atomic_load_n(j->epoch, __ATOMIC_SEQ_CST);
 

@@ -120,7 +120,7 @@ struct jit {
 	struct edge *edges;
 	u32 nr_edges;
 	u64 *epoch;		/* the VM's */
-	u64 own_epochs;
+	u64 own_epochs;		/* begun by this vCPU, flushes of its TLB among them */
 	bool epoch_due;		/* begun, and volatile pages are entered still */
 	bool strict;		/* all pages are volatile */
 	bool user_seen;		/* CPL 3, since paging is on */
@@ -203,9 +203,10 @@ void page_forget_local(struct jit *j);
 void page_forget_range(struct jit *j, u64 lin, u64 size);
 /* Page @p of @kind has been found current. */
 void page_remember(struct jit *j, struct code_page *p, u32 kind);
-/* Others may have written memory: an epoch begins... */
-void epoch_next(struct jit *j);
-/* ...and volatile pages have to be entered anew, or all; other vCPUs compare theirs. */
+/*
+ * Others may have written memory: an epoch begins, and volatile pages have to be
+ * entered anew, or all; other vCPUs compare what they enter.
+ */
 void epoch_begin(struct jit *j);
 void epoch_begin_all(struct jit *j);
 /* Before translated code is looked up at RIP, if jit.epoch_due. */

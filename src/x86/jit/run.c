@@ -108,7 +108,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 {
 	struct jit *j = c->jit;
 
-	epoch_next(j);
+	j->own_epochs++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
 	if (global)
@@ -119,7 +119,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
-	epoch_next(c->jit);
+	c->jit->own_epochs++;
 	page_forget_range(c->jit, lin, size);
 }
 
