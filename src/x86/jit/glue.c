@@ -159,11 +159,15 @@ static void go_on(struct code *k)
 	jmp_reg(k, R_B);
 }
 
-/* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
+/*
+ * Called with RAX = RIP, R10 = struct insn; returns if the next one follows.
+ * If it leaves, that is a RET, too: the processor's stack of return addresses
+ * stays what it has to be for the C functions that return next.
+ */
 static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
-	u8 *elsewhere;
+	u8 *elsewhere, *code;
 
 	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
@@ -179,7 +183,11 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	mov_rr(k, RDX, RAX);
 	put_op(k, true, 0x83, 7, RM_REG(RAX));			/* cmp rax, imm8 */
 	put8(k, STEP_MAX);
-	jcc_to(k, CC_BE, leave);
+	code = jcc_later(k, CC_A);
+	mov_imm(k, R_B, (u64)leave);
+	mov_store(k, RM_MEM(RSP, 0), R_B);
+	put8(k, 0xc3);
+	patch_here(k, code);
 	mov_load(k, RSP, CPU_FIELD(jit_rsp));
 	go_on(k);
 	return entry;

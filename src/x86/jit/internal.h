@@ -138,6 +138,8 @@ struct jit {
 	struct edge *edges;
 	u32 nr_edges;
 	u64 *epoch;		/* the VM's */
+	u64 own_epochs;		/* begun by this vCPU, flushes of its TLB among them */
+	bool epoch_due;		/* begun, and volatile pages are entered still */
 	bool strict;		/* all pages are volatile */
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
@@ -204,6 +206,8 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
 /* Of the lines that have code. */
 bool page_is_unchanged(const struct host_page *hp);
+/* No vCPU has written it, and nobody else if that is asked in a new epoch. */
+bool page_is_current(struct jit *j, struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);
 void page_written(struct cpu *c, const u8 *host);
 /* Another vCPU has written code. */
@@ -224,10 +228,14 @@ void page_forget_local(struct jit *j);
 void page_forget_range(struct jit *j, u64 lin, u64 size);
 /* Page @p of @kind has been found current. */
 void page_remember(struct jit *j, struct code_page *p, u32 kind);
-/* Others may have written memory: an epoch begins... */
-void epoch_next(struct jit *j);
-/* ...and volatile pages have to be entered anew. */
+/*
+ * Others may have written memory: an epoch begins, and volatile pages have to be
+ * entered anew, or all; other vCPUs compare what they enter.
+ */
 void epoch_begin(struct jit *j);
+void epoch_begin_all(struct jit *j);
+/* Before translated code is looked up at RIP, if jit.epoch_due. */
+void epoch_enter(struct cpu *c);
 /* The present epoch.  What is read after this call has not been written before it began. */
 u64 epoch_now(struct jit *j);
 /* All entered pages are compared. */

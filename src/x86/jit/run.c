@@ -41,6 +41,8 @@ bool jit_prepare(struct cpu *c)
 		j->class = code_class(c);
 		page_key(j);
 	}
+	if (j->epoch_due)
+		epoch_enter(c);
 	return true;
 }
 
@@ -128,7 +130,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 {
 	struct jit *j = c->jit;
 
-	epoch_next(j);
+	j->own_epochs++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
 	if (global)
@@ -139,7 +141,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
-	epoch_next(c->jit);
+	c->jit->own_epochs++;
 	page_forget_range(c->jit, lin, size);
 }
 
@@ -163,7 +165,7 @@ static void begin(struct cpu *c)
 
 	epoch_begin(c->jit);
 	if (long_ago || c->vcpu->attended)
-		page_forget(c->jit);
+		epoch_begin_all(c->jit);
 	c->vcpu->attended = false;
 }
 

@@ -219,6 +219,7 @@ static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
 	walk_forget_regions(c->mmu);
+	c->mmu->mmio_tag = 0;
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -283,6 +284,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 
 	walk_forget_regions(c->mmu);
 	TRANSLATOR(c, page_flushed, lin, size);
+	c->mmu->mmio_tag = 0;
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
