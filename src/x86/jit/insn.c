@@ -257,6 +257,8 @@ static bool insn_high_byte(struct trans *t)
 		    (o->type == ZYDIS_OPERAND_TYPE_REGISTER && operand_gpr(o) == RSP))
 			return false;
 	}
+	if (t->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && t->zi.opcode == 0x82)
+		return false;	/* no instruction in 64-bit code */
 	if (effect == SETS_SOME || effect == READS)
 		flags_load(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);

@@ -59,11 +59,11 @@ static void enter_source(struct code *k)
 	mov_rr(k, RSI, R_C);
 }
 
-void string_leave(struct code *k, bool source)
+void string_leave(struct trans *t, bool source)
 {
-	put_op(k, true, 0x2b, RDI, RM_REG(R_B));		/* sub rdi, r10 */
+	put_op(&t->k, t->wide, 0x2b, RDI, RM_REG(R_B));		/* sub rdi, r10 */
 	if (source)
-		put_op(k, true, 0x2b, RSI, RM_REG(R_A));	/* sub rsi, rax */
+		put_op(&t->k, t->wide, 0x2b, RSI, RM_REG(R_A));	/* sub rsi, rax */
 }
 
 static void put_repeated(struct trans *t, u8 opcode)
@@ -110,7 +110,7 @@ static void repeat(struct trans *t, bool source)
 	else
 		mov_rr(k, RAX, R_GUEST_RAX);
 	put_repeated(t, source ? 0xa4 : 0xaa);
-	string_leave(k, source);
+	string_leave(t, source);
 	patch_here(k, none);
 	add_undo(t, source);
 }
@@ -120,7 +120,7 @@ bool insn_string(struct trans *t)
 	const struct insn *in = t->in;
 	bool source;
 
-	if (t->zi.meta.category != ZYDIS_CATEGORY_STRINGOP || in->asz != 8 ||
+	if (t->zi.meta.category != ZYDIS_CATEGORY_STRINGOP || in->asz != word_size(t) ||
 	    !(in->flags & (INSN_REP | INSN_REPNE)))
 		return false;
 	switch (t->zi.mnemonic) {
@@ -139,7 +139,7 @@ bool insn_string(struct trans *t)
 	default:
 		return false;
 	}
-	if (source && (in->seg == FS || in->seg == GS))
+	if (source && (ea_has_base(t) || (!t->wide && in->seg == CS)))
 		return false;
 	flags_save(t);
 	repeat(t, source);

@@ -100,7 +100,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
 	if (cold->kind == COLD_STRING)
-		string_leave(&t->k, cold->source);
+		string_leave(t, cold->source);
 	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
