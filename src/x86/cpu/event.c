@@ -374,7 +374,7 @@ static void requests_process(struct cpu *c, u32 req)
 	if (req & REQ_CODE)
 		TRANSLATOR(c, code_changed);
 	if (req & REQ_SWEEP)
-		TRANSLATOR(c, epoch);
+		TRANSLATOR(c, sweep);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)

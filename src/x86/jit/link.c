@@ -100,6 +100,16 @@ u64 jit_punt(struct cpu *c, const struct insn *in)
 	}
 }
 
+u32 jit_fill_read(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_READ);
+}
+
+u32 jit_fill_write(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_WRITE);
+}
+
 /* -- Jumps ------------------------------------------------------------------------------- */
 
 static void remember_jump(struct jit *j, u64 rip, const u8 *code)
@@ -108,11 +118,84 @@ static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
 }
 
+/* The jump cache's answer for what has no code: leave, at the RIP in RAX. */
+static bool is_cold(const struct jit *j, u64 rip)
+{
+	u32 i = rip % JUMP_CACHE_SIZE;
+
+	return j->t->jump_rip[i] == (rip ^ j->t->jump_key) && j->t->jump_code[i] == j->exit;
+}
+
+/* So is what is fetched without a fault, but has no code. */
+static void remember_cold(struct cpu *c, u64 rip)
+{
+	if (tlb_entry(c->tlb, rip)->tag_exec == (rip & PAGE_MASK))
+		remember_jump(c->jit, rip, c->jit->exit);
+}
+
+void jit_forget_jump(struct jit *j, u64 rip)
+{
+	u32 i = rip % JUMP_CACHE_SIZE;
+
+	if (j->t->jump_rip[i] == (rip ^ j->t->jump_key))
+		j->t->jump_rip[i] = 0;
+}
+
 struct tu *jit_find(struct cpu *c, u64 rip)
 {
 	struct code_page *p = page_enter(c, rip);
 
 	return p ? tu_find(c->jit, p, rip) : NULL;
+}
+
+/* Of jumps: NULL as well if translated code must not go on. */
+static struct tu *find_target(struct cpu *c, u64 rip)
+{
+	struct jit *j = c->jit;
+	struct tu *to;
+
+	j->left = false;
+	if (j->lockstep || is_cold(j, rip))
+		return NULL;
+	to = jit_find(c, rip);
+	if (j->left)
+		return NULL;
+	if (!to)
+		remember_cold(c, rip);
+	return to;
+}
+
+static void link_drop(struct edge *e)
+{
+	if (!e->to)
+		return;
+	*e->to_prev = e->to_next;
+	if (e->to_next)
+		e->to_next->to_prev = e->to_prev;
+	e->to = NULL;
+}
+
+static void link_add(struct edge *e, struct tu *to)
+{
+	link_drop(e);
+	e->to = to;
+	e->to_prev = &to->in;
+	e->to_next = to->in;
+	if (to->in)
+		to->in->to_prev = &e->to_next;
+	to->in = e;
+}
+
+void jit_unlink(struct tu *tu)
+{
+	struct edge *e;
+
+	while ((e = tu->in)) {
+		put_jmp_at(e->site, e->stub);
+		link_drop(e);
+	}
+	for (u32 i = 0; i < tu->nr_out; i++)
+		link_drop(&tu->out[i]);
 }
 
 /*
@@ -131,22 +214,26 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 	patch_rel32(jmp_later(&k), to->entry);
 }
 
+static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
+{
+	if (e->from->page == to->page)
+		put_jmp_at(e->site, to->entry);
+	else
+		link_across(c, e, to);
+	link_add(e, to);
+}
+
 const u8 *jit_follow(struct cpu *c, u32 edge)
 {
 	struct edge *e = &c->jit->edges[edge];
 	struct tu *to;
 
 	c->rip = e->target;
-	c->jit->left = false;
-	if (c->jit->lockstep)
+	to = find_target(c, e->target);
+	if (!to)
 		return NULL;
-	to = jit_find(c, e->target);
-	if (!to || c->jit->left)
-		return NULL;
-	if (e->from->page == to->page)
-		put_jmp_at(e->site, to->entry);
-	else
-		link_across(c, e, to);
+	if (e->to != to)
+		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);
 }
 
@@ -171,12 +258,11 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 		undo_branch(c);
 		return NULL;
 	}
-	c->jit->left = false;
 	if (c->jit->lockstep || READ_ONCE(c->requests))
 		return NULL;
 	stat_inc(c->vcpu, anykvm_jump_misses);
-	to = jit_find(c, target);
-	if (!to || c->jit->left)
+	to = find_target(c, target);
+	if (!to)
 		return NULL;
 	code = exec_of(c->jit, to->entry);
 	remember_jump(c->jit, target, code);

@@ -9,6 +9,7 @@
 #include "x86/jit/engine.h"
 #include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
+#include "x86/jit/shared.h"
 #include "x86/jit/sweep.h"
 #include "x86/mmu/internal.h"
 #include "x86/x86.h"
@@ -36,6 +37,7 @@ bool jit_prepare(struct cpu *c)
 	}
 	if (j->tlb != c->tlb) {
 		j->tlb = c->tlb;
+		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
 	return true;
@@ -59,11 +61,13 @@ static const u8 *find(struct cpu *c)
 {
 	const struct translator_tables *t = c->jit->t;
 	u32 i = c->rip % JUMP_CACHE_SIZE;
+	const u8 *code;
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return NULL;
-	return t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
+	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
 							  jit_indirect(c, c->rip);
+	return code == c->jit->exit ? NULL : code;	/* it is known to have none */
 }
 
 const u8 *jit_next(struct cpu *c)
@@ -107,8 +111,10 @@ bool jit_count(struct cpu *c, const struct block *b)
 		block->runs = hot - 1;
 		return false;
 	}
-	if (tu_find(c->jit, p, c->rip))
+	if (tu_find(c->jit, p, c->rip)) {
+		jit_forget_jump(c->jit, c->rip);
 		return false;
+	}
 	tu = translate(c, b, p);
 	if (!tu)
 		return false;
@@ -117,21 +123,47 @@ bool jit_count(struct cpu *c, const struct block *b)
 	return true;
 }
 
-static void tlb_flushed(struct cpu *c)
+static void tlb_flushed(struct cpu *c, bool global)
 {
-	page_forget(c->jit);
+	struct jit *j = c->jit;
+
+	epoch_next(j);
+	if (!(c->cr0 & X86_CR0_PG))
+		j->user_seen = false;
+	if (global)
+		page_forget(j);
+	else
+		page_forget_local(j);
+}
+
+static void page_flushed(struct cpu *c, u64 lin, u64 size)
+{
+	epoch_next(c->jit);
+	page_forget_range(c->jit, lin, size);
 }
 
 static void epoch(struct cpu *c)
 {
-	c->jit->epoch++;
-	page_forget(c->jit);
+	epoch_begin(c->jit);
 }
 
+static void sweep(struct cpu *c)
+{
+	epoch_sweep(c->jit);
+}
+
+/*
+ * Whoever writes code between two runs does more than to serve an exit for I/O
+ * in between: stops the vCPU, sets its registers, takes a while.
+ */
 static void begin(struct cpu *c)
 {
-	epoch(c);
-	sweep_begin(c->jit);
+	bool long_ago = sweep_begin(c->jit);
+
+	epoch_begin(c->jit);
+	if (long_ago || c->vcpu->attended)
+		page_forget(c->jit);
+	c->vcpu->attended = false;
 }
 
 static void code_changed(struct cpu *c)
@@ -158,7 +190,9 @@ static const struct translator_ops ops = {
 	.run = run,
 	.count = jit_count,
 	.tlb_flushed = tlb_flushed,
+	.page_flushed = page_flushed,
 	.epoch = epoch,
+	.sweep = sweep,
 	.begin = begin,
 	.code_changed = code_changed,
 	.may_write = page_may_write,
@@ -188,7 +222,7 @@ static const struct translator_ops *lockstep_ops(void)
 
 int jit_create(struct cpu *c)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *strict = getenv("ANYKVM_JIT_STRICT");
 
 	if (at)
 		hot = MAX(1, atoi(at));
@@ -205,6 +239,9 @@ int jit_create(struct cpu *c)
 			return -ENOMEM;
 		}
 	}
+	c->jit->epoch = jit_vm_epoch(c->vcpu->vm->arch->jit);
+	c->jit->strict = strict && *strict == '1';
+	c->jit->user_seen = false;
 	sweep_create(c);
 	c->translator = c->jit->lockstep ? lockstep_ops() : &ops;
 	return 0;
