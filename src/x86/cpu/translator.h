@@ -13,7 +13,7 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024 };
+enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 2048 };
 
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {

@@ -24,11 +24,6 @@
 /* In an epoch's number: it has been asked for, so the next event ends it. */
 enum { EPOCH_USED = 1 };
 
-static u32 slot_of(u64 lin)
-{
-	return lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
-}
-
 /* -- The jump cache ----------------------------------------------------------------- */
 
 void page_key(struct jit *j)
@@ -56,7 +51,7 @@ static u32 drop(struct jit *j, struct entered *e)
 
 	for (u32 i = 0; i < e->count; i++) {
 		struct code_page *p = e->page[i];
-		u32 slot = slot_of(p->lin);
+		u32 slot = page_slot(p->lin, p->class);
 
 		p->entered = false;
 		classes |= BIT(p->class);
@@ -122,7 +117,7 @@ void page_forget_range(struct jit *j, u64 lin, u64 size)
 
 void page_remember(struct jit *j, struct code_page *p, u32 kind)
 {
-	u32 slot = slot_of(p->lin);
+	u32 slot = page_slot(p->lin, p->class);
 	struct entered *e = &j->entered[kind];
 
 	if (!p->entered || p->kind != kind) {

@@ -155,6 +155,12 @@ struct jit {
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
 
+/* Where translator_tables.page_id has it.  A page is often executed in two classes. */
+static inline u32 page_slot(u64 lin, u32 class)
+{
+	return (lin >> PAGE_SHIFT ^ class << 9) & (CODE_TLB_SIZE - 1);
+}
+
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 {
 	return rw + j->exec_delta;

@@ -204,7 +204,7 @@ void jit_unlink(struct tu *tu)
  */
 static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 {
-	u32 slot = e->target >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	u32 slot = page_slot(e->target, to->page->class);
 	s32 off = offsetof(struct translator_tables, page_id) + slot * sizeof(u32);
 	struct code k = { .p = e->site, .exec_delta = c->jit->exec_delta };
 
