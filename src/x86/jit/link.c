@@ -16,7 +16,7 @@ static bool must_leave(struct cpu *c)
 {
 	struct jit *j = c->jit;
 
-	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	return c->stop_block || j->left || c->mmio.count || code_class(c) != j->class ||
 	       READ_ONCE(c->requests) ||
 	       ((c->rflags ^ j->rflags) & event_watched_flags(c));
 }
@@ -33,6 +33,8 @@ static u64 go_elsewhere(struct cpu *c)
 {
 	const u8 *code = NULL;
 
+	if (unlikely(!cpu_code64(c)))
+		c->rip = (u32)c->rip;
 	if (!c->mmio.count && event_quiet(c)) {
 		c->insn = NULL;
 		c->stop_block = false;
