@@ -40,7 +40,6 @@ bool jit_prepare(struct cpu *c)
 		j->class = code_class(c);
 		page_key(j);
 	}
-	j->user_seen |= c->tlb->class == TLB_USER;
 	return true;
 }
 
