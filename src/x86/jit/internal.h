@@ -167,6 +167,12 @@ struct jit {
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
 
+/* Where the jump cache has it. */
+static inline u32 jump_slot(u64 rip)
+{
+	return (rip ^ rip >> JUMP_CACHE_FOLD) & (JUMP_CACHE_SIZE - 1);
+}
+
 /* Where translator_tables.page_id has it.  A page is often executed in two classes. */
 static inline u32 page_slot(u64 lin, u32 class)
 {

@@ -116,14 +116,16 @@ u32 jit_fill_write(struct cpu *c, u64 lin)
 
 static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 {
-	j->t->jump_rip[rip % JUMP_CACHE_SIZE] = rip ^ j->t->jump_key;
-	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
+	u32 i = jump_slot(rip);
+
+	j->t->jump_rip[i] = rip ^ j->t->jump_key;
+	j->t->jump_code[i] = code;
 }
 
 /* The jump cache's answer for what has no code: leave, at the RIP in RAX. */
 static bool is_cold(const struct jit *j, u64 rip)
 {
-	u32 i = rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(rip);
 
 	return j->t->jump_rip[i] == (rip ^ j->t->jump_key) && j->t->jump_code[i] == j->exit;
 }
@@ -137,7 +139,7 @@ static void remember_cold(struct cpu *c, u64 rip)
 
 void jit_forget_jump(struct jit *j, u64 rip)
 {
-	u32 i = rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(rip);
 
 	if (j->t->jump_rip[i] == (rip ^ j->t->jump_key))
 		j->t->jump_rip[i] = 0;

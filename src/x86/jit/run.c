@@ -60,7 +60,7 @@ void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 static const u8 *find(struct cpu *c)
 {
 	const struct translator_tables *t = c->jit->t;
-	u32 i = c->rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(c->rip);
 	const u8 *code;
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
