@@ -152,18 +152,24 @@ struct tu *jit_find(struct cpu *c, u64 rip)
 	return p ? tu_find(c->jit, p, rip) : NULL;
 }
 
-/* Of jumps: NULL as well if translated code must not go on. */
-static struct tu *find_target(struct cpu *c, u64 rip)
+/*
+ * Of jumps: NULL as well if translated code must not go on.  @was: where it has
+ * gone, or NULL; that is so if the page is.
+ */
+static struct tu *find_target(struct cpu *c, u64 rip, struct tu *was)
 {
 	struct jit *j = c->jit;
-	struct tu *to;
+	struct code_page *p;
+	struct tu *to = NULL;
 
 	j->left = false;
 	if (j->lockstep || is_cold(j, rip))
 		return NULL;
-	to = jit_find(c, rip);
+	p = page_enter(c, rip);
 	if (j->left)
 		return NULL;
+	if (p)
+		to = was && was->page == p ? was : tu_find(j, p, rip);
 	if (!to)
 		remember_cold(c, rip);
 	return to;
@@ -233,7 +239,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	struct tu *to;
 
 	c->rip = e->target;
-	to = find_target(c, e->target);
+	to = find_target(c, e->target, e->to);
 	if (!to)
 		return NULL;
 	if (e->to != to)
@@ -265,7 +271,7 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 	if (c->jit->lockstep || READ_ONCE(c->requests))
 		return NULL;
 	stat_inc(c->vcpu, anykvm_jump_misses);
-	to = find_target(c, target);
+	to = find_target(c, target, NULL);
 	if (!to)
 		return NULL;
 	code = exec_of(c->jit, to->entry);
