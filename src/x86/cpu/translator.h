@@ -13,7 +13,9 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 1 << 14, CODE_TLB_SIZE = 4096, NR_CODE_CLASSES = 8 };
+/* JUMP_CACHE_FOLD: functions begin at few offsets in pages. */
+enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8 };
+enum { CODE_TLB_SIZE = 4096, NR_CODE_CLASSES = 8 };
 
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {
@@ -21,7 +23,7 @@ struct translator_tables {
 	/* Of the jump cache, by class of code: from 1 on; stay for the next vCPU. */
 	u32 generation[NR_CODE_CLASSES];
 	/*
-	 * From RIP, its lower bits being the index, to code.  A key is
+	 * From RIP, of which jump_slot() makes the index, to code.  A key is
 	 * the RIP xor jump_key, which is no canonical address (a RIP of
 	 * 32-bit code has bit 47 of the key).
 	 */

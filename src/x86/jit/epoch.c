@@ -24,11 +24,6 @@
 /* In an epoch's number: it has been asked for, so the next event ends it. */
 enum { EPOCH_USED = 1 };
 
-static u32 slot_of(u64 lin)
-{
-	return lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
-}
-
 /* -- The jump cache ----------------------------------------------------------------- */
 
 u64 page_key_of(const struct jit *j, u32 class)
@@ -61,7 +56,7 @@ static u32 drop(struct jit *j, struct entered *e)
 
 	for (u32 i = 0; i < e->count; i++) {
 		struct code_page *p = e->page[i];
-		u32 slot = slot_of(p->lin);
+		u32 slot = page_slot(p->lin, p->class);
 
 		p->entered = false;
 		classes |= BIT(p->class);
@@ -136,7 +131,7 @@ void page_leave(struct jit *j, struct code_page *p)
 
 void page_remember(struct jit *j, struct code_page *p, u32 kind)
 {
-	u32 slot = slot_of(p->lin);
+	u32 slot = page_slot(p->lin, p->class);
 	struct entered *e = &j->entered[kind];
 
 	if (!p->entered || p->kind != kind) {

@@ -263,7 +263,10 @@ void put_jump(struct code *k, const struct cpu *c)
 	s32 t = TABLES(c);
 	u8 *miss;
 
-	put_op(k, false, 0x8b, R_B, RM_REG(RAX));
+	put_op(k, false, 0x8b, R_B, RM_REG(RAX));		/* jump_slot() */
+	put_op(k, false, 0xc1, 5, RM_REG(R_B));			/* shr r10d, imm8 */
+	put8(k, JUMP_CACHE_FOLD);
+	put_op(k, false, 0x33, R_B, RM_REG(RAX));
 	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
 	put32(k, JUMP_CACHE_SIZE - 1);
 	mov_load(k, R_C, RM_MEM(R_STATE, t + offsetof(struct translator_tables, jump_key)));

@@ -170,6 +170,18 @@ struct jit {
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
 
+/* Where the jump cache has it. */
+static inline u32 jump_slot(u64 rip)
+{
+	return (rip ^ rip >> JUMP_CACHE_FOLD) & (JUMP_CACHE_SIZE - 1);
+}
+
+/* Where translator_tables.page_id has it.  A page is often executed in two classes. */
+static inline u32 page_slot(u64 lin, u32 class)
+{
+	return (lin >> PAGE_SHIFT ^ class << 8) & (CODE_TLB_SIZE - 1);
+}
+
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 {
 	return rw + j->exec_delta;
@@ -279,13 +291,13 @@ void jit_forget_jump(struct jit *j, u64 rip, u32 class);
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-/* True if the TLB has the page of @lin now. */
-u32 jit_fill_read(struct cpu *c, u64 lin);
-u32 jit_fill_write(struct cpu *c, u64 lin);
 /*
  * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
  * else the code to go on at.
  */
 u64 jit_punt(struct cpu *c, const struct insn *in);
+/* True if the TLB has the page of @lin now. */
+u32 jit_fill_read(struct cpu *c, u64 lin);
+u32 jit_fill_write(struct cpu *c, u64 lin);
 
 #endif

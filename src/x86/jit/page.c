@@ -119,7 +119,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 {
 	struct jit *j = c->jit;
 	u64 lin = rip & PAGE_MASK;
-	u32 i = lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	u32 i = page_slot(lin, code_class(c));
 	struct code_page *p = j->page_at[i];
 	const u8 *host;
 

@@ -63,14 +63,14 @@ void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 static const u8 *find(struct cpu *c)
 {
 	const struct translator_tables *t = c->jit->t;
-	u32 i = c->rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(c->rip);
 	const u8 *code;
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return NULL;
 	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
 							  jit_indirect(c, c->rip);
-	return code == c->jit->exit ? NULL : code;
+	return code == c->jit->exit ? NULL : code;	/* it is known to have none */
 }
 
 const u8 *jit_next(struct cpu *c)
