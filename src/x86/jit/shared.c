@@ -8,7 +8,8 @@
 #include "x86/x86.h"
 
 enum {
-	NR_SHARED	= 1 << 15,	/* 128 MiB of code */
+	NR_SHARED	= 1 << 22,	/* 16 GiB that have ever had code */
+	REGION		= 512,		/* pages whose entries are neighbours */
 	NR_FILTER	= 1 << 18,	/* neighbours in memory are neighbours in it */
 };
 
@@ -63,13 +64,17 @@ static u64 page_of(const u8 *host)
 
 static u32 hash(u64 page)
 {
-	return (page >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 49;
+	u64 nr = page >> PAGE_SHIFT;
+
+	return (nr / REGION * 0x9e3779b97f4a7c15ull >> 51) * REGION | nr % REGION;
 }
+
+_Static_assert(NR_SHARED / REGION == 1 << (64 - 51), "what is left of a product");
 
 /* The entry of @page, or the free one where it would be. */
 static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
 {
-	for (u32 i = hash(page);; i++) {
+	for (u32 i = hash(page);; i += REGION) {
 		struct shared_page *s = &jv->page[i % NR_SHARED];
 		u64 host = __atomic_load_n(&s->host, __ATOMIC_ACQUIRE);
 
