@@ -135,6 +135,7 @@ static long call_locked(const struct ioctl_desc *d, struct kfile *f, uintptr_t a
 
 	pthread_mutex_lock(&f->vcpu->mutex);
 	pthread_cleanup_push(abandon_run, f);
+	f->vcpu->attended |= d->cmd != (u32)KVM_RUN;
 	ret = call_row(d, f, arg);
 	pthread_cleanup_pop(0);
 	pthread_mutex_unlock(&f->vcpu->mutex);

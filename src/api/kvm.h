@@ -137,6 +137,8 @@ struct vcpu {
 	int stats_fd;
 	pid_t stats_pid;		/* the thread that made it */
 
+	/* Since it left the guest the VMM has done more than to serve an exit for I/O. */
+	bool attended;
 	bool sigmask_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigmask;
 

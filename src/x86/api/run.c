@@ -128,6 +128,13 @@ static int run_checked(struct cpu *c, bool immediate_exit)
 	return r;
 }
 
+static bool is_io_exit(const struct vcpu *vcpu)
+{
+	u32 reason = vcpu->run->exit_reason;
+
+	return reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO;
+}
+
 int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 {
 	struct cpu *c = vcpu->cpu;
@@ -138,6 +145,7 @@ int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 		r = immediate_exit ? -EINTR : wait_for_init(c);
 	else
 		r = run_checked(c, immediate_exit);
+	vcpu->attended |= r || !is_io_exit(vcpu);
 	run_fill(c);
 	sync_regs_store(c);
 	return r;

@@ -20,7 +20,7 @@
 #include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
 
-/* How often a guest that runs on is told. */
+/* How often a guest is told, whether it runs on or leaves and comes back. */
 #define UPDATES_PER_SEC	250
 
 /* KVM: a Xen guest is told by runstate instead. */
@@ -96,12 +96,21 @@ u64 steal_time_stolen(struct pvclock *p)
 	return same && p->steal_run_delay > before ? p->steal_run_delay - before : 0;
 }
 
+/* It costs system calls. */
+static bool is_due(const struct pvclock *p)
+{
+	return !p->steal_running || host_tsc() >= p->steal_next_tsc;
+}
+
 /* Version is odd meanwhile. */
 static void account(struct pvclock *p, struct kvm_steal_time *st)
 {
 	u32 version = READ_ONCE(st->version) | 1;
-	u64 stolen = steal_time_stolen(p);
+	u64 stolen;
 
+	if (!is_due(p))
+		return;
+	stolen = steal_time_stolen(p);
 	if (!stolen)
 		return;
 	WRITE_ONCE(st->version, version);
@@ -162,9 +171,7 @@ void steal_time_enter(struct cpu *c)
 
 void steal_time_update(struct cpu *c)
 {
-	const struct pvclock *p = c->pvclock;
-
-	if (!p->steal_running || host_tsc() >= p->steal_next_tsc)
+	if (is_due(c->pvclock))
 		steal_time_enter(c);
 }
 

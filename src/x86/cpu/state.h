@@ -133,6 +133,8 @@ struct tpr_report {
 	u64 rip;
 };
 
+enum { PAUSE_SPINS = 4096 };
+
 struct cpu {
 	u64 gpr[NR_GPRS];
 	u64 gpr_none;		/* always 0: an absent base or index register */
@@ -170,6 +172,7 @@ struct cpu {
 	u32 jit_skip;		/* the interpreter does the next block, once */
 	u32 jit_mxcsr;		/* the host's own */
 	u8 flat;		/* enum flat; 0 in other code */
+	bool irq_waits;		/* something may be due as soon as IF is set */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;
@@ -234,7 +237,7 @@ struct cpu {
 	struct jit *jit;		/* x86/jit/ */
 	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
 	bool pmu_active;		/* one of them counts */
-	u32 pauses;			/* PAUSEs executed */
+	u32 pauses;			/* PAUSEs executed; each PAUSE_SPINS give the CPU away */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

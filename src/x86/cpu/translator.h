@@ -9,15 +9,21 @@
 
 #include "x86/cpu/state.h"
 #include "x86/cpu/step.h"
+#include "x86/mmu/tlb.h"
 
 struct block;
 
 enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024 };
 
+/* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
+enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };
+_Static_assert(TLB_FILLED_CLASSES <= (int)CODE_FLAT32, "beside the access class");
+
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {
 	u64 jump_key;	/* generation and class of code, xored to the RIP */
-	u32 generation;	/* of the jump cache: from 1 on; stays for the next vCPU */
+	/* Of the jump cache, by class: from 1 on; stay for the next vCPU. */
+	u32 generation[NR_CODE_CLASSES];
 	/*
 	 * From RIP, its lower bits being the index, to code.  A key is
 	 * the RIP xor jump_key, which is no canonical address (a RIP of
@@ -46,10 +52,14 @@ struct translator_ops {
 	bool (*count)(struct cpu *c, const struct block *b);
 	/* KVM_RUN begins: an epoch. */
 	void (*begin)(struct cpu *c);
-	/* Linear pages may lead elsewhere now. */
-	void (*tlb_flushed)(struct cpu *c);
+	/* Linear pages may lead elsewhere now; global ones too? */
+	void (*tlb_flushed)(struct cpu *c, bool global);
+	/* Those in the @size bytes around @lin, a power of two, may. */
+	void (*page_flushed)(struct cpu *c, u64 lin, u64 size);
 	/* Memory may have been written by others than vCPUs since. */
 	void (*epoch)(struct cpu *c);
+	/* All code is to be compared with memory. */
+	void (*sweep)(struct cpu *c);
 	/* Another vCPU has written to code. */
 	void (*code_changed)(struct cpu *c);
 	/* May the page of @host be written without notice? */

@@ -10,8 +10,7 @@
 #include "x86/mmu/internal.h"
 
 
-/* The instruction goes to the interpreter if RAX is not canonical. */
-static void check_canonical(struct trans *t)
+void check_canonical(struct trans *t)
 {
 	struct code *k = &t->k;
 

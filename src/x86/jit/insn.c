@@ -326,6 +326,44 @@ static void set_flags(struct trans *t, const struct form *f, const u8 *start)
 		flags_set(t);
 }
 
+/*
+ * With AH to BH there is no REX: all registers are where the guest has them,
+ * but for RAX, which comes to RAX for the time.
+ */
+static bool insn_high_byte(struct trans *t)
+{
+	enum effect effect = effect_of(t->zi.mnemonic);
+
+	for (int i = 0; i < t->zi.operand_count_visible; i++) {
+		const ZydisDecodedOperand *o = &t->ops[i];
+
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY ||
+		    (o->type == ZYDIS_OPERAND_TYPE_REGISTER && operand_gpr(o) == RSP))
+			return false;
+	}
+	if (t->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && t->zi.opcode == 0x82)
+		return false;	/* 32-bit code alone has that */
+	if (effect == SETS_SOME || effect == READS)
+		flags_load(t);
+	mov_rr(&t->k, RAX, R_GUEST_RAX);
+	memcpy(t->k.p, t->bytes, t->in->len);
+	t->k.p += t->in->len;
+	mov_rr(&t->k, R_GUEST_RAX, RAX);
+	if (effect == SETS_ALL || effect == SETS_SOME)
+		flags_set(t);
+	return true;
+}
+
+static bool has_high_byte(const struct trans *t)
+{
+	for (int i = 0; i < t->zi.operand_count_visible; i++)
+		if (t->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    t->ops[i].reg.value >= ZYDIS_REGISTER_AH &&
+		    t->ops[i].reg.value <= ZYDIS_REGISTER_BH)
+			return true;
+	return false;
+}
+
 bool insn_generic(struct trans *t)
 {
 	enum effect effect = effect_of(t->zi.mnemonic);
@@ -335,6 +373,8 @@ bool insn_generic(struct trans *t)
 	struct form f;
 	struct rm m;
 
+	if (effect != NOT_HERE && has_high_byte(t))
+		return insn_high_byte(t);
 	if (effect == NOT_HERE || !form_of(t, &f) || !possible(t, &f))
 		return false;
 	if (f.accumulator && (f.mem || f.reg || f.rm))

@@ -9,7 +9,6 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
-#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -33,19 +32,23 @@ extern const u8 pinned[NR_GPRS];
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
 	TU_MAX_SIZE	= 32 << 10,	/* of one block */
-	NR_BUCKETS	= 1 << 14,
+	NR_BUCKETS	= 1 << 14,	/* of pages */
+	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
+	ENTERED_MAX	= 1 << 11,
 };
 
 /* -- What code is translated for ------------------------------------------------------ */
-
-/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
-enum { CODE_FLAT32 = 4 };
 
 /* The class of code that is executed now. */
 static inline u32 code_class(const struct cpu *c)
 {
 	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
+
+static inline enum tlb_class access_class(u32 code_class)
+{
+	return code_class & (CODE_FLAT32 - 1);
 }
 
 /* -- Translated code --------------------------------------------------------------- */
@@ -54,6 +57,8 @@ static inline u32 code_class(const struct cpu *c)
 struct edge {
 	u64 target;
 	struct tu *from;
+	struct tu *to;		/* NULL until linked */
+	struct edge *to_next, **to_prev;	/* others that lead to @to */
 	u8 *site;		/* writable view: jmp to the stub until linked */
 	u8 *stub;		/* writable view */
 };
@@ -67,16 +72,18 @@ struct tu_insn {
 /* One translated block. */
 struct tu {
 	u64 rip;
-	const struct block *block;
 	struct code_page *page;
-	struct tu *hash_next, *page_next;
+	struct tu *hash_next;
 	u8 *entry;		/* writable view */
-	u8 *dead_exit;		/* goes to the interpreter */
+	const struct block *block;
+	struct tu *page_next, *made_before;
+	struct edge *in;	/* edges that have been linked to it */
+	struct edge *out;	/* its own */
+	u32 nr_out;
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
-	bool dead;
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */
 };
@@ -86,6 +93,8 @@ struct code_page {
 	u64 lin;
 	u32 class;		/* code_class() */
 	u32 id;
+	u32 kind;		/* enum page_kind, since it was entered last */
+	bool entered;
 	struct host_page *host;
 	struct code_page *hash_next;
 };
@@ -99,9 +108,23 @@ struct host_page {
 	u32 losses;		/* times code was lost to a store */
 	u64 banned_until;	/* TSC: interpreted for so long */
 	u64 epoch;		/* in which memory was compared with @snapshot */
+	bool suspect;		/* written although that was not expected: volatile */
 	u64 lines;		/* of 64 bytes, that have code */
 	u8 *snapshot;
 	struct host_page *hash_next;
+};
+
+/*
+ * What an entered page is, and so when it has to be entered anew: bits, and an
+ * index of jit.entered.  epoch.c says when a page is volatile.
+ */
+enum page_kind { PAGE_VOLATILE = 1, PAGE_LOCAL = 2, NR_PAGE_KINDS = 4 };
+
+/* Pages that translated code may reach without a question. */
+struct entered {
+	u32 count;
+	u64 lin[ENTERED_MAX];
+	struct code_page *page[ENTERED_MAX];
 };
 
 /* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
@@ -114,17 +137,19 @@ struct jit {
 	size_t used, glue_used;
 	struct edge *edges;
 	u32 nr_edges;
-	u64 epoch;
+	u64 *epoch;		/* the VM's */
+	bool strict;		/* all pages are volatile */
+	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
 	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
-	u16 touched[CODE_TLB_SIZE];
-	u32 nr_touched;
+	struct entered entered[NR_PAGE_KINDS];
 	u8 *pool;		/* struct tu and pages: all at once, with the code */
 	size_t pool_used;
-	struct tu *tu[NR_BUCKETS];
+	struct tu *tu[NR_TU_BUCKETS];
+	struct tu *made;	/* the last one; dead ones, too */
 	struct code_page *pages[NR_BUCKETS];
 	struct host_page *hosts[NR_BUCKETS];
 
@@ -136,6 +161,8 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
+	const u8 *fill[2], *unfilled;		/* [1]: for stores; after a fault in one */
+	u64 fill_rsp;				/* on its way to C; else 0 */
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
@@ -157,7 +184,7 @@ void vec_make_load(struct jit *j, struct code *k);
 /* The vector registers are back in struct cpu.  Only flags are lost. */
 void vec_leave(const struct jit *j, struct code *k);
 
-/* The vector registers that are live go to their places, or come from there. */
+/* The vector registers that are live go to their places, or come from there. Flags are lost. */
 void vec_move_live(struct code *k, bool store);
 
 /* x87.c */
@@ -175,19 +202,38 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  * translated now.
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
-/* The jump cache is for another class. */
-void page_key(struct jit *j);
-/* All lookups are made anew: jump cache, code TLB. */
-void page_forget(struct jit *j);
+/* Of the lines that have code. */
+bool page_is_unchanged(const struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);
 void page_written(struct cpu *c, const u8 *host);
 /* Another vCPU has written code. */
 void page_check_shared(struct jit *j);
 
+/* -- epoch.c: for how long ------------------------------------------------------------------ */
+
+/* The jump cache is for another class. */
+void page_key(struct jit *j);
+/* All pages have to be entered anew. */
+void page_forget(struct jit *j);
+/* Of those, the pages that are local, or in the @size bytes around @lin, a power of two. */
+void page_forget_local(struct jit *j);
+void page_forget_range(struct jit *j, u64 lin, u64 size);
+/* Page @p of @kind has been found current. */
+void page_remember(struct jit *j, struct code_page *p, u32 kind);
+/* Others may have written memory: an epoch begins... */
+void epoch_next(struct jit *j);
+/* ...and volatile pages have to be entered anew. */
+void epoch_begin(struct jit *j);
+/* The present epoch.  What is read after this call has not been written before it began. */
+u64 epoch_now(struct jit *j);
+/* All entered pages are compared. */
+void epoch_sweep(struct jit *j);
+
 /* tu.c */
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
+void tu_forget_all(struct jit *j);
 
 /* arena.c */
 void *pool_alloc(struct jit *j, size_t n);
@@ -202,16 +248,32 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 /* False if the interpreter is to do the next block: for its mode, or once. */
 bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
+/*
+ * The code at CS:RIP to go on at, where translated code may be; NULL: there is
+ * none, or the engines are compared.
+ */
+const u8 *jit_next(struct cpu *c);
 /* As translator_ops.count. */
 bool jit_count(struct cpu *c, const struct block *b);
 
 /* -- link.c: called from glue ------------------------------------------------------------- */
 
 struct tu *jit_find(struct cpu *c, u64 rip);
+/* The edges from and to @tu are as if they had never been linked. */
+void jit_unlink(struct tu *tu);
+/* What the jump cache knows of @rip is not so any more. */
+void jit_forget_jump(struct jit *j, u64 rip);
 /* In the address of the instruction that is punted: it has a translation. */
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-u32 jit_punt(struct cpu *c, const struct insn *in);
+/* True if the TLB has the page of @lin now. */
+u32 jit_fill_read(struct cpu *c, u64 lin);
+u32 jit_fill_write(struct cpu *c, u64 lin);
+/*
+ * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
+ * else the code to go on at.
+ */
+u64 jit_punt(struct cpu *c, const struct insn *in);
 
 #endif

@@ -127,6 +127,7 @@ void mem_check(struct trans *t, u32 size, bool write)
 					   offsetof(struct tlb_entry, tag_read));
 	s32 addend = tlb_offset(t) + offsetof(struct tlb_entry, addend);
 	struct code *k = &t->k;
+	const u8 *check = k->p;
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << 5, "index of the TLB");
 	put32(k, 0xf0fb63c4);					/* rorx r10, rax, 7 */
@@ -137,7 +138,7 @@ void mem_check(struct trans *t, u32 size, bool write)
 	put_op(k, true, 0x33, R_C, RM_SIB(R_STATE, R_B, 0, tag));
 	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
 	put32(k, PAGE_SIZE - size);
-	punt_if(t, CC_A);
+	miss_if(t, CC_A, check, R_A, write);
 	put_op(k, true, 0x03, R_A, RM_SIB(R_STATE, R_B, 0, addend));
 	flags_clobbered(t);
 }

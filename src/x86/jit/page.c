@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which translated code is current.
- *
- * Stores of vCPUs to a page with code are seen as they happen (shared.h).  All
- * other writers - the VMM's devices, other processes - write unseen; what they
- * have written is found by comparison.  An epoch begins with every event that
- * can tell the guest of such a write: the entry of KVM_RUN, an interrupt, a
- * doorbell that is served here.  A page is compared when it is entered first in
- * an epoch; from then on jumps into it cost one comparison with translator_tables.page_id.
+ * Which translated code is current: pages by linear address, and what memory
+ * was when their code was made.  Jumps into a page that has been entered cost
+ * one comparison with translator_tables.page_id; epoch.c says for how long.
  */
 #include "x86/jit/shared.h"
 #include "x86/mmu/internal.h"
@@ -55,41 +50,25 @@ static struct host_page *host_make(struct jit *j, const u8 *host)
 
 /* -- Lookups ---------------------------------------------------------------------- */
 
-void page_key(struct jit *j)
+bool page_is_unchanged(const struct host_page *hp)
 {
-	u64 of_tlb = j->class & (CODE_FLAT32 - 1), flat32 = j->class / CODE_FLAT32;
-
-	j->t->jump_key = ((u64)j->t->generation << 2 | of_tlb) << 48 | flat32 << 47;
-}
-
-void page_forget(struct jit *j)
-{
-	for (u32 i = 0; i < j->nr_touched; i++)
-		j->t->page_id[j->touched[i]] = 0;
-	j->nr_touched = 0;
-	/* Keys of a generation long ago would count again.  0 is that of empty entries. */
-	if (++j->t->generation == NR_GENERATIONS) {
-		memset(j->t->jump_rip, 0, sizeof(j->t->jump_rip));
-		j->t->generation = 1;
-	}
-	page_key(j);
-	j->left = true;
-}
-
-static bool is_current(struct host_page *hp, u64 epoch)
-{
-	u64 lines = hp->lines;
-
-	if (__atomic_load_n(&hp->shared->gen, __ATOMIC_ACQUIRE) != hp->shared_gen)
-		return false;
-	if (hp->epoch == epoch)
-		return true;
-	for (; lines; lines &= lines - 1) {
+	for (u64 lines = hp->lines; lines; lines &= lines - 1) {
 		u32 at = __builtin_ctzll(lines) * LINE;
 
 		if (memcmp(hp->host + at, hp->snapshot + at, LINE))
 			return false;
 	}
+	return true;
+}
+
+static bool is_current(struct jit *j, struct host_page *hp)
+{
+	u64 epoch = epoch_now(j);
+
+	if (__atomic_load_n(&hp->shared->gen, __ATOMIC_ACQUIRE) != hp->shared_gen)
+		return false;
+	if (hp->epoch != epoch && !page_is_unchanged(hp))
+		return false;
 	hp->epoch = epoch;
 	return true;
 }
@@ -122,14 +101,15 @@ static const u8 *fetch_page(struct cpu *c, u64 lin)
 	return p.host;
 }
 
-static void remember(struct jit *j, struct code_page *p)
+static u32 kind_of(const struct cpu *c, u64 lin, const struct host_page *hp)
 {
-	u32 i = p->lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	const struct jit *j = c->jit;
+	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+	u32 kind = tlb_bit(c->tlb->global_map, i) ? 0 : PAGE_LOCAL;
 
-	if (!j->t->page_id[i])
-		j->touched[j->nr_touched++] = i;
-	j->t->page_id[i] = p->id;
-	j->page_at[i] = p;
+	if (!j->user_seen || j->strict || hp->suspect || tlb_bit(c->tlb->writable_map, i))
+		kind |= PAGE_VOLATILE;
+	return kind;
 }
 
 struct code_page *page_enter(struct cpu *c, u64 rip)
@@ -146,11 +126,11 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 	p = host ? page_find(j, lin, code_class(c), host) : NULL;
 	if (!p || !p->host->tus)
 		return NULL;
-	if (!is_current(p->host, j->epoch)) {
+	if (!is_current(j, p->host)) {
 		tu_kill_all(j, p->host);
 		return NULL;
 	}
-	remember(j, p);
+	page_remember(j, p, kind_of(c, lin, p->host));
 	return p;
 }
 
@@ -171,12 +151,13 @@ static bool ready(struct cpu *c, struct host_page *hp)
 }
 
 /* The lines of @b are in the snapshot, which is current, and are what @b is made of. */
-static bool take_snapshot(struct host_page *hp, u64 epoch, const struct block *b)
+static bool take_snapshot(struct jit *j, struct host_page *hp, const struct block *b)
 {
+	u64 epoch = epoch_now(j);
 	u32 off = b->host - hp->host;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
-	if (hp->lines && !is_current(hp, epoch))
+	if (hp->lines && !is_current(j, hp))
 		return false;
 	for (u32 line = off / LINE; line <= (off + b->len - 1) / LINE; line++) {
 		if (hp->lines & BIT_ULL(line))
@@ -218,7 +199,7 @@ struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b)
 		tu_kill_all(j, hp);
 		hp->shared_gen = gen;
 	}
-	if (!take_snapshot(hp, j->epoch, b)) {
+	if (!take_snapshot(j, hp, b)) {
 		tu_kill_all(j, hp);
 		return NULL;
 	}

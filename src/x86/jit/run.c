@@ -9,6 +9,7 @@
 #include "x86/jit/engine.h"
 #include "x86/jit/lockstep.h"
 #include "x86/jit/rescue.h"
+#include "x86/jit/shared.h"
 #include "x86/jit/sweep.h"
 #include "x86/mmu/internal.h"
 #include "x86/x86.h"
@@ -18,10 +19,11 @@
 
 static u32 hot = HOT;
 
+/* Code of kernels may rely on CPL 0. */
 static bool translatable(const struct cpu *c)
 {
 	return (c->code_size == 8 || (c->flat & FLAT_CODE)) &&
-	       c->tlb->class < TLB_FILLED_CLASSES;
+	       c->tlb->class < TLB_FILLED_CLASSES && c->cpl % 3 == 0;
 }
 
 bool jit_prepare(struct cpu *c)
@@ -36,33 +38,52 @@ bool jit_prepare(struct cpu *c)
 	}
 	if (j->class != code_class(c)) {
 		j->class = code_class(c);
+		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
 	return true;
 }
 
+static void begin_code(struct cpu *c)
+{
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->jit->rflags = c->rflags;
+	c->jit->left = false;
+}
+
 void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 {
-	struct jit *j = c->jit;
-
-	c->rflags &= ~X86_EFLAGS_RF;
-	j->rflags = c->rflags;
-	j->left = false;
+	begin_code(c);
 	stat_inc(c->vcpu, anykvm_code_exits);
-	*st = j->enter(c, code);
+	*st = c->jit->enter(c, code);
+}
+
+static const u8 *find(struct cpu *c)
+{
+	const struct translator_tables *t = c->jit->t;
+	u32 i = c->rip % JUMP_CACHE_SIZE;
+	const u8 *code;
+
+	if (!is_canonical(c->rip) || !jit_prepare(c))
+		return NULL;
+	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
+							  jit_indirect(c, c->rip);
+	return code == c->jit->exit ? NULL : code;
+}
+
+const u8 *jit_next(struct cpu *c)
+{
+	const u8 *code = c->jit->lockstep ? NULL : find(c);
+
+	if (code)
+		begin_code(c);
+	return code;
 }
 
 static bool run(struct cpu *c, enum step *st)
 {
-	struct jit *j = c->jit;
-	const u8 *code;
-	u32 i;
+	const u8 *code = find(c);
 
-	if (!is_canonical(c->rip) || !jit_prepare(c))
-		return false;
-	i = c->rip % JUMP_CACHE_SIZE;
-	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
-								jit_indirect(c, c->rip);
 	if (!code)
 		return false;
 	jit_enter(c, code, st);
@@ -91,8 +112,10 @@ bool jit_count(struct cpu *c, const struct block *b)
 		block->runs = hot - 1;
 		return false;
 	}
-	if (tu_find(c->jit, p, c->rip))
+	if (tu_find(c->jit, p, c->rip)) {
+		jit_forget_jump(c->jit, c->rip);
 		return false;
+	}
 	tu = translate(c, b, p);
 	if (!tu)
 		return false;
@@ -101,21 +124,47 @@ bool jit_count(struct cpu *c, const struct block *b)
 	return true;
 }
 
-static void tlb_flushed(struct cpu *c)
+static void tlb_flushed(struct cpu *c, bool global)
 {
-	page_forget(c->jit);
+	struct jit *j = c->jit;
+
+	epoch_next(j);
+	if (!(c->cr0 & X86_CR0_PG))
+		j->user_seen = false;
+	if (global)
+		page_forget(j);
+	else
+		page_forget_local(j);
+}
+
+static void page_flushed(struct cpu *c, u64 lin, u64 size)
+{
+	epoch_next(c->jit);
+	page_forget_range(c->jit, lin, size);
 }
 
 static void epoch(struct cpu *c)
 {
-	c->jit->epoch++;
-	page_forget(c->jit);
+	epoch_begin(c->jit);
 }
 
+static void sweep(struct cpu *c)
+{
+	epoch_sweep(c->jit);
+}
+
+/*
+ * Whoever writes code between two runs does more than to serve an exit for I/O
+ * in between: stops the vCPU, sets its registers, takes a while.
+ */
 static void begin(struct cpu *c)
 {
-	epoch(c);
-	sweep_begin(c->jit);
+	bool long_ago = sweep_begin(c->jit);
+
+	epoch_begin(c->jit);
+	if (long_ago || c->vcpu->attended)
+		page_forget(c->jit);
+	c->vcpu->attended = false;
 }
 
 static void code_changed(struct cpu *c)
@@ -142,7 +191,9 @@ static const struct translator_ops ops = {
 	.run = run,
 	.count = jit_count,
 	.tlb_flushed = tlb_flushed,
+	.page_flushed = page_flushed,
 	.epoch = epoch,
+	.sweep = sweep,
 	.begin = begin,
 	.code_changed = code_changed,
 	.may_write = page_may_write,
@@ -172,7 +223,7 @@ static const struct translator_ops *lockstep_ops(void)
 
 int jit_create(struct cpu *c)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *strict = getenv("ANYKVM_JIT_STRICT");
 
 	if (at)
 		hot = MAX(1, atoi(at));
@@ -189,6 +240,9 @@ int jit_create(struct cpu *c)
 			return -ENOMEM;
 		}
 	}
+	c->jit->epoch = jit_vm_epoch(c->vcpu->vm->arch->jit);
+	c->jit->strict = strict && *strict == '1';
+	c->jit->user_seen = false;
 	sweep_create(c);
 	c->translator = c->jit->lockstep ? lockstep_ops() : &ops;
 	return 0;

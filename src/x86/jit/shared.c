@@ -7,12 +7,18 @@
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-enum { NR_SHARED = 1 << 15 };	/* 128 MiB of code */
+enum {
+	NR_SHARED	= 1 << 15,	/* 128 MiB of code */
+	NR_FILTER	= 1 << 18,	/* neighbours in memory are neighbours in it */
+};
 
 struct jit_vm {
 	pthread_mutex_t lock;	/* innermost: nothing is called under it */
 	u32 used;
 	u32 turn;		/* lockstep.c */
+	bool unseen;		/* epoch.c: said once.  Atomic */
+	u64 epoch __attribute__((aligned(64)));	/* epoch.c; atomic */
+	u64 filter[NR_FILTER / 64] __attribute__((aligned(64)));	/* a bit for each page in @page */
 	struct shared_page page[NR_SHARED];
 };
 
@@ -40,6 +46,16 @@ u32 *jit_vm_turn(struct jit_vm *jv)
 	return &jv->turn;
 }
 
+u64 *jit_vm_epoch(struct jit_vm *jv)
+{
+	return &jv->epoch;
+}
+
+bool jit_vm_first_unseen(struct jit_vm *jv)
+{
+	return !__atomic_exchange_n(&jv->unseen, true, __ATOMIC_RELAXED);
+}
+
 static u64 page_of(const u8 *host)
 {
 	return (u64)host & PAGE_MASK;
@@ -62,10 +78,25 @@ static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
 	}
 }
 
+static u64 *filter_of(struct jit_vm *jv, u64 page)
+{
+	return &jv->filter[page / PAGE_SIZE % NR_FILTER / 64];
+}
+
+static u64 filter_bit(u64 page)
+{
+	return BIT_ULL(page / PAGE_SIZE % 64);
+}
+
+/* Each fill of a TLB asks, nearly always for a page that is none. */
 struct shared_page *shared_find(struct jit_vm *jv, const u8 *host)
 {
-	struct shared_page *s = slot_of(jv, page_of(host));
+	u64 word = __atomic_load_n(filter_of(jv, page_of(host)), __ATOMIC_SEQ_CST);
+	struct shared_page *s;
 
+	if (likely(!(word & filter_bit(page_of(host)))))
+		return NULL;
+	s = slot_of(jv, page_of(host));
 	return __atomic_load_n(&s->host, __ATOMIC_ACQUIRE) ? s : NULL;
 }
 
@@ -79,6 +110,7 @@ static struct shared_page *insert(struct jit_vm *jv, u64 page)
 		return NULL;
 	jv->used++;
 	__atomic_store_n(&s->host, page, __ATOMIC_RELEASE);
+	__atomic_fetch_or(filter_of(jv, page), filter_bit(page), __ATOMIC_SEQ_CST);
 	return s;
 }
 

@@ -24,6 +24,11 @@ enum shared_state {
 	SHARED_CODE,
 };
 
+/* The number of the VM's epoch: epoch.c. */
+u64 *jit_vm_epoch(struct jit_vm *jv);
+/* True once in the life of the VM. */
+bool jit_vm_first_unseen(struct jit_vm *jv);
+
 /* Of the page of @host; NULL if it has never been code. */
 struct shared_page *shared_find(struct jit_vm *jv, const u8 *host);
 

@@ -219,6 +219,103 @@ static bool insn_cmpxchg(struct trans *t)
 	return true;
 }
 
+/* CMPXCHG16B faults if it is not aligned. */
+static bool insn_cmpxchg_pair(struct trans *t)
+{
+	u32 size = t->ops[0].size / 8;
+	struct code *k = &t->k;
+
+	if (!ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, size, true);
+	if (size == 16) {
+		put8(k, 0xa8);					/* test al, 15 */
+		put8(k, 15);
+		punt_if(t, CC_NE);
+	}
+	mov_rr(k, R_B, R_A);
+	flags_load(t);
+	mov_rr(k, RAX, R_GUEST_RAX);
+	put8(k, 0xf0);						/* lock */
+	put_op(k, size == 16, 0x0fc7, 1, RM_MEM(R_B, 0));
+	mov_rr(k, R_GUEST_RAX, RAX);
+	flags_set(t);
+	return true;
+}
+
+/* -- DIV and IDIV ------------------------------------------------------------------------ */
+
+/* R_C = the divisor: memory could be another one the next time. */
+static bool load_divisor(struct trans *t)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	bool wide = t->in->osz == 8;
+	int g;
+
+	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+		if (!ea_possible(t))
+			return false;
+		flags_save(t);
+		ea_linear(t);
+		mem_check(t, t->in->osz, false);
+		put_op(&t->k, wide, 0x8b, R_C, RM_MEM(R_A, 0));
+		return true;
+	}
+	g = operand_gpr(o);
+	flags_save(t);
+	put_op(&t->k, wide, 0x8b, R_C,
+	       pinned[g] != NOT_PINNED ? RM_REG(pinned[g]) : GPR_HOME(g));
+	return true;
+}
+
+/* The quotient fits if RDX is below the divisor. */
+static void check_div(struct trans *t)
+{
+	put_op(&t->k, t->in->osz == 8, 0x3b, RDX, RM_REG(R_C));
+	punt_if(t, CC_AE);
+}
+
+/*
+ * It does if RDX is but the sign of RAX, and the divisor neither 0 nor -1.
+ * The interpreter knows the rest.
+ */
+static void check_idiv(struct trans *t)
+{
+	bool wide = t->in->osz == 8;
+	struct code *k = &t->k;
+
+	put_op(k, wide, 0x8d, R_A, RM_MEM(R_C, 1));
+	put_op(k, wide, 0x83, 7, RM_REG(R_A));			/* cmp rax, 1 */
+	put8(k, 1);
+	punt_if(t, CC_BE);
+	put_op(k, wide, 0x8b, R_A, RM_REG(R_GUEST_RAX));
+	put_op(k, wide, 0xc1, 7, RM_REG(R_A));			/* sar rax, imm8 */
+	put8(k, t->in->osz * 8 - 1);
+	put_op(k, wide, 0x3b, R_A, RM_REG(RDX));
+	punt_if(t, CC_NE);
+}
+
+static bool insn_divide(struct trans *t, bool is_signed)
+{
+	struct code *k = &t->k;
+
+	if (t->in->osz < 4 || !load_divisor(t))
+		return false;
+	if (is_signed)
+		check_idiv(t);
+	else
+		check_div(t);
+	flags_clobbered(t);
+	flags_load(t);
+	mov_rr(k, RAX, R_GUEST_RAX);
+	put_op(k, t->in->osz == 8, 0xf7, is_signed ? 7 : 6, RM_REG(R_C));
+	mov_rr(k, R_GUEST_RAX, RAX);
+	flags_set(t);
+	return true;
+}
+
 bool insn_special(struct trans *t)
 {
 	switch (t->zi.mnemonic) {
@@ -246,6 +343,13 @@ bool insn_special(struct trans *t)
 		return t->zi.operand_count_visible == 1 && insn_multiply(t, 5);
 	case ZYDIS_MNEMONIC_CMPXCHG:
 		return insn_cmpxchg(t);
+	case ZYDIS_MNEMONIC_CMPXCHG8B:
+	case ZYDIS_MNEMONIC_CMPXCHG16B:
+		return insn_cmpxchg_pair(t);
+	case ZYDIS_MNEMONIC_DIV:
+		return insn_divide(t, false);
+	case ZYDIS_MNEMONIC_IDIV:
+		return insn_divide(t, true);
 	case ZYDIS_MNEMONIC_NOP:
 	case ZYDIS_MNEMONIC_ENDBR32:
 	case ZYDIS_MNEMONIC_ENDBR64:

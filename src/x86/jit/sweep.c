@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU that stays in guest begins an epoch every few milliseconds: code that
- * somebody outside has changed meanwhile is noticed within that time.
+ * A vCPU that stays in guest compares its code with memory every few
+ * milliseconds: what somebody outside has changed is noticed within that time,
+ * whatever epoch.c believes.
  *
  * The timer goes on while the vCPU is in guest whenever it fires.  Of in_guest
  * and sweeping each side stores one before it reads the other.
@@ -39,10 +40,11 @@ void sweep_destroy(struct jit *j)
 	worker_timer_cancel(&j->sweep);
 }
 
-void sweep_begin(struct jit *j)
+bool sweep_begin(struct jit *j)
 {
 	if (likely(__atomic_load_n(&j->sweeping, __ATOMIC_SEQ_CST)) ||
 	    __atomic_exchange_n(&j->sweeping, true, __ATOMIC_SEQ_CST))
-		return;
+		return false;
 	arm(j);
+	return true;
 }

@@ -6,7 +6,7 @@
 
 void sweep_create(struct cpu *c);
 void sweep_destroy(struct jit *j);	/* waits for the worker */
-/* The vCPU is in guest now. */
-void sweep_begin(struct jit *j);
+/* The vCPU is in guest now.  True if it was not when the timer fired last. */
+bool sweep_begin(struct jit *j);
 
 #endif

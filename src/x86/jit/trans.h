@@ -33,6 +33,7 @@ struct cold {
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
+		COLD_STRING,	/* no jump: memory of REP MOVS or STOS has gone */
 	} kind;
 	u8 *at;			/* the displacement that leads here */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
@@ -41,7 +42,11 @@ struct cold {
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
+	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
+	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
+	u8 lin;			/* register with the address */
+	bool write;
 };
 
 enum { MAX_COLD = 512 };
@@ -130,8 +135,18 @@ void mem_check(struct trans *t, u32 size, bool write);
 bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
+bool insn_string(struct trans *t);	/* string.c */
+bool insn_bits(struct trans *t);
+bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
+
+/* RDI and RSI, which were host addresses, are the guest's. */
+void string_leave(struct code *k, bool source);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 
@@ -146,6 +161,11 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
 struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
+/*
+ * On this condition the TLB has not the page of register @lin: it is filled, and
+ * what begins at @check is executed again.
+ */
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

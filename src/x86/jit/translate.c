@@ -35,6 +35,15 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
+{
+	struct cold *cold = cold_if(t, COLD_PUNT, cc);
+
+	cold->check = check;
+	cold->lin = lin;
+	cold->write = write;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -76,9 +85,22 @@ static void park_by(struct trans *t, const struct recipe *r)
 	flags_park(t);
 }
 
+/* RAX stays as it is if the register with the address is that. */
+static void put_fill(struct trans *t, const struct cold *cold)
+{
+	if (cold->lin != RAX)
+		mov_rr(&t->k, RAX, cold->lin);
+	call_to(&t->k, t->j->fill[cold->write]);
+	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
+}
+
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
+	if (cold->check)
+		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	if (cold->kind == COLD_STRING)
+		string_leave(&t->k, cold->source);
 	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
@@ -125,9 +147,11 @@ static void put_cold(struct trans *t)
 	for (u32 i = 0; i < t->nr_cold; i++) {
 		struct cold cold = t->cold[i];
 
-		patch_here(&t->k, cold.at);
+		if (cold.at)
+			patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
+		case COLD_STRING:
 			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
@@ -161,7 +185,8 @@ static void punt_all(struct trans *t)
 static void resolve_punts(struct trans *t)
 {
 	for (u32 i = t->punts_from; i < t->nr_cold; i++) {
-		if (t->cold[i].kind != COLD_PUNT || t->cold[i].resume)
+		if ((t->cold[i].kind != COLD_PUNT && t->cold[i].kind != COLD_STRING) ||
+		    t->cold[i].resume)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
@@ -213,7 +238,8 @@ static bool emit(struct trans *t)
 {
 	flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	       insn_vector(t) || insn_x87(t);
+	       insn_string(t) || insn_bits(t) || insn_state(t) ||
+	       insn_vector(t) || insn_x87(t) || insn_system(t);
 }
 
 static void one_insn(struct trans *t)
@@ -258,14 +284,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count,
+		.count = b->count, .out = j->edges + j->nr_edges,
 	};
 	t.tu = tu;
 	put_block(&t);
 	put_cold(&t);
-	tu->dead_exit = t.k.p;
-	mov_imm(&t.k, RAX, tu->rip);
-	jmp_to(&t.k, j->exit);
+	tu->nr_out = j->edges + j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))

@@ -23,7 +23,7 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	struct walk w;
 
 	*p = (struct page){ 0 };
-	if (mmu_walk(c, lin, a, class, true, &w) != STEP_NEXT)
+	if (walk_access(c, lin, a, class, &w) != STEP_NEXT)
 		return cpu_raise_pf(c, lin, w.error);
 	p->gpa = w.gpa;
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);

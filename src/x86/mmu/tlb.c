@@ -79,15 +79,29 @@ static void tlb_drop(struct tlb *t, u32 i)
 	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
 }
 
-static bool tlb_is_global(const struct tlb *t, u32 i)
+static bool tlb_is_empty(const struct tlb_entry *e, u32 i)
 {
-	return t->global_map[i / 64] >> (i % 64) & 1;
+	return e->tag_read == tlb_no_tag(i) && e->tag_exec == tlb_no_tag(i);
+}
+
+static void map_set(u64 *map, u32 i, bool value)
+{
+	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
 }
 
 static void log_add(struct tlb_log *l, u32 i)
 {
 	if (likely(l->count < TLB_ENTRIES))
 		l->index[l->count++] = (u16)i;
+}
+
+/* What replaces one of its kind is in the log already. */
+static void log_kind(struct tlb *t, u32 i, bool global, bool was_empty)
+{
+	if (!was_empty && tlb_bit(t->global_map, i) == global)
+		return;
+	map_set(t->global_map, i, global);
+	log_add(global ? &t->global : &t->local, i);
 }
 
 /* Drops the logged entries whose global bit is @global. */
@@ -97,11 +111,11 @@ static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 
 	if (unlikely(n == TLB_ENTRIES)) {
 		for (u32 i = 0; i < TLB_ENTRIES; i++)
-			if (tlb_is_global(t, i) == global)
+			if (tlb_bit(t->global_map, i) == global)
 				tlb_drop(t, i);
 	} else {
 		for (u32 k = 0; k < n; k++)
-			if (tlb_is_global(t, l->index[k]) == global)
+			if (tlb_bit(t->global_map, l->index[k]) == global)
 				tlb_drop(t, l->index[k]);
 	}
 	l->count = 0;
@@ -159,6 +173,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	struct tlb_entry *e = &t->entry[i];
 	u64 addend = memslot_hva(s, w->gpa & PAGE_MASK) - page;
 
+	log_kind(t, i, w->global, tlb_is_empty(e, i));
 	if (e->addend != addend ||
 	    (e->tag_read != page && e->tag_exec != page)) {
 		tlb_drop(t, i);
@@ -171,32 +186,55 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 		if (may_tag_write(c, class, w, s, w->gpa >> PAGE_SHIFT))
 			e->tag_write = page;
 	}
-	if (w->global)
-		t->global_map[i / 64] |= BIT_ULL(i % 64);
-	else
-		t->global_map[i / 64] &= ~BIT_ULL(i % 64);
-	log_add(w->global ? &t->global : &t->local, i);
+	map_set(t->writable_map, i, w->writable);
 	if (w->user)
 		c->mmu->pkeys |= (u16)BIT(w->pkey);
 	if (w->page_size > PAGE_SIZE)
 		note_large(c->mmu, lin, w->page_size);
 }
 
+bool mmu_fill(struct cpu *c, u64 lin, enum access a)
+{
+	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+	const u64 *tag = a == ACCESS_READ ? &e->tag_read : &e->tag_write;
+	u64 page = lin & PAGE_MASK;
+	const struct memslot *s;
+	struct walk w;
+
+	/* There already: the access goes on into the next page. */
+	if (*tag == page || unlikely(!is_canonical(lin) || c->mmu->shadow))
+		return false;
+	if (walk_access(c, lin, a, c->tlb->class, &w) != STEP_NEXT)
+		return false;
+	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
+	if (unlikely(!s))
+		return false;
+	tlb_fill(c, c->tlb->class, lin, a, &w, s);
+	return *tag == page;
+}
+
 /* -- Flushes ---------------------------------------------------------------------- */
+
+static void flush_local(struct cpu *c)
+{
+	stat_inc(c->vcpu, tlb_flush);
+	walk_forget_regions(c->mmu);
+	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
+		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
+}
 
 void mmu_flush_nonglobal(struct cpu *c)
 {
-	stat_inc(c->vcpu, tlb_flush);
-	TRANSLATOR(c, tlb_flushed);
-	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
-		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
+	TRANSLATOR(c, tlb_flushed, false);
+	flush_local(c);
 }
 
 void mmu_flush_all(struct cpu *c)
 {
 	struct mmu *m = c->mmu;
 
-	mmu_flush_nonglobal(c);
+	TRANSLATOR(c, tlb_flushed, true);
+	flush_local(c);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&m->tlb[i], &m->tlb[i].global, true);
 	memset(m->large_4m, 0, sizeof(m->large_4m));
@@ -222,6 +260,8 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 {
 	u64 size = largest_page(c->mmu, lin);
 
+	walk_forget_regions(c->mmu);
+	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
@@ -243,7 +283,7 @@ void mmu_pkru_changed(struct cpu *c, u32 old)
 			return;
 		}
 	}
-	TRANSLATOR(c, tlb_flushed);
+	TRANSLATOR(c, tlb_flushed, true);
 }
 
 /* -- Life ------------------------------------------------------------------------- */
@@ -262,6 +302,7 @@ static struct spares spares;
 
 static void mmu_init(struct mmu *m)
 {
+	m->region_gen = 1;
 	for (int i = 0; i < NR_TLB_CLASSES; i++) {
 		struct tlb_entry *e = &m->tlb[i].entry[0];
 

@@ -53,12 +53,18 @@ struct tlb {
 	struct tlb_entry entry[TLB_ENTRIES];
 	enum tlb_class class;
 	u64 global_map[TLB_ENTRIES / 64];	/* entries of global pages */
+	u64 writable_map[TLB_ENTRIES / 64];	/* by their tables: R/W is set */
 	struct tlb_log global, local;
 };
 
 static inline struct tlb_entry *tlb_entry(struct tlb *t, u64 lin)
 {
 	return &t->entry[lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)];
+}
+
+static inline bool tlb_bit(const u64 *map, u32 index)
+{
+	return map[index / 64] >> (index % 64) & 1;
 }
 
 #endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For how long translated code is current without being compared with memory.
+ *
+ * Stores of vCPUs to a page with code are seen as they happen (shared.h).  All
+ * other writers - the VMM, its devices, other processes - write unseen.  An
+ * epoch begins, for the whole VM, with every event that can tell a guest of
+ * such a write, and when a TLB is flushed.  A page that is entered is compared
+ * if it has not been in this epoch.
+ *
+ * An entered page stays so until the guest flushes it from its TLB, for what
+ * devices write is reached through new translations, and a frame that is used
+ * anew has been flushed.  That is not so for volatile pages, which a new epoch
+ * makes enter anew: those of a guest that has not come to CPL 3 since paging was
+ * turned on (firmware, loaders), those that the guest may write itself, and
+ * those where this has been wrong.  sweep.c has all entered pages compared now
+ * and then, and docs/architecture.md says what else does.
+ */
+#include "api/stats.h"
+#include "trace/trace.h"
+#include "x86/jit/shared.h"
+#include "x86/x86.h"
+
+/* In an epoch's number: it has been asked for, so the next event ends it. */
+enum { EPOCH_USED = 1 };
+
+static u32 slot_of(u64 lin)
+{
+	return lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+}
+
+/* -- The jump cache ----------------------------------------------------------------- */
+
+void page_key(struct jit *j)
+{
+	u64 generation = j->t->generation[j->class], flat32 = j->class / CODE_FLAT32;
+
+	j->t->jump_key = (generation << 2 | access_class(j->class)) << 48 | flat32 << 47;
+}
+
+/* Keys of a generation long ago would count again.  0 is that of empty entries. */
+static void next_generation(struct jit *j, u32 class)
+{
+	if (++j->t->generation[class] == NR_GENERATIONS) {
+		memset(j->t->jump_rip, 0, sizeof(j->t->jump_rip));
+		j->t->generation[class] = 1;
+	}
+}
+
+/* -- Entered pages ------------------------------------------------------------------- */
+
+/* The classes that had any in @e, a bit each. */
+static u32 drop(struct jit *j, struct entered *e)
+{
+	u32 classes = 0;
+
+	for (u32 i = 0; i < e->count; i++) {
+		struct code_page *p = e->page[i];
+		u32 slot = slot_of(p->lin);
+
+		p->entered = false;
+		classes |= BIT(p->class);
+		if (j->page_at[slot] == p)
+			j->t->page_id[slot] = 0;
+	}
+	e->count = 0;
+	return classes;
+}
+
+static void end(struct jit *j, u32 classes)
+{
+	if (!classes)
+		return;
+	for (u32 class = 0; class < NR_CODE_CLASSES; class++)
+		if (classes & BIT(class))
+			next_generation(j, class);
+	page_key(j);
+	j->left = true;
+}
+
+/* Those whose kind has a bit of @kinds. */
+static void forget(struct jit *j, u32 kinds)
+{
+	u32 classes = 0;
+
+	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++)
+		if (kind & kinds)
+			classes |= drop(j, &j->entered[kind]);
+	end(j, classes);
+}
+
+void page_forget(struct jit *j)
+{
+	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++)
+		drop(j, &j->entered[kind]);
+	end(j, BIT(NR_CODE_CLASSES) - 1);
+}
+
+void page_forget_local(struct jit *j)
+{
+	forget(j, PAGE_LOCAL);
+}
+
+static bool has_range(const struct entered *e, u64 lin, u64 size)
+{
+	bool found = false;
+
+	for (u32 i = 0; i < e->count; i++)
+		found |= (e->lin[i] ^ lin) < size;
+	return found;
+}
+
+void page_forget_range(struct jit *j, u64 lin, u64 size)
+{
+	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++) {
+		if (has_range(&j->entered[kind], lin, size)) {
+			page_forget(j);
+			return;
+		}
+	}
+}
+
+void page_remember(struct jit *j, struct code_page *p, u32 kind)
+{
+	u32 slot = slot_of(p->lin);
+	struct entered *e = &j->entered[kind];
+
+	if (!p->entered || p->kind != kind) {
+		if (e->count == ENTERED_MAX)
+			page_forget(j);
+		e->lin[e->count] = p->lin;
+		e->page[e->count++] = p;
+		p->entered = true;
+		p->kind = kind;
+	}
+	j->t->page_id[slot] = p->id;
+	j->page_at[slot] = p;
+}
+
+/* -- Epochs --------------------------------------------------------------------------- */
+
+/*
+ * Most epochs of a guest that stays where it is are never asked for: then
+ * nothing is written that other vCPUs read.
+ */
+u64 epoch_now(struct jit *j)
+{
+	u64 e = __atomic_load_n(j->epoch, __ATOMIC_SEQ_CST);
+
+	if (e & EPOCH_USED)
+		return e;
+	return __atomic_fetch_or(j->epoch, EPOCH_USED, __ATOMIC_SEQ_CST) | EPOCH_USED;
+}
+
+/* If another vCPU is faster, its epoch has begun after this call, too. */
+void epoch_next(struct jit *j)
+{
+	u64 e = __atomic_load_n(j->epoch, __ATOMIC_SEQ_CST);
+
+	if (e & EPOCH_USED)
+		__atomic_compare_exchange_n(j->epoch, &e, e + 1, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED);
+}
+
+void epoch_begin(struct jit *j)
+{
+	epoch_next(j);
+	forget(j, PAGE_VOLATILE);
+}
+
+/* -- The sweep ------------------------------------------------------------------------- */
+
+static void unexpected(struct jit *j, struct code_page *p)
+{
+	struct vm *vm = j->vcpu->vm;
+
+	stat_inc(j->vcpu, anykvm_unseen_writes);
+	p->host->suspect = true;
+	if (!jit_vm_first_unseen(vm->arch->jit))
+		return;
+	log_warn("code at %#llx has been written by another process or device, and executed "
+		 "since; ANYKVM_JIT_STRICT=1 compares more often", (unsigned long long)p->lin);
+}
+
+/* What is dropped with the first that is stale is compared when it is entered again. */
+void epoch_sweep(struct jit *j)
+{
+	epoch_next(j);
+	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++) {
+		struct entered *e = &j->entered[kind];
+
+		for (u32 i = 0; i < e->count; i++) {
+			struct code_page *p = e->page[i];
+
+			if (page_is_unchanged(p->host))
+				continue;
+			if (!(kind & PAGE_VOLATILE))
+				unexpected(j, p);
+			tu_kill_all(j, p->host);
+			return;
+		}
+	}
+}
