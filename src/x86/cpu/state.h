@@ -171,8 +171,8 @@ struct cpu {
 	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
 	u32 jit_skip;		/* the interpreter does the next block, once */
 	u32 jit_mxcsr;		/* the host's own */
-	u8 flat;		/* enum flat; 0 in other code */
 	bool irq_waits;		/* something may be due as soon as IF is set */
+	u8 flat;		/* enum flat; 0 in other code */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

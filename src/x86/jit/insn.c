@@ -347,6 +347,8 @@ static bool insn_high_byte(struct trans *t)
 		flags_load(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	memcpy(t->k.p, t->bytes, t->in->len);
+	if (t->zi.raw.modrm.offset)
+		t->k.p[t->zi.raw.modrm.offset - 1] = (u8)full_opcode(&t->zi);
 	t->k.p += t->in->len;
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
 	if (effect == SETS_ALL || effect == SETS_SOME)
