@@ -103,10 +103,11 @@ static const u8 *fetch_page(struct cpu *c, u64 lin)
 
 static u32 kind_of(const struct cpu *c, u64 lin, const struct host_page *hp)
 {
-	const struct jit *j = c->jit;
+	struct jit *j = c->jit;
 	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
 	u32 kind = tlb_bit(c->tlb->global_map, i) ? 0 : PAGE_LOCAL;
 
+	j->user_seen |= c->tlb->class == TLB_USER;
 	if (!j->user_seen || j->strict || hp->suspect || tlb_bit(c->tlb->writable_map, i))
 		kind |= PAGE_VOLATILE;
 	return kind;

@@ -38,7 +38,6 @@ bool jit_prepare(struct cpu *c)
 	}
 	if (j->class != code_class(c)) {
 		j->class = code_class(c);
-		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
 	return true;
