@@ -13,7 +13,7 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024 };
+enum { JUMP_CACHE_SIZE = 1 << 14, CODE_TLB_SIZE = 4096 };
 
 /* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
 enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };

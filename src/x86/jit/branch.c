@@ -64,8 +64,13 @@ static void push_return(struct trans *t, u64 ra)
 
 	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
 	mem_check(t, size, true);
-	mov_imm(&t->k, R_B, ra);
-	mov_word_to(t, RM_MEM(R_A, 0), R_B);
+	if (!t->wide || (s64)ra == (s32)ra) {
+		put_op(&t->k, t->wide, 0xc7, 0, RM_MEM(R_A, 0));	/* mov [rax], imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_B, ra);
+		mov_word_to(t, RM_MEM(R_A, 0), R_B);
+	}
 	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 }
 
@@ -75,8 +80,13 @@ static void push_return(struct trans *t, u64 ra)
  */
 static void return_site(struct trans *t, u64 ra)
 {
-	mov_imm(&t->k, R_C, ra);
-	put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	if ((s64)ra == (s32)ra) {
+		put8(&t->k, 0x48); put8(&t->k, 0x3d);		/* cmp rax, imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_C, ra);
+		put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	}
 	jcc_to(&t->k, CC_NE, t->j->returned);
 	flags_clobbered(t);
 	edge_emit(t, ra);

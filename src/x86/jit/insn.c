@@ -6,80 +6,6 @@
 #include "x86/decode/decode.h"
 #include "x86/jit/trans.h"
 
-/* How the status flags depend on those before. */
-enum effect {
-	NOT_HERE,
-	NO_FLAGS,	/* leaves them */
-	SETS_ALL,	/* whatever they were */
-	SETS_SOME,	/* the others stay, or depend on them */
-	READS,
-};
-
-/*
- * The logical operations leave AF undefined; no processor known takes it from
- * the AF before.
- */
-static enum effect effect_of(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_MOV:
-	case ZYDIS_MNEMONIC_MOVZX:
-	case ZYDIS_MNEMONIC_MOVSX:
-	case ZYDIS_MNEMONIC_MOVSXD:
-	case ZYDIS_MNEMONIC_NOT:
-	case ZYDIS_MNEMONIC_BSWAP:
-	case ZYDIS_MNEMONIC_XCHG:
-	case ZYDIS_MNEMONIC_MOVBE:
-	case ZYDIS_MNEMONIC_CRC32:
-	case ZYDIS_MNEMONIC_MOVNTI:
-		return NO_FLAGS;
-	case ZYDIS_MNEMONIC_ADD:
-	case ZYDIS_MNEMONIC_SUB:
-	case ZYDIS_MNEMONIC_CMP:
-	case ZYDIS_MNEMONIC_NEG:
-	case ZYDIS_MNEMONIC_AND:
-	case ZYDIS_MNEMONIC_OR:
-	case ZYDIS_MNEMONIC_XOR:
-	case ZYDIS_MNEMONIC_TEST:
-	case ZYDIS_MNEMONIC_XADD:
-		return SETS_ALL;
-	case ZYDIS_MNEMONIC_ADC:
-	case ZYDIS_MNEMONIC_SBB:
-	case ZYDIS_MNEMONIC_INC:
-	case ZYDIS_MNEMONIC_DEC:
-	case ZYDIS_MNEMONIC_SHL:
-	case ZYDIS_MNEMONIC_SHR:
-	case ZYDIS_MNEMONIC_SAR:
-	case ZYDIS_MNEMONIC_ROL:
-	case ZYDIS_MNEMONIC_ROR:
-	case ZYDIS_MNEMONIC_RCL:
-	case ZYDIS_MNEMONIC_RCR:
-	case ZYDIS_MNEMONIC_SHLD:
-	case ZYDIS_MNEMONIC_SHRD:
-	case ZYDIS_MNEMONIC_IMUL:
-	case ZYDIS_MNEMONIC_BT:
-	case ZYDIS_MNEMONIC_BTS:
-	case ZYDIS_MNEMONIC_BTR:
-	case ZYDIS_MNEMONIC_BTC:
-	case ZYDIS_MNEMONIC_BSF:
-	case ZYDIS_MNEMONIC_BSR:
-	case ZYDIS_MNEMONIC_TZCNT:
-	case ZYDIS_MNEMONIC_LZCNT:
-	case ZYDIS_MNEMONIC_POPCNT:
-	case ZYDIS_MNEMONIC_CLC:
-	case ZYDIS_MNEMONIC_STC:
-	case ZYDIS_MNEMONIC_CMC:
-		return SETS_SOME;
-#define CONDITION(mnemonic, name, cc)		\
-	case ZYDIS_MNEMONIC_SET##mnemonic:	\
-	case ZYDIS_MNEMONIC_CMOV##mnemonic:
-#include "x86/interp/conditions.def"
-		return READS;
-	default:
-		return NOT_HERE;
-	}
-}
-
 /* The operands, by where they are encoded. */
 struct form {
 	const ZydisDecodedOperand *reg, *rm, *opcode, *mem;
@@ -306,22 +232,12 @@ static struct rm memory_operand(struct trans *t, const struct form *f, bool need
 	return RM_MEM(R_B, 0);
 }
 
-/* A comparison of what stays where it is can be made again. */
-static void set_flags(struct trans *t, const struct form *f, const u8 *start)
+static void set_flags(struct trans *t, const u8 *start)
 {
-	const ZydisDecodedOperand *const regs[] = { f->reg, f->rm, f->opcode };
-	bool compares = t->zi.mnemonic == ZYDIS_MNEMONIC_CMP ||
-			t->zi.mnemonic == ZYDIS_MNEMONIC_TEST;
-	u16 gprs = f->accumulator ? BIT(RAX) : 0;
+	struct recipe r;
 
-	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
-		if (!regs[i])
-			continue;
-		gprs |= BIT(operand_gpr(regs[i]));
-		compares &= pinned[operand_gpr(regs[i])] != NOT_PINNED;
-	}
-	if (compares && !f->mem)
-		flags_set_by(t, start, gprs);
+	if (recipe_of(t, start, &r))
+		flags_set_by(t, &r);
 	else
 		flags_set(t);
 }
@@ -412,6 +328,6 @@ bool insn_generic(struct trans *t)
 	slot_store(t, &reg);
 	slot_store(t, &other);
 	if (effect == SETS_ALL || effect == SETS_SOME)
-		set_flags(t, &f, start);
+		set_flags(t, start);
 	return true;
 }

@@ -16,13 +16,14 @@ enum flags_at {
 };
 
 /*
- * A comparison of registers and constants that made the present flags: its
- * host code, which may be executed again while the registers stay as they are.
+ * Code that makes the present flags again, and changes nothing else, while
+ * registers stay as they are: the comparison that has made them; TEST of the
+ * result of a logical operation; an addition undone and done again.
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
 	u8 code[15];
-	u16 gprs;		/* guest registers it reads, a bit each */
+	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
 /* What is out of the way of the main line, and emitted behind it. */
@@ -111,10 +112,32 @@ void flags_park(struct trans *t);
 void flags_load(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
-/* They are those of the comparison that has been emitted from @start on. */
-void flags_set_by(struct trans *t, const u8 *start, u16 gprs);
-/* The instruction under way will change guest registers @gprs. */
+/* The same; @r makes them again. */
+void flags_set_by(struct trans *t, const struct recipe *r);
+/* The instruction under way will change guest registers @gprs, and not all flags. */
 void flags_keep(struct trans *t, u16 gprs);
+/* The flags are not to be seen any more. */
+void flags_forget(struct trans *t);
+
+/* -- effect.c ------------------------------------------------------------------------ */
+
+/* How the status flags depend on those before. */
+enum effect {
+	NOT_HERE,
+	NO_FLAGS,	/* leaves them */
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay, or depend on them */
+	READS,
+};
+
+/* Of general instructions that insn_generic() knows. */
+enum effect effect_of(ZydisMnemonic m);
+/* Of the instruction under way, whose code is at @start; false if there is none. */
+bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
+/* It leaves flags of its own, whatever they were; those before matter no longer. */
+bool insn_sets_flags(const struct trans *t);
+/* Behind it nobody can see the flags before others take their place. */
+bool insn_ends_flags(const struct trans *t);
 
 /* -- memory.c --------------------------------------------------------------------- */
 

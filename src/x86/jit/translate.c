@@ -236,18 +236,30 @@ static bool known(struct trans *t)
 
 static bool emit(struct trans *t)
 {
-	flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
 	       insn_string(t) || insn_bits(t) || insn_state(t) ||
 	       insn_vector(t) || insn_x87(t) || insn_system(t);
 }
 
+/* Only then the instruction under way may take the recipe's registers. */
+static void keep_flags(struct trans *t)
+{
+	if (!insn_sets_flags(t) && !insn_ends_flags(t))
+		flags_keep(t, gprs_written(t));
+}
+
 static void one_insn(struct trans *t)
 {
-	if (!known(t) || !emit(t))
+	bool is_known = known(t);
+
+	if (is_known)
+		keep_flags(t);
+	if (!is_known || !emit(t))
 		punt_all(t);
 	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
 		t->tu->vectors = true;
+	if (is_known && !insn_sets_flags(t) && insn_ends_flags(t))
+		flags_forget(t);
 	resolve_punts(t);
 }
 
