@@ -28,9 +28,9 @@ enum { EPOCH_USED = 1 };
 
 u64 page_key_of(const struct jit *j, u32 class)
 {
-	u64 of_tlb = class & (CODE_FLAT32 - 1), flat32 = class / CODE_FLAT32;
+	u64 generation = j->t->generation[class], flat32 = class / CODE_FLAT32;
 
-	return ((u64)j->t->generation[class] << 2 | of_tlb) << 48 | flat32 << 47;
+	return (generation << 2 | access_class(class)) << 48 | flat32 << 47;
 }
 
 void page_key(struct jit *j)
@@ -123,7 +123,7 @@ void page_forget_range(struct jit *j, u64 lin, u64 size)
 /* It stays in its list until that is dropped, and may come into another one. */
 void page_leave(struct jit *j, struct code_page *p)
 {
-	u32 slot = slot_of(p->lin);
+	u32 slot = page_slot(p->lin, p->class);
 
 	if (j->page_at[slot] == p)
 		j->t->page_id[slot] = 0;

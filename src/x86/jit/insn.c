@@ -258,7 +258,7 @@ static bool insn_high_byte(struct trans *t)
 			return false;
 	}
 	if (t->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && t->zi.opcode == 0x82)
-		return false;	/* no instruction in 64-bit code */
+		return false;	/* 32-bit code alone has that */
 	if (effect == SETS_SOME || effect == READS)
 		flags_load(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);

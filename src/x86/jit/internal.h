@@ -9,7 +9,6 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
-#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -41,13 +40,15 @@ enum {
 
 /* -- What code is translated for ------------------------------------------------------ */
 
-/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
-enum { CODE_FLAT32 = 4 };
-
 /* The class of code that is executed now. */
 static inline u32 code_class(const struct cpu *c)
 {
 	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
+
+static inline enum tlb_class access_class(u32 code_class)
+{
+	return code_class & (CODE_FLAT32 - 1);
 }
 
 /* -- Translated code --------------------------------------------------------------- */
@@ -227,7 +228,7 @@ void page_check_shared(struct jit *j);
 
 /* -- epoch.c: for how long ------------------------------------------------------------------ */
 
-/* The jump cache is for another access class. */
+/* The jump cache is for another class. */
 void page_key(struct jit *j);
 /* What the RIP is xored with in its keys. */
 u64 page_key_of(const struct jit *j, u32 class);

@@ -38,6 +38,8 @@ static u64 go_elsewhere(struct cpu *c)
 	if (!c->mmio.count && event_quiet(c)) {
 		c->insn = NULL;
 		c->stop_block = false;
+		if (!cpu_code64(c))
+			c->rip = (u32)c->rip;
 		code = jit_next(c);
 	}
 	return code ? (u64)code : STEP_JUMP;

@@ -8,7 +8,7 @@
 /* One side: the guest's index register, and what it needs in between. */
 static void check_side(struct trans *t, u8 index, bool write)
 {
-	mov_rr(&t->k, R_A, index);
+	mov_word(t, R_A, RM_REG(index));
 	mem_check(t, t->in->osz, write);
 }
 
@@ -37,7 +37,7 @@ static void check_direction(struct trans *t)
 /* More elements than a page has would confuse check_end(). */
 static void check_count(struct trans *t)
 {
-	put_op(&t->k, true, 0x81, 7, RM_REG(RCX));		/* cmp rcx, imm32 */
+	put_op(&t->k, t->wide, 0x81, 7, RM_REG(RCX));		/* cmp rcx, imm32 */
 	put32(&t->k, PAGE_SIZE / t->in->osz);
 	punt_if(t, CC_A);
 }
@@ -88,15 +88,27 @@ static void add_undo(struct trans *t, bool source)
 		cold->recipe = t->recipe;
 }
 
+/* 32-bit code has no upper halves; what is one element behind 4 GiB is at 0. */
+static void cut_registers(struct trans *t, bool source)
+{
+	if (t->wide)
+		return;
+	mov_word(t, RCX, RM_REG(RCX));
+	mov_word(t, RDI, RM_REG(RDI));
+	if (source)
+		mov_word(t, RSI, RM_REG(RSI));
+}
+
 static void repeat(struct trans *t, bool source)
 {
 	struct code *k = &t->k;
 	u8 *none;
 
-	put_op(k, true, 0x85, RCX, RM_REG(RCX));		/* test rcx, rcx */
+	put_op(k, t->wide, 0x85, RCX, RM_REG(RCX));		/* test rcx, rcx */
 	none = jcc_later(k, CC_E);
 	check_direction(t);
 	check_count(t);
+	cut_registers(t, source);
 	if (source) {
 		check_side(t, RSI, false);
 		check_end(t, RSI);
