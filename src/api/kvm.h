@@ -55,7 +55,7 @@ struct kfile {
 	u32 refs;		/* the descriptor itself, plus calls under way */
 	u32 gen;		/* grows when the struct is reused (api/fd.c) */
 	struct kfile *next_ino, *next_watch;
-};
+} __attribute__((aligned(64)));		/* @refs changes with each call */
 
 /* -- VM ------------------------------------------------------------------- */
 
@@ -169,6 +169,9 @@ void vm_wait_taken(struct vcpu *self, u32 bits);
 /* Takes those of @bits that are posted, and clears them. */
 static inline u32 vcpu_take_requests(struct vcpu *vcpu, u32 bits)
 {
+	/* Mostly there are none, and a locked instruction would be all the work. */
+	if (!(__atomic_load_n(vcpu->requests, __ATOMIC_ACQUIRE) & bits))
+		return 0;
 	return __atomic_fetch_and(vcpu->requests, ~bits, __ATOMIC_ACQ_REL) & bits;
 }
 

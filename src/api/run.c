@@ -197,8 +197,7 @@ long vcpu_run(struct kfile *f, void *arg)
 	 * Left over: a handler that ran after the last exit was decided, a sync
 	 * that found the vCPU leaving (vcpu_enter_guest() makes up for it).
 	 */
-	if (unlikely(__atomic_load_n(vcpu->requests, __ATOMIC_RELAXED) & STALE))
-		vcpu_take_requests(vcpu, STALE);
+	vcpu_take_requests(vcpu, STALE);
 	handler_ran = false;
 	/*
 	 * A handler before this line is seen by immediate_exit, which it sets;

@@ -22,6 +22,7 @@
 
 #include "api/fd.h"
 #include "api/handlers.h"
+#include "util/alloc.h"
 
 #define NAME_SIZE	48	/* KVM_STATS_NAME_SIZE */
 
@@ -100,7 +101,7 @@ int vcpu_stats_create(struct vcpu *vcpu)
 {
 	vcpu->stats_fd = -1;
 	vcpu->stats_pid = (pid_t)syscall(SYS_gettid);
-	vcpu->stats = calloc(1, sizeof(*vcpu->stats));
+	vcpu->stats = alloc_lines(sizeof(*vcpu->stats));
 	return vcpu->stats ? 0 : -ENOMEM;
 }
 

@@ -20,6 +20,7 @@
 #include "api/routing.h"
 #include "api/stats.h"
 #include "api/vfio.h"
+#include "util/alloc.h"
 
 static u32 nr_vms;
 
@@ -261,7 +262,7 @@ static int map_run_pages(struct vcpu *vcpu)
 
 static struct vcpu *vcpu_alloc(struct vm *vm, u32 id)
 {
-	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	struct vcpu *vcpu = alloc_lines(sizeof(*vcpu));
 
 	if (!vcpu)
 		return NULL;

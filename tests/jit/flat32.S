@@ -48,6 +48,18 @@ BEGIN flat32_calls
 	hlt
 END flat32_calls
 
+/* Stores 16 times AL from EBX on, EDI times; ESI: all that EDI is then. */
+BEGIN flat32_fills
+	mov	%edi, %edx
+1:	mov	%ebx, %edi
+	mov	$16, %ecx
+	rep stosb
+	or	%edi, %esi
+	dec	%edx
+	jnz	1b
+	hlt
+END flat32_fills
+
 /* Reads at ESI EDI times, and once at EBX. */
 BEGIN flat32_reads
 1:	mov	(%esi), %eax

@@ -5,6 +5,7 @@
 GUEST_BLOB(flat32_both);
 GUEST_BLOB(flat32_calls);
 GUEST_BLOB(flat32_ds);
+GUEST_BLOB(flat32_fills);
 GUEST_BLOB(flat32_gs);
 GUEST_BLOB(flat32_reads);
 
@@ -153,6 +154,23 @@ static void reads_over_the_end(void **state)
 	down(&w);
 }
 
+/* What comes behind the last byte is at 0. */
+static void fills_to_the_end(void **state)
+{
+	struct kvm_regs r;
+	struct world w;
+
+	up(&w);
+	guest_load(&w.g, GUEST_CODE, flat32_fills);
+	memset(w.top, 0x55, PG);
+	assert_false(faults(&w, TOP_PAGE + PG - 16, 0, &r));
+	assert_int_equal(r.rsi, 0);
+	assert_int_equal(r.rdi, 0);
+	assert_int_equal(w.top[PG - 17], 0x55);
+	assert_int_equal(w.top[PG - 16] | w.top[PG - 1], 0);
+	down(&w);
+}
+
 static u64 run64(struct world *w)
 {
 	struct kvm_regs r;
@@ -192,6 +210,7 @@ int main(void)
 		cmocka_unit_test(falls_through_the_end),
 		cmocka_unit_test(calls_at_the_end),
 		cmocka_unit_test(reads_over_the_end),
+		cmocka_unit_test(fills_to_the_end),
 		cmocka_unit_test(two_modes),
 	};
 

@@ -76,6 +76,36 @@ static void equal_engines(void **state)
 	down(&w);
 }
 
+/* #XM of what would have made x87 registers MMX ones. */
+static const u8 conversion[] = {
+	0x0f, 0xae, 0x14, 0x25, 0, 0, 4, 0,		/* ldmxcsr [0x40000] */
+	0x66, 0x0f, 0x76, 0xc0,				/* pcmpeqd xmm0, xmm0 */
+	0xdb, 0xe3, 0xd9, 0xe8,				/* fninit; fld1 */
+	0xeb, 0x00,					/* jmp cvtpd2pi */
+	0x66, 0x0f, 0x2d, 0xc8,				/* cvtpd2pi mm1, xmm0 */
+	0xf4,						/* hlt */
+};
+
+enum { HANDLER = GUEST_CODE + PG, XM = 19, MXCSR_IM_UNMASKED = 0x1f00 };
+
+/* What an instruction that faults has changed is no difference. */
+static void simd_exception(void **state)
+{
+	struct guest g;
+
+	guest_create(&g, GUEST_PLAIN, 1);
+	memcpy(g.mem + GUEST_CODE, conversion, sizeof(conversion));
+	g.mem[HANDLER] = 0xf4;
+	*guest_word(&g, 0x40000) = MXCSR_IM_UNMASKED;
+	guest_gate(&g, XM, HANDLER);
+	for (u32 i = 0; i < 10; i++) {
+		guest_long(&g, 0, GUEST_CODE);
+		assert_int_equal(guest_run(&g, 0), KVM_EXIT_HLT);
+		assert_int_equal(guest_rip(&g, 0), HANDLER + 1);
+	}
+	guest_destroy(&g);
+}
+
 static void wrong(u32 imm)
 {
 	struct world w;
@@ -155,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_engines),
+		cmocka_unit_test(simd_exception),
 		cmocka_unit_test(wrong_register),
 		cmocka_unit_test(wrong_store),
 		cmocka_unit_test(verifier),

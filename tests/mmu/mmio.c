@@ -27,6 +27,31 @@ static void read_exits_and_is_replayed(void **state)
 	assert_mmio_exit(mem_read32(&m->cpu, WINDOW(0) + 4, &v), MMIO_GPA + 4, 4, false);
 }
 
+/* What is known of a page of devices is forgotten when TLBs are. */
+static void page_is_mapped_elsewhere(void **state)
+{
+	u32 v;
+
+	map_mmio();
+	assert_mmio_exit(mem_read32(&m->cpu, WINDOW(0) + 4, &v), MMIO_GPA + 4, 4, false);
+	mmio_retire(&m->cpu);
+	window_map(0, (MMIO_GPA + 0x5000) | RW);
+	mmu_flush_page(&m->cpu, WINDOW(0));
+	assert_mmio_exit(mem_read32(&m->cpu, WINDOW(0) + 4, &v), MMIO_GPA + 0x5004, 4, false);
+	mmio_retire(&m->cpu);
+	window_map(0, 0x6000 | P | U);
+	mmu_flush_nonglobal(&m->cpu);
+	assert_int_equal(mem_read32(&m->cpu, WINDOW(0) + 4, &v), STEP_NEXT);
+	window_map(0, MMIO_GPA | P | U);
+	mmu_flush_all(&m->cpu);
+	assert_mmio_exit(mem_read32(&m->cpu, WINDOW(0), &v), MMIO_GPA, 4, false);
+	mmio_retire(&m->cpu);
+	/* It may be read, but not be written. */
+	m->cpu.cr0 |= X86_CR0_WP;
+	mmu_class_changed(&m->cpu);
+	assert_int_equal(mem_write32(&m->cpu, WINDOW(0), 0), STEP_FAULT);
+}
+
 static void write_exits_with_its_data(void **state)
 {
 	map_mmio();
@@ -184,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(read_exits_and_is_replayed),
+		TEST(page_is_mapped_elsewhere),
 		TEST(write_exits_with_its_data),
 		TEST(data_is_taken_once),
 		TEST(sixteen_bytes_are_two_fragments),

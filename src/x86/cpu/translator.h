@@ -13,15 +13,20 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 1 << 14, CODE_TLB_SIZE = 4096, NR_CODE_CLASSES = 8 };
+/* JUMP_CACHE_FOLD: functions begin at few offsets in pages. */
+enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096 };
+
+/* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
+enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };
+_Static_assert(TLB_FILLED_CLASSES <= (int)CODE_FLAT32, "beside the access class");
 
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {
 	u64 jump_key;	/* generation and class of code, xored to the RIP */
-	/* Of the jump cache, by class of code: from 1 on; stay for the next vCPU. */
+	/* Of the jump cache, by class: from 1 on; stay for the next vCPU. */
 	u32 generation[NR_CODE_CLASSES];
 	/*
-	 * From RIP, its lower bits being the index, to code.  A key is
+	 * From RIP, of which jump_slot() makes the index, to code.  A key is
 	 * the RIP xor jump_key, which is no canonical address (a RIP of
 	 * 32-bit code has bit 47 of the key).
 	 */

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "util/alloc.h"
 #include "x86/irqchip/ioapic.h"
 #include "x86/irqchip/pic.h"
 #include "x86/x86.h"
@@ -352,7 +353,7 @@ void lapic_reset(struct lapic *l, bool init)
 
 struct lapic *lapic_create(struct cpu *c, u32 apic_id)
 {
-	struct lapic *l = calloc(1, sizeof(*l));
+	struct lapic *l = alloc_lines(sizeof(*l));
 	struct irqchip *ic;
 
 	if (!l)

@@ -20,7 +20,7 @@ static void unit_address(struct trans *t, int g)
 	load_index(t, g);
 	put_op(k, true, 0xc1, 7, RM_REG(R_C));			/* sar r11, imm8 */
 	put8(k, 3 + shift);
-	lea(k, R_A, RM_SIB(R_A, R_C, shift, 0));
+	lea_word(t, R_A, RM_SIB(R_A, R_C, shift, 0));
 }
 
 /* Its register form takes the index modulo the size. */
@@ -54,7 +54,7 @@ static bool insn_bit_string(struct trans *t, bool write)
 
 	if (t->ops[0].type != ZYDIS_OPERAND_TYPE_MEMORY ||
 	    t->ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER || t->in->osz < 4 || g < 0 ||
-	    !t->wide || !ea_possible(t))
+	    !ea_possible(t) || (!t->wide && ea_has_base(t)))
 		return false;
 	flags_save(t);
 	unit_address(t, g);

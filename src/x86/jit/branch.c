@@ -61,12 +61,12 @@ static void push_return(struct trans *t, u64 ra)
 	u8 size = word_size(t);
 	struct rm m = mem_at(t, RSP, -size, size, true);
 
-	if (!t->wide || (s64)ra == (s32)ra) {
-		put_op(&t->k, t->wide, 0xc7, 0, m);		/* mov [], imm32 */
+	if (size == 4 || (s64)ra == (s32)ra) {
+		put_op(&t->k, size == 8, 0xc7, 0, m);		/* mov [], imm32 */
 		put32(&t->k, (u32)ra);
 	} else {
 		mov_imm(&t->k, R_C, ra);
-		mov_word_to(t, m, R_C);
+		mov_store(&t->k, m, R_C);
 	}
 	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 }

@@ -197,10 +197,10 @@ bool insn_sets_flags(const struct trans *t)
 static bool is_simple_move(const struct trans *t, const struct insn *in)
 {
 	const u8 *bytes = (const u8 *)t->block + t->block->bytes_off + in->end - in->len;
+	const ZydisDecoder *d = decode_decoder(t->block->code_size);
 	ZydisDecodedInstruction zi;
 
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decode_decoder(8), NULL, bytes,
-							  in->len, &zi)) &&
+	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(d, NULL, bytes, in->len, &zi)) &&
 	       zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
 	       zi.opcode != 0x8c && zi.opcode != 0x8e;
 }

@@ -5,8 +5,8 @@
  * Stores of vCPUs to a page with code are seen as they happen (shared.h).  All
  * other writers - the VMM, its devices, other processes - write unseen.  An
  * epoch begins, for the whole VM, with every event that can tell a guest of
- * such a write, and when a TLB is flushed.  A page that is entered is compared
- * if it has not been in this epoch.
+ * such a write, and for a vCPU when its TLB is flushed.  A page that is entered
+ * is compared if it has not been in this epoch.
  *
  * An entered page stays so until the guest flushes it from its TLB, for what
  * devices write is reached through new translations, and a frame that is used
@@ -24,18 +24,13 @@
 /* In an epoch's number: it has been asked for, so the next event ends it. */
 enum { EPOCH_USED = 1 };
 
-static u32 slot_of(u64 lin)
-{
-	return lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
-}
-
 /* -- The jump cache ----------------------------------------------------------------- */
 
 u64 page_key_of(const struct jit *j, u32 class)
 {
-	u64 of_tlb = class & (CODE_FLAT32 - 1), flat32 = class / CODE_FLAT32;
+	u64 generation = j->t->generation[class], flat32 = class / CODE_FLAT32;
 
-	return ((u64)j->t->generation[class] << 2 | of_tlb) << 48 | flat32 << 47;
+	return (generation << 2 | access_class(class)) << 48 | flat32 << 47;
 }
 
 void page_key(struct jit *j)
@@ -61,7 +56,7 @@ static u32 drop(struct jit *j, struct entered *e)
 
 	for (u32 i = 0; i < e->count; i++) {
 		struct code_page *p = e->page[i];
-		u32 slot = slot_of(p->lin);
+		u32 slot = page_slot(p->lin, p->class);
 
 		p->entered = false;
 		classes |= BIT(p->class);
@@ -128,7 +123,7 @@ void page_forget_range(struct jit *j, u64 lin, u64 size)
 /* It stays in its list until that is dropped, and may come into another one. */
 void page_leave(struct jit *j, struct code_page *p)
 {
-	u32 slot = slot_of(p->lin);
+	u32 slot = page_slot(p->lin, p->class);
 
 	if (j->page_at[slot] == p)
 		j->t->page_id[slot] = 0;
@@ -136,7 +131,7 @@ void page_leave(struct jit *j, struct code_page *p)
 
 void page_remember(struct jit *j, struct code_page *p, u32 kind)
 {
-	u32 slot = slot_of(p->lin);
+	u32 slot = page_slot(p->lin, p->class);
 	struct entered *e = &j->entered[kind];
 
 	if (!p->entered || p->kind != kind) {
@@ -154,23 +149,27 @@ void page_remember(struct jit *j, struct code_page *p, u32 kind)
 /* -- Epochs --------------------------------------------------------------------------- */
 
 /*
- * Most epochs of a guest that stays where it is are never asked for: then
- * nothing is written that other vCPUs read.
+ * Those that this vCPU has begun, and the VM's number, which the others change
+ * if somebody has asked for it.  Both only grow, and so the sum is another one
+ * if either has.  Of a VM with one vCPU nobody else's matter; the first entry
+ * of another one begins an epoch whoever has asked.
  */
 u64 epoch_now(struct jit *j)
 {
 	u64 e = __atomic_load_n(j->epoch, __ATOMIC_SEQ_CST);
 
-	if (e & EPOCH_USED)
-		return e;
-	return __atomic_fetch_or(j->epoch, EPOCH_USED, __ATOMIC_SEQ_CST) | EPOCH_USED;
+	if (!(e & EPOCH_USED) &&
+	    __atomic_load_n(&j->vcpu->vm->nr_vcpus, __ATOMIC_SEQ_CST) > 1)
+		e = __atomic_fetch_or(j->epoch, EPOCH_USED, __ATOMIC_SEQ_CST) | EPOCH_USED;
+	return j->own_epochs + e;
 }
 
 /* If another vCPU is faster, its epoch has begun after this call, too. */
-void epoch_next(struct jit *j)
+static void epoch_next(struct jit *j)
 {
 	u64 e = __atomic_load_n(j->epoch, __ATOMIC_SEQ_CST);
 
+	j->own_epochs++;
 	if (e & EPOCH_USED)
 		__atomic_compare_exchange_n(j->epoch, &e, e + 1, false, __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED);
@@ -179,7 +178,39 @@ void epoch_next(struct jit *j)
 void epoch_begin(struct jit *j)
 {
 	epoch_next(j);
-	forget(j, PAGE_VOLATILE);
+	if (j->entered[PAGE_VOLATILE].count + j->entered[PAGE_VOLATILE | PAGE_LOCAL].count) {
+		j->epoch_due = true;
+		j->left = true;
+	}
+}
+
+void epoch_begin_all(struct jit *j)
+{
+	__atomic_fetch_add(j->epoch, 2 * EPOCH_USED, __ATOMIC_SEQ_CST);
+	page_forget(j);
+}
+
+/* The only volatile page, or NULL. */
+static struct code_page *only_volatile(struct jit *j)
+{
+	const struct entered *global = &j->entered[PAGE_VOLATILE];
+	const struct entered *local = &j->entered[PAGE_VOLATILE | PAGE_LOCAL];
+
+	if (global->count + local->count != 1)
+		return NULL;
+	return global->count ? global->page[0] : local->page[0];
+}
+
+/* A loop that waits for a device is often all the volatile code there is. */
+void epoch_enter(struct cpu *c)
+{
+	struct jit *j = c->jit;
+	struct code_page *p = only_volatile(j);
+
+	j->epoch_due = false;
+	if (!p || p->lin != (c->rip & PAGE_MASK) || p->class != c->tlb->class ||
+	    !page_is_current(j, p->host))
+		forget(j, PAGE_VOLATILE);
 }
 
 /* -- The sweep ------------------------------------------------------------------------- */

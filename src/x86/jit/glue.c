@@ -159,11 +159,15 @@ static void go_on(struct code *k)
 	jmp_reg(k, R_B);
 }
 
-/* Called with RAX = RIP, R10 = struct insn; returns if the next one follows. */
+/*
+ * Called with RAX = RIP, R10 = struct insn; returns if the next one follows.
+ * If it leaves, that is a RET, too: the processor's stack of return addresses
+ * stays what it has to be for the C functions that return next.
+ */
 static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
-	u8 *elsewhere;
+	u8 *elsewhere, *code;
 
 	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
@@ -179,7 +183,11 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	mov_rr(k, RDX, RAX);
 	put_op(k, true, 0x83, 7, RM_REG(RAX));			/* cmp rax, imm8 */
 	put8(k, STEP_MAX);
-	jcc_to(k, CC_BE, leave);
+	code = jcc_later(k, CC_A);
+	mov_imm(k, R_B, (u64)leave);
+	mov_store(k, RM_MEM(RSP, 0), R_B);
+	put8(k, 0xc3);
+	patch_here(k, code);
 	mov_load(k, RSP, CPU_FIELD(jit_rsp));
 	go_on(k);
 	return entry;
@@ -255,7 +263,10 @@ void put_jump(struct code *k, const struct cpu *c)
 	s32 t = TABLES(c);
 	u8 *miss;
 
-	put_op(k, false, 0x8b, R_B, RM_REG(RAX));
+	put_op(k, false, 0x8b, R_B, RM_REG(RAX));		/* jump_slot() */
+	put_op(k, false, 0xc1, 5, RM_REG(R_B));			/* shr r10d, imm8 */
+	put8(k, JUMP_CACHE_FOLD);
+	put_op(k, false, 0x33, R_B, RM_REG(RAX));
 	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
 	put32(k, JUMP_CACHE_SIZE - 1);
 	mov_load(k, R_C, RM_MEM(R_STATE, t + offsetof(struct translator_tables, jump_key)));

@@ -245,6 +245,8 @@ static bool insn_high_byte(struct trans *t)
 		    (o->type == ZYDIS_OPERAND_TYPE_REGISTER && operand_gpr(o) == RSP))
 			return false;
 	}
+	if (t->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && t->zi.opcode == 0x82)
+		return false;	/* 32-bit code alone has that */
 	if (effect == SETS_SOME || effect == READS)
 		flags_load(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);

@@ -9,7 +9,6 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
-#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -41,13 +40,15 @@ enum {
 
 /* -- What code is translated for ------------------------------------------------------ */
 
-/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
-enum { CODE_FLAT32 = 4 };
-
 /* The class of code that is executed now. */
 static inline u32 code_class(const struct cpu *c)
 {
 	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
+
+static inline enum tlb_class access_class(u32 code_class)
+{
+	return code_class & (CODE_FLAT32 - 1);
 }
 
 /* -- Translated code --------------------------------------------------------------- */
@@ -141,6 +142,8 @@ struct jit {
 	struct edge *edges;
 	u32 nr_edges;
 	u64 *epoch;		/* the VM's */
+	u64 own_epochs;		/* begun by this vCPU, flushes of its TLB among them */
+	bool epoch_due;		/* begun, and volatile pages are entered still */
 	bool strict;		/* all pages are volatile */
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
@@ -170,6 +173,18 @@ struct jit {
 };
 
 enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
+
+/* Where the jump cache has it. */
+static inline u32 jump_slot(u64 rip)
+{
+	return (rip ^ rip >> JUMP_CACHE_FOLD) & (JUMP_CACHE_SIZE - 1);
+}
+
+/* Where translator_tables.page_id has it.  A page is often executed in two classes. */
+static inline u32 page_slot(u64 lin, u32 class)
+{
+	return (lin >> PAGE_SHIFT ^ class << 8) & (CODE_TLB_SIZE - 1);
+}
 
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 {
@@ -207,6 +222,8 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
 /* Of the lines that have code. */
 bool page_is_unchanged(const struct host_page *hp);
+/* No vCPU has written it, and nobody else if that is asked in a new epoch. */
+bool page_is_current(struct jit *j, struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);
 void page_written(struct cpu *c, const u8 *host);
 /* Another vCPU has written code. */
@@ -214,7 +231,7 @@ void page_check_shared(struct jit *j);
 
 /* -- epoch.c: for how long ------------------------------------------------------------------ */
 
-/* The jump cache is for another access class. */
+/* The jump cache is for another class. */
 void page_key(struct jit *j);
 /* What the RIP is xored with in its keys. */
 u64 page_key_of(const struct jit *j, u32 class);
@@ -227,10 +244,14 @@ void page_forget_local(struct jit *j);
 void page_forget_range(struct jit *j, u64 lin, u64 size);
 /* Page @p of @kind has been found current. */
 void page_remember(struct jit *j, struct code_page *p, u32 kind);
-/* Others may have written memory: an epoch begins... */
-void epoch_next(struct jit *j);
-/* ...and volatile pages have to be entered anew. */
+/*
+ * Others may have written memory: an epoch begins, and volatile pages have to be
+ * entered anew, or all; other vCPUs compare what they enter.
+ */
 void epoch_begin(struct jit *j);
+void epoch_begin_all(struct jit *j);
+/* Before translated code is looked up at RIP, if jit.epoch_due. */
+void epoch_enter(struct cpu *c);
 /* The present epoch.  What is read after this call has not been written before it began. */
 u64 epoch_now(struct jit *j);
 /* All entered pages are compared. */
@@ -282,13 +303,13 @@ void jit_forget_jump(struct jit *j, u64 rip, u32 class);
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-/* True if the TLB has the page of @lin now. */
-u32 jit_fill_read(struct cpu *c, u64 lin);
-u32 jit_fill_write(struct cpu *c, u64 lin);
 /*
  * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
  * else the code to go on at.
  */
 u64 jit_punt(struct cpu *c, const struct insn *in);
+/* True if the TLB has the page of @lin now. */
+u32 jit_fill_read(struct cpu *c, u64 lin);
+u32 jit_fill_write(struct cpu *c, u64 lin);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The translator: hot blocks of 64-bit code become host code.
+ * The translator: hot blocks of 64-bit and of flat 32-bit code become
+ * host code.
  *
  * A guest register lives in a host register or in its home in struct cpu for
  * as long as translated code runs.  Memory is reached through the software TLB;

@@ -33,9 +33,13 @@ static u64 go_elsewhere(struct cpu *c)
 {
 	const u8 *code = NULL;
 
+	if (unlikely(!cpu_code64(c)))
+		c->rip = (u32)c->rip;
 	if (!c->mmio.count && event_quiet(c)) {
 		c->insn = NULL;
 		c->stop_block = false;
+		if (!cpu_code64(c))
+			c->rip = (u32)c->rip;
 		code = jit_next(c);
 	}
 	return code ? (u64)code : STEP_JUMP;
@@ -114,14 +118,16 @@ u32 jit_fill_write(struct cpu *c, u64 lin)
 
 static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 {
-	j->t->jump_rip[rip % JUMP_CACHE_SIZE] = rip ^ j->t->jump_key;
-	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
+	u32 i = jump_slot(rip);
+
+	j->t->jump_rip[i] = rip ^ j->t->jump_key;
+	j->t->jump_code[i] = code;
 }
 
 /* The jump cache's answer for what has no code: leave, at the RIP in RAX. */
 static bool is_cold(const struct jit *j, u64 rip)
 {
-	u32 i = rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(rip);
 
 	return j->t->jump_rip[i] == (rip ^ j->t->jump_key) && j->t->jump_code[i] == j->exit;
 }
@@ -135,7 +141,7 @@ static void remember_cold(struct cpu *c, u64 rip)
 
 void jit_forget_jump(struct jit *j, u64 rip, u32 class)
 {
-	u32 i = rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(rip);
 
 	if (j->t->jump_rip[i] == (rip ^ page_key_of(j, class)))
 		j->t->jump_rip[i] = 0;
@@ -148,18 +154,24 @@ struct tu *jit_find(struct cpu *c, u64 rip)
 	return p ? tu_find(c->jit, p, rip, false) : NULL;
 }
 
-/* Of jumps: NULL as well if translated code must not go on. */
-static struct tu *find_target(struct cpu *c, u64 rip)
+/*
+ * Of jumps: NULL as well if translated code must not go on.  @was: where it has
+ * gone, or NULL; that is so if the page is.
+ */
+static struct tu *find_target(struct cpu *c, u64 rip, struct tu *was)
 {
 	struct jit *j = c->jit;
-	struct tu *to;
+	struct code_page *p;
+	struct tu *to = NULL;
 
 	j->left = false;
 	if (j->lockstep || is_cold(j, rip))
 		return NULL;
-	to = jit_find(c, rip);
+	p = page_enter(c, rip);
 	if (j->left)
 		return NULL;
+	if (p)
+		to = was && was->page == p ? was : tu_find(j, p, rip, false);
 	if (!to)
 		remember_cold(c, rip);
 	return to;
@@ -204,7 +216,7 @@ void jit_unlink(struct tu *tu)
  */
 static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 {
-	u32 slot = e->target >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	u32 slot = page_slot(e->target, to->page->class);
 	s32 off = offsetof(struct translator_tables, page_id) + slot * sizeof(u32);
 	struct code k = { .p = e->site, .exec_delta = c->jit->exec_delta };
 
@@ -229,7 +241,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	struct tu *to;
 
 	c->rip = e->target;
-	to = e->plain ? plain_find(c, e) : find_target(c, e->target);
+	to = e->plain ? plain_find(c, e) : find_target(c, e->target, e->to);
 	if (!to)
 		return NULL;
 	if (e->to != to)
@@ -261,7 +273,7 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 	if (c->jit->lockstep || READ_ONCE(c->requests))
 		return NULL;
 	stat_inc(c->vcpu, anykvm_jump_misses);
-	to = find_target(c, target);
+	to = find_target(c, target, NULL);
 	if (!to)
 		return NULL;
 	code = exec_of(c->jit, to->entry);

@@ -40,7 +40,7 @@ struct lockstep {
 	const struct insn *stop;	/* what the interpreter did not do */
 	bool active;		/* there is something to compare with */
 	bool bad;
-	struct fpu fpu, fpu_after;
+	struct fpu fpu, fpu_before, fpu_after;	/* before: the instruction */
 };
 
 struct lockstep *lockstep_create(void)
@@ -106,16 +106,18 @@ static void put_back(struct cpu *c, struct lockstep *ls)
 static bool interpret_one(struct cpu *c, struct lockstep *ls, const struct insn *in,
 			  enum step *st)
 {
-	u32 mxcsr = c->fpu.mxcsr;
-
 	if (ls->tu->punted & BIT_ULL(in - ls->tu->block->insn))
 		return false;
+	if (ls->tu->vectors)
+		ls->fpu_before = c->fpu;
 	c->insn = in;
 	*st = in->op(c, in);
 	if (*st == STEP_JUMP)
 		return true;
 	if (*st != STEP_NEXT && *st != STEP_END) {
-		c->fpu.mxcsr = mxcsr;	/* #XM leaves its flags */
+		/* #XM leaves its flags, and MMX registers. */
+		if (ls->tu->vectors)
+			c->fpu = ls->fpu_before;
 		return false;
 	}
 	c->rip += in->len;

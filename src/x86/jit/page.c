@@ -63,7 +63,7 @@ bool page_is_unchanged(const struct host_page *hp)
 	return true;
 }
 
-static bool is_current(struct jit *j, struct host_page *hp)
+bool page_is_current(struct jit *j, struct host_page *hp)
 {
 	u64 epoch = epoch_now(j);
 
@@ -119,7 +119,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 {
 	struct jit *j = c->jit;
 	u64 lin = rip & PAGE_MASK;
-	u32 i = lin >> PAGE_SHIFT & (CODE_TLB_SIZE - 1);
+	u32 i = page_slot(lin, code_class(c));
 	struct code_page *p = j->page_at[i];
 	const u8 *host;
 
@@ -129,7 +129,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 	p = host ? page_find(j, lin, code_class(c), host) : NULL;
 	if (!p || !p->host->tus)
 		return NULL;
-	if (!is_current(j, p->host)) {
+	if (!page_is_current(j, p->host)) {
 		tu_kill_all(j, p->host);
 		return NULL;
 	}
@@ -159,7 +159,7 @@ static bool take_snapshot(struct jit *j, struct host_page *hp, const struct bloc
 	u32 off = b->host - hp->host;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
-	if (hp->lines && !is_current(j, hp))
+	if (hp->lines && !page_is_current(j, hp))
 		return false;
 	for (u32 line = off / LINE; line <= (off + b->len - 1) / LINE; line++) {
 		if (hp->lines & BIT_ULL(line))

@@ -41,6 +41,8 @@ bool jit_prepare(struct cpu *c)
 		j->class = code_class(c);
 		page_key(j);
 	}
+	if (j->epoch_due)
+		epoch_enter(c);
 	return true;
 }
 
@@ -61,14 +63,14 @@ void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 static const u8 *find(struct cpu *c)
 {
 	const struct translator_tables *t = c->jit->t;
-	u32 i = c->rip % JUMP_CACHE_SIZE;
+	u32 i = jump_slot(c->rip);
 	const u8 *code;
 
 	if (!is_canonical(c->rip) || !jit_prepare(c))
 		return NULL;
 	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
 							  jit_indirect(c, c->rip);
-	return code == c->jit->exit ? NULL : code;
+	return code == c->jit->exit ? NULL : code;	/* it is known to have none */
 }
 
 const u8 *jit_next(struct cpu *c)
@@ -133,7 +135,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 {
 	struct jit *j = c->jit;
 
-	epoch_next(j);
+	j->own_epochs++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
 	if (global)
@@ -144,7 +146,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
-	epoch_next(c->jit);
+	c->jit->own_epochs++;
 	page_forget_range(c->jit, lin, size);
 }
 
@@ -168,7 +170,7 @@ static void begin(struct cpu *c)
 
 	epoch_begin(c->jit);
 	if (long_ago || c->vcpu->attended)
-		page_forget(c->jit);
+		epoch_begin_all(c->jit);
 	c->vcpu->attended = false;
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "util/spare.h"
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
@@ -23,7 +24,9 @@ struct jit_vm {
 	struct shared_page page[NR_SHARED];
 };
 
-struct jit_vm *jit_vm_create(void)
+static struct spares spares;
+
+static struct jit_vm *jit_vm_map(void)
 {
 	struct jit_vm *jv = mmap(NULL, sizeof(*jv), PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -34,9 +37,15 @@ struct jit_vm *jit_vm_create(void)
 	return jv;
 }
 
+struct jit_vm *jit_vm_create(void)
+{
+	return spare_take(&spares) ?: jit_vm_map();
+}
+
+/* One that has had no code is as new. */
 void jit_vm_destroy(struct jit_vm *jv)
 {
-	if (!jv)
+	if (!jv || (!jv->used && spare_keep(&spares, jv)))
 		return;
 	pthread_mutex_destroy(&jv->lock);
 	munmap(jv, sizeof(*jv));

@@ -207,24 +207,27 @@ static bool insn_cmpxchg(struct trans *t)
 	return true;
 }
 
-/* Of 16 bytes, which are aligned, or it is a fault. */
-static bool insn_cmpxchg16b(struct trans *t)
+/* CMPXCHG16B faults if it is not aligned. */
+static bool insn_cmpxchg_pair(struct trans *t)
 {
+	u32 size = t->ops[0].size / 8;
 	struct code *k = &t->k;
 
-	if (t->ops[0].size != 128 || !ea_possible(t))
+	if (!ea_possible(t))
 		return false;
 	flags_save(t);
 	ea_linear(t);
-	mem_check(t, 16, true);
-	put8(k, 0xa8);						/* test al, 15 */
-	put8(k, 15);
-	punt_if(t, CC_NE);
+	mem_check(t, size, true);
+	if (size == 16) {
+		put8(k, 0xa8);					/* test al, 15 */
+		put8(k, 15);
+		punt_if(t, CC_NE);
+	}
 	mov_rr(k, R_B, R_A);
 	flags_load(t);
 	mov_rr(k, RAX, R_GUEST_RAX);
-	put8(k, 0xf0);						/* lock cmpxchg16b */
-	put_op(k, true, 0x0fc7, 1, RM_MEM(R_B, 0));
+	put8(k, 0xf0);						/* lock */
+	put_op(k, size == 16, 0x0fc7, 1, RM_MEM(R_B, 0));
 	mov_rr(k, R_GUEST_RAX, RAX);
 	flags_set(t);
 	return true;
@@ -328,8 +331,9 @@ bool insn_special(struct trans *t)
 		return t->zi.operand_count_visible == 1 && insn_multiply(t, 5);
 	case ZYDIS_MNEMONIC_CMPXCHG:
 		return insn_cmpxchg(t);
+	case ZYDIS_MNEMONIC_CMPXCHG8B:
 	case ZYDIS_MNEMONIC_CMPXCHG16B:
-		return insn_cmpxchg16b(t);
+		return insn_cmpxchg_pair(t);
 	case ZYDIS_MNEMONIC_DIV:
 		return insn_divide(t, false);
 	case ZYDIS_MNEMONIC_IDIV:

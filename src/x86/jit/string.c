@@ -8,7 +8,7 @@
 /* One side: the guest's index register, and what it needs in between. */
 static void check_side(struct trans *t, u8 index, bool write)
 {
-	mov_rr(&t->k, R_A, index);
+	mov_word(t, R_A, RM_REG(index));
 	mem_check(t, t->in->osz, write);
 }
 
@@ -37,7 +37,7 @@ static void check_direction(struct trans *t)
 /* More elements than a page has would confuse check_end(). */
 static void check_count(struct trans *t)
 {
-	put_op(&t->k, true, 0x81, 7, RM_REG(RCX));		/* cmp rcx, imm32 */
+	put_op(&t->k, t->wide, 0x81, 7, RM_REG(RCX));		/* cmp rcx, imm32 */
 	put32(&t->k, PAGE_SIZE / t->in->osz);
 	punt_if(t, CC_A);
 }
@@ -59,11 +59,11 @@ static void enter_source(struct code *k)
 	mov_rr(k, RSI, R_C);
 }
 
-void string_leave(struct code *k, bool source)
+void string_leave(struct trans *t, bool source)
 {
-	put_op(k, true, 0x2b, RDI, RM_REG(R_B));		/* sub rdi, r10 */
+	put_op(&t->k, t->wide, 0x2b, RDI, RM_REG(R_B));		/* sub rdi, r10 */
 	if (source)
-		put_op(k, true, 0x2b, RSI, RM_REG(R_A));	/* sub rsi, rax */
+		put_op(&t->k, t->wide, 0x2b, RSI, RM_REG(R_A));	/* sub rsi, rax */
 }
 
 static void put_repeated(struct trans *t, u8 opcode)
@@ -88,15 +88,27 @@ static void add_undo(struct trans *t, bool source)
 	cold->recipe = t->recipe;
 }
 
+/* 32-bit code has no upper halves; what is one element behind 4 GiB is at 0. */
+static void cut_registers(struct trans *t, bool source)
+{
+	if (t->wide)
+		return;
+	mov_word(t, RCX, RM_REG(RCX));
+	mov_word(t, RDI, RM_REG(RDI));
+	if (source)
+		mov_word(t, RSI, RM_REG(RSI));
+}
+
 static void repeat(struct trans *t, bool source)
 {
 	struct code *k = &t->k;
 	u8 *none;
 
-	put_op(k, true, 0x85, RCX, RM_REG(RCX));		/* test rcx, rcx */
+	put_op(k, t->wide, 0x85, RCX, RM_REG(RCX));		/* test rcx, rcx */
 	none = jcc_later(k, CC_E);
 	check_direction(t);
 	check_count(t);
+	cut_registers(t, source);
 	if (source) {
 		check_side(t, RSI, false);
 		check_end(t, RSI);
@@ -110,7 +122,7 @@ static void repeat(struct trans *t, bool source)
 	else
 		mov_rr(k, RAX, R_GUEST_RAX);
 	put_repeated(t, source ? 0xa4 : 0xaa);
-	string_leave(k, source);
+	string_leave(t, source);
 	patch_here(k, none);
 	add_undo(t, source);
 }
@@ -120,7 +132,7 @@ bool insn_string(struct trans *t)
 	const struct insn *in = t->in;
 	bool source;
 
-	if (t->zi.meta.category != ZYDIS_CATEGORY_STRINGOP || in->asz != 8 ||
+	if (t->zi.meta.category != ZYDIS_CATEGORY_STRINGOP || in->asz != word_size(t) ||
 	    !(in->flags & (INSN_REP | INSN_REPNE)))
 		return false;
 	switch (t->zi.mnemonic) {
@@ -139,7 +151,7 @@ bool insn_string(struct trans *t)
 	default:
 		return false;
 	}
-	if (source && (in->seg == FS || in->seg == GS))
+	if (source && (ea_has_base(t) || (!t->wide && in->seg == CS)))
 		return false;
 	flags_save(t);
 	repeat(t, source);

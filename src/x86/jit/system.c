@@ -10,7 +10,7 @@
 
 static bool at_cpl0(const struct trans *t)
 {
-	return (t->tu->page->class & (CODE_FLAT32 - 1)) != TLB_USER;
+	return access_class(t->tu->page->class) != TLB_USER;
 }
 
 static void set_gpr(struct trans *t, int g, struct rm m, bool wide)
@@ -107,16 +107,16 @@ static void put_flags_image(struct code *k)
 
 static bool insn_pushf(struct trans *t)
 {
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 
-	if (t->in->osz != 8)
+	if (t->in->osz != size)
 		return false;
 	flags_park(t);
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
-	put_flags_image(k);
-	mov_store(k, RM_MEM(R_A, 0), R_B);
-	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
+	mem_check(t, size, true);
+	put_flags_image(&t->k);
+	mov_word_to(t, RM_MEM(R_A, 0), R_B);
+	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 	return true;
 }
 
@@ -200,6 +200,7 @@ bool insn_system(struct trans *t)
 		return insn_cli(t);
 	case ZYDIS_MNEMONIC_STI:
 		return insn_sti(t);
+	case ZYDIS_MNEMONIC_PUSHFD:
 	case ZYDIS_MNEMONIC_PUSHFQ:
 		return insn_pushf(t);
 	case ZYDIS_MNEMONIC_SWAPGS:

@@ -230,7 +230,7 @@ bool insn_system(struct trans *t);
 void check_canonical(struct trans *t);
 
 /* RDI and RSI, which were host addresses, are the guest's. */
-void string_leave(struct code *k, bool source);
+void string_leave(struct trans *t, bool source);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 

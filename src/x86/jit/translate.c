@@ -108,7 +108,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
 	if (cold->kind == COLD_STRING)
-		string_leave(&t->k, cold->source);
+		string_leave(t, cold->source);
 	if (cold->at)
 		park_by(t, &cold->recipe);
 	else

@@ -16,6 +16,20 @@
 
 /* -- Translation ---------------------------------------------------------------- */
 
+static u64 mmio_tag(u64 lin, enum access a, enum tlb_class class)
+{
+	return (lin & PAGE_MASK) | BIT(11) | a << 2 | class;
+}
+
+static void mmio_remember(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+			  const struct walk *w)
+{
+	c->mmu->mmio_tag = mmio_tag(lin, a, class);
+	c->mmu->mmio_gpa = w->gpa & PAGE_MASK;
+	if (w->user)
+		c->mmu->pkeys |= (u16)BIT(w->pkey);
+}
+
 static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 			   enum tlb_class class, struct page *p)
 {
@@ -23,12 +37,18 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 	struct walk w;
 
 	*p = (struct page){ 0 };
+	if (c->mmu->mmio_tag == mmio_tag(lin, a, class)) {
+		p->gpa = c->mmu->mmio_gpa | (lin & ~PAGE_MASK);
+		return STEP_NEXT;
+	}
 	if (walk_access(c, lin, a, class, &w) != STEP_NEXT)
 		return cpu_raise_pf(c, lin, w.error);
 	p->gpa = w.gpa;
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
-	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY)))
+	if (!s || (a == ACCESS_WRITE && (s->flags & KVM_MEM_READONLY))) {
+		mmio_remember(c, lin, a, class, &w);
 		return STEP_NEXT;
+	}
 	p->host = (u8 *)memslot_hva(s, w.gpa);
 	if (a == ACCESS_WRITE) {
 		if (unlikely(c->mmu->shadow))

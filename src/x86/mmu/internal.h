@@ -32,6 +32,13 @@ struct mmu {
 	 */
 	u64 large_4m[16], large_1g;
 	u16 pkeys;		/* protection keys of user pages entered */
+	/*
+	 * The last page that was found not to be memory, for mmio_tag() of the
+	 * access; 0: none.  An instruction with MMIO is executed twice, and
+	 * devices are accessed again and again.
+	 */
+	u64 mmio_tag;
+	gpa_t mmio_gpa;
 	/* Control bits the entries depend on; a change flushes them. */
 	u64 mode;
 	struct shadow *shadow;	/* stores are held back in it: shadow.h */

@@ -79,11 +79,6 @@ static void tlb_drop(struct tlb *t, u32 i)
 	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
 }
 
-static bool tlb_is_empty(const struct tlb_entry *e, u32 i)
-{
-	return e->tag_read == tlb_no_tag(i) && e->tag_exec == tlb_no_tag(i);
-}
-
 static void map_set(u64 *map, u32 i, bool value)
 {
 	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
@@ -91,32 +86,21 @@ static void map_set(u64 *map, u32 i, bool value)
 
 static void log_add(struct tlb_log *l, u32 i)
 {
-	if (likely(l->count < TLB_ENTRIES))
-		l->index[l->count++] = (u16)i;
-}
-
-/* What replaces one of its kind is in the log already. */
-static void log_kind(struct tlb *t, u32 i, bool global, bool was_empty)
-{
-	if (!was_empty && tlb_bit(t->global_map, i) == global)
+	if (tlb_bit(l->map, i))
 		return;
-	map_set(t->global_map, i, global);
-	log_add(global ? &t->global : &t->local, i);
+	map_set(l->map, i, true);
+	l->index[l->count++] = (u16)i;
 }
 
 /* Drops the logged entries whose global bit is @global. */
 static void log_flush(struct tlb *t, struct tlb_log *l, bool global)
 {
-	u32 n = l->count;
+	for (u32 k = 0; k < l->count; k++) {
+		u32 i = l->index[k];
 
-	if (unlikely(n == TLB_ENTRIES)) {
-		for (u32 i = 0; i < TLB_ENTRIES; i++)
-			if (tlb_bit(t->global_map, i) == global)
-				tlb_drop(t, i);
-	} else {
-		for (u32 k = 0; k < n; k++)
-			if (tlb_bit(t->global_map, l->index[k]) == global)
-				tlb_drop(t, l->index[k]);
+		map_set(l->map, i, false);
+		if (tlb_bit(t->global_map, i) == global)
+			tlb_drop(t, i);
 	}
 	l->count = 0;
 }
@@ -173,7 +157,8 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	struct tlb_entry *e = &t->entry[i];
 	u64 addend = memslot_hva(s, w->gpa & PAGE_MASK) - page;
 
-	log_kind(t, i, w->global, tlb_is_empty(e, i));
+	map_set(t->global_map, i, w->global);
+	log_add(w->global ? &t->global : &t->local, i);
 	if (e->addend != addend ||
 	    (e->tag_read != page && e->tag_exec != page)) {
 		tlb_drop(t, i);
@@ -219,6 +204,7 @@ static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
 	walk_forget_regions(c->mmu);
+	c->mmu->mmio_tag = 0;
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -248,10 +234,8 @@ typedef void tlb_visit(struct tlb *t, u32 i, u64 arg, u64 size);
 static void log_visit(struct tlb *t, const struct tlb_log *l, tlb_visit *visit,
 		      u64 arg, u64 size)
 {
-	bool full = l->count == TLB_ENTRIES;
-
 	for (u32 k = 0; k < l->count; k++)
-		visit(t, full ? k : l->index[k], arg, size);
+		visit(t, l->index[k], arg, size);
 }
 
 static void drop_if_in(struct tlb *t, u32 i, u64 lin, u64 size)
@@ -283,6 +267,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 
 	walk_forget_regions(c->mmu);
 	TRANSLATOR(c, page_flushed, lin, size);
+	c->mmu->mmio_tag = 0;
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }

@@ -43,10 +43,11 @@ static inline u64 tlb_no_tag(u32 index)
 	return index ? 0 : PAGE_SIZE;
 }
 
-/* Entries that may be valid; when full, any entry may be. */
+/* Entries that may be valid, each once. */
 struct tlb_log {
 	u32 count;
 	u16 index[TLB_ENTRIES];
+	u64 map[TLB_ENTRIES / 64];	/* the same, by index */
 };
 
 struct tlb {
