@@ -140,7 +140,7 @@ void jit_free(struct jit *j)
 
 	jit_flush(j);
 	j->t = NULL;
-	j->tlb = NULL;
+	j->class = 0;
 	if (!small || !spare_keep(&spares, j))
 		jit_unmap(j);
 }

@@ -54,7 +54,7 @@ static bool insn_bit_string(struct trans *t, bool write)
 
 	if (t->ops[0].type != ZYDIS_OPERAND_TYPE_MEMORY ||
 	    t->ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER || t->in->osz < 4 || g < 0 ||
-	    !ea_possible(t))
+	    !t->wide || !ea_possible(t))
 		return false;
 	flags_save(t);
 	unit_address(t, g);

@@ -33,9 +33,9 @@ static u32 slot_of(u64 lin)
 
 void page_key(struct jit *j)
 {
-	u64 class = j->tlb ? j->tlb->class : 0;
+	u64 of_tlb = j->class & (CODE_FLAT32 - 1), flat32 = j->class / CODE_FLAT32;
 
-	j->t->jump_key = ((u64)j->t->generation[class] << 2 | class) << 48;
+	j->t->jump_key = ((u64)j->t->generation[j->class] << 2 | of_tlb) << 48 | flat32 << 47;
 }
 
 /* Keys of a generation long ago would count again.  0 is that of empty entries. */
@@ -71,7 +71,7 @@ static void end(struct jit *j, u32 classes)
 {
 	if (!classes)
 		return;
-	for (u32 class = 0; class < TLB_FILLED_CLASSES; class++)
+	for (u32 class = 0; class < NR_CODE_CLASSES; class++)
 		if (classes & BIT(class))
 			next_generation(j, class);
 	page_key(j);
@@ -93,7 +93,7 @@ void page_forget(struct jit *j)
 {
 	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++)
 		drop(j, &j->entered[kind]);
-	end(j, BIT(TLB_FILLED_CLASSES) - 1);
+	end(j, BIT(NR_CODE_CLASSES) - 1);
 }
 
 void page_forget_local(struct jit *j)

@@ -174,8 +174,8 @@ static u32 full_opcode(const ZydisDecodedInstruction *zi)
 		return 0x0f00 | zi->opcode;
 	case ZYDIS_OPCODE_MAP_0F38:
 		return 0x0f3800 | zi->opcode;
-	default:
-		return zi->opcode;
+	default:	/* 82 is 80 in 32-bit code */
+		return zi->opcode == 0x82 ? 0x80 : zi->opcode;
 	}
 }
 
@@ -193,10 +193,20 @@ static void put_with_modrm(struct trans *t, const struct form *f, u32 opcode,
 	put_imms(t);
 }
 
+/* INC and DEC of 32-bit code, where 64-bit code has REX. */
+static bool is_short_inc(const ZydisDecodedInstruction *zi)
+{
+	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (zi->opcode & 0xf0) == 0x40;
+}
+
 static void put_with_opcode(struct trans *t, const struct form *f, u8 reg)
 {
 	u8 rex = t->zi.raw.rex.W << 3 | reg >> 3;
 
+	if (is_short_inc(&t->zi)) {
+		put_with_modrm(t, f, 0xff, t->zi.opcode >> 3 & 1, RM_REG(reg));
+		return;
+	}
 	put_prefixes(t);
 	if (rex || f->bytes)
 		put8(&t->k, 0x40 | rex);
@@ -335,6 +345,8 @@ static bool insn_high_byte(struct trans *t)
 		flags_load(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	memcpy(t->k.p, t->bytes, t->in->len);
+	if (t->zi.raw.modrm.offset)
+		t->k.p[t->zi.raw.modrm.offset - 1] = (u8)full_opcode(&t->zi);
 	t->k.p += t->in->len;
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
 	if (effect == SETS_ALL || effect == SETS_SOME)

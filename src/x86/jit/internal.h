@@ -9,6 +9,7 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
+#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -37,6 +38,17 @@ enum {
 	NR_GENERATIONS	= 1 << 13,
 	ENTERED_MAX	= 1 << 11,
 };
+
+/* -- What code is translated for ------------------------------------------------------ */
+
+/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
+enum { CODE_FLAT32 = 4 };
+
+/* The class of code that is executed now. */
+static inline u32 code_class(const struct cpu *c)
+{
+	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
 
 /* -- Translated code --------------------------------------------------------------- */
 
@@ -75,10 +87,10 @@ struct tu {
 	struct tu_insn insn[];	/* and one behind the last */
 };
 
-/* A linear page of code for one access class. */
+/* A linear page of code of one class. */
 struct code_page {
 	u64 lin;
-	u32 class;
+	u32 class;		/* code_class() */
 	u32 id;
 	u32 kind;		/* enum page_kind, since it was entered last */
 	bool entered;
@@ -130,7 +142,7 @@ struct jit {
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
-	struct tlb *tlb;
+	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
 	struct entered entered[NR_PAGE_KINDS];
 	u8 *pool;		/* struct tu and pages: all at once, with the code */

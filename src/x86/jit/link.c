@@ -16,7 +16,7 @@ static bool must_leave(struct cpu *c)
 {
 	struct jit *j = c->jit;
 
-	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	return c->stop_block || j->left || c->mmio.count || code_class(c) != j->class ||
 	       READ_ONCE(c->requests) ||
 	       ((c->rflags ^ j->rflags) & event_watched_flags(c));
 }

@@ -120,10 +120,10 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 	struct code_page *p = j->page_at[i];
 	const u8 *host;
 
-	if (j->t->page_id[i] && p->lin == lin && p->class == c->tlb->class)
+	if (j->t->page_id[i] && p->lin == lin && p->class == code_class(c))
 		return p;
 	host = fetch_page(c, lin);
-	p = host ? page_find(j, lin, c->tlb->class, host) : NULL;
+	p = host ? page_find(j, lin, code_class(c), host) : NULL;
 	if (!p || !p->host->tus)
 		return NULL;
 	if (!is_current(j, p->host)) {
@@ -203,8 +203,8 @@ struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b)
 		tu_kill_all(j, hp);
 		return NULL;
 	}
-	p = page_find(j, rip & PAGE_MASK, c->tlb->class, host);
-	return p ?: page_new(j, rip & PAGE_MASK, c->tlb->class, hp);
+	p = page_find(j, rip & PAGE_MASK, code_class(c), host);
+	return p ?: page_new(j, rip & PAGE_MASK, code_class(c), hp);
 }
 
 /* -- Stores -------------------------------------------------------------------------- */

@@ -22,7 +22,8 @@ static u32 hot = HOT;
 /* Code of kernels may rely on CPL 0. */
 static bool translatable(const struct cpu *c)
 {
-	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES && c->cpl % 3 == 0;
+	return (c->code_size == 8 || (c->flat & FLAT_CODE)) &&
+	       c->tlb->class < TLB_FILLED_CLASSES && c->cpl % 3 == 0;
 }
 
 bool jit_prepare(struct cpu *c)
@@ -35,8 +36,8 @@ bool jit_prepare(struct cpu *c)
 		c->jit_skip = false;
 		return false;
 	}
-	if (j->tlb != c->tlb) {
-		j->tlb = c->tlb;
+	if (j->class != code_class(c)) {
+		j->class = code_class(c);
 		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}

@@ -4,64 +4,79 @@
 
 /* -- Stack ------------------------------------------------------------------------ */
 
+/* To cpu->jit_target: it is not to be read twice. */
+static bool load_pushed(struct trans *t)
+{
+	if (!ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, word_size(t), false);
+	mov_word(t, R_B, RM_MEM(R_A, 0));
+	mov_store(&t->k, CPU_FIELD(jit_target), R_B);
+	return true;
+}
+
 static bool insn_push(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	bool imm = o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-	struct code *k = &t->k;
-	u8 src = R_B;
+	bool mem = o->type == ZYDIS_OPERAND_TYPE_MEMORY;
+	u8 src = R_B, size = word_size(t);
 
-	if (t->in->osz != 8 ||
-	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
+	if (t->in->osz != size || (!imm && !mem && operand_gpr(o) < 0) ||
+	    (mem && !load_pushed(t)))
 		return false;
 	flags_save(t);
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
+	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
+	mem_check(t, size, true);
 	if (imm)
-		mov_imm(k, R_B, t->in->imm);
+		mov_imm(&t->k, R_B, t->in->imm);
+	else if (mem)
+		mov_load(&t->k, R_B, CPU_FIELD(jit_target));
 	else
 		src = gpr_use(t, operand_gpr(o), R_B);
-	mov_store(k, RM_MEM(R_A, 0), src);
-	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+	mov_word_to(t, RM_MEM(R_A, 0), src);
+	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 	return true;
 }
 
 static bool insn_pop(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 	int g;
 
-	if (t->in->osz != 8 || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	if (t->in->osz != size || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
 	    operand_gpr(o) < 0)
 		return false;
 	g = operand_gpr(o);
 	flags_save(t);
-	mov_rr(k, R_A, R_GUEST_RSP);
-	mem_check(t, 8, false);
+	mov_word(t, R_A, RM_REG(R_GUEST_RSP));
+	mem_check(t, size, false);
 	if (pinned[g] != NOT_PINNED) {
-		mov_load(k, pinned[g], RM_MEM(R_A, 0));
+		mov_word(t, pinned[g], RM_MEM(R_A, 0));
 	} else {
-		mov_load(k, R_B, RM_MEM(R_A, 0));
-		mov_store(k, GPR_HOME(g), R_B);
+		mov_word(t, R_B, RM_MEM(R_A, 0));
+		mov_store(&t->k, GPR_HOME(g), R_B);
 	}
 	if (g != RSP)
-		lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8));
+		lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, size));
 	return true;
 }
 
 static bool insn_leave(struct trans *t)
 {
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 
-	if (t->in->osz != 8)
+	if (t->in->osz != size)
 		return false;
 	flags_save(t);
-	mov_rr(k, R_A, RBP);
-	mem_check(t, 8, false);
-	mov_load(k, R_B, RM_MEM(R_A, 0));
-	lea(k, R_GUEST_RSP, RM_MEM(RBP, 8));
-	mov_rr(k, RBP, R_B);
+	mov_word(t, R_A, RM_REG(RBP));
+	mem_check(t, size, false);
+	mov_word(t, R_B, RM_MEM(R_A, 0));
+	lea_word(t, R_GUEST_RSP, RM_MEM(RBP, size));
+	mov_word(t, RBP, RM_REG(R_B));
 	return true;
 }
 
@@ -74,13 +89,31 @@ static bool insn_lea(struct trans *t)
 	struct rm m;
 	u8 dst;
 
-	if (t->in->osz < 4 || !(t->in->flags & INSN_EA64))
+	if (t->in->osz < 4 || t->in->asz != word_size(t))
 		return false;
 	m = ea_operand(t);
 	dst = pinned[g] != NOT_PINNED ? pinned[g] : R_A;
 	put_op(&t->k, wide, 0x8d, dst, m);
 	if (dst == R_A)
 		mov_store(&t->k, GPR_HOME(g), R_A);
+	return true;
+}
+
+/* MOV between the accumulator and an address, as of the forms with ModRM. */
+static bool insn_moffs(struct trans *t)
+{
+	u8 op = t->zi.opcode, size = t->in->osz;
+	bool store = op & 2;
+
+	if ((op & ~3) != 0xa0 || t->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+	    !ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_absolute(t, t->in->imm);
+	mem_check(t, size, store);
+	if (size == 2)
+		put8(&t->k, 0x66);
+	put_op(&t->k, size == 8, (store ? 0x88 : 0x8a) | (op & 1), R_GUEST_RAX, RM_MEM(R_A, 0));
 	return true;
 }
 
@@ -283,6 +316,8 @@ static bool insn_divide(struct trans *t, bool is_signed)
 bool insn_special(struct trans *t)
 {
 	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_MOV:
+		return insn_moffs(t);
 	case ZYDIS_MNEMONIC_PUSH:
 		return insn_push(t);
 	case ZYDIS_MNEMONIC_POP:
@@ -312,6 +347,7 @@ bool insn_special(struct trans *t)
 	case ZYDIS_MNEMONIC_IDIV:
 		return insn_divide(t, true);
 	case ZYDIS_MNEMONIC_NOP:
+	case ZYDIS_MNEMONIC_ENDBR32:
 	case ZYDIS_MNEMONIC_ENDBR64:
 	case ZYDIS_MNEMONIC_PREFETCHNTA:
 	case ZYDIS_MNEMONIC_PREFETCHT0:

@@ -10,7 +10,7 @@
 
 static bool at_cpl0(const struct trans *t)
 {
-	return t->tu->page->class != TLB_USER;
+	return (t->tu->page->class & (CODE_FLAT32 - 1)) != TLB_USER;
 }
 
 static void set_gpr(struct trans *t, int g, struct rm m, bool wide)
@@ -177,16 +177,16 @@ static bool insn_mov_from_cr(struct trans *t)
 		return false;
 	switch (t->in->sub) {
 	case 0:
-		set_gpr(t, g, CPU_FIELD(cr0), true);
+		set_gpr(t, g, CPU_FIELD(cr0), t->wide);
 		return true;
 	case 2:
-		set_gpr(t, g, CPU_FIELD(cr2), true);
+		set_gpr(t, g, CPU_FIELD(cr2), t->wide);
 		return true;
 	case 3:
-		set_gpr(t, g, CPU_FIELD(cr3), true);
+		set_gpr(t, g, CPU_FIELD(cr3), t->wide);
 		return true;
 	case 4:
-		set_gpr(t, g, CPU_FIELD(cr4), true);
+		set_gpr(t, g, CPU_FIELD(cr4), t->wide);
 		return true;
 	default:
 		return false;

@@ -57,6 +57,7 @@ struct trans {
 	struct jit *j;
 	struct tu *tu;
 	const struct block *block;
+	bool wide;			/* 64-bit code; else 32-bit, which is flat */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
 	u64 rip;			/* of it */
@@ -70,6 +71,34 @@ struct trans {
 	u32 nr_cold, punts_from;
 	struct cold cold[MAX_COLD];
 };
+
+/* Bytes of an address, of the stack's elements, of near branches. */
+static inline u8 word_size(const struct trans *t)
+{
+	return t->wide ? 8 : 4;
+}
+
+/* Addresses of 32-bit code wrap at 4 GiB. */
+static inline u64 cut_rip(const struct trans *t, u64 rip)
+{
+	return t->wide ? rip : (u32)rip;
+}
+
+/* MOV and LEA of a word: 32 bits zero-extend. */
+static inline void mov_word(struct trans *t, u8 dst, struct rm m)
+{
+	put_op(&t->k, t->wide, 0x8b, dst, m);
+}
+
+static inline void mov_word_to(struct trans *t, struct rm m, u8 src)
+{
+	put_op(&t->k, t->wide, 0x89, src, m);
+}
+
+static inline void lea_word(struct trans *t, u8 dst, struct rm m)
+{
+	put_op(&t->k, t->wide, 0x8d, dst, m);
+}
 
 /* -- flags.c ------------------------------------------------------------------- */
 
@@ -91,10 +120,14 @@ void flags_keep(struct trans *t, u16 gprs);
 
 /* Can the address of the memory operand be translated? */
 bool ea_possible(const struct trans *t);
+/* Is it an offset in FS or GS? */
+bool ea_has_base(const struct trans *t);
 /* Its r/m; homed registers have been loaded into R_B, R_C.  No segment. */
 struct rm ea_operand(struct trans *t);
 /* R_A = its linear address.  Flags are parked. */
 void ea_linear(struct trans *t);
+/* The same of an address that is in the instruction. */
+void ea_absolute(struct trans *t, u64 off);
 /* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
 void mem_check(struct trans *t, u32 size, bool write);
 

@@ -197,8 +197,9 @@ static void resolve_punts(struct trans *t)
 
 static bool decode(struct trans *t)
 {
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), t->bytes, t->in->len,
-						   &t->zi, t->ops));
+	const ZydisDecoder *d = decode_decoder(t->block->code_size);
+
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(d, t->bytes, t->in->len, &t->zi, t->ops));
 }
 
 /* x87, vector and general instructions of sets that run natively. */
@@ -265,7 +266,7 @@ static void put_block(struct trans *t)
 	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
-		edge_emit(t, t->tu->rip + b->len);
+		edge_emit(t, cut_rip(t, t->tu->rip + b->len));
 	}
 }
 
@@ -274,7 +275,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 	struct jit *j = c->jit;
 	struct trans t = {
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
-		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
+		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
+		.flags = FLAGS_PARKED,
 	};
 	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 
