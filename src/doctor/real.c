@@ -61,6 +61,9 @@ static void read_file(struct real_facts *facts)
 	facts->present = true;
 	facts->mode = st.st_mode;
 	facts->gid = st.st_gid;
+	/* Name services may be slow: they are asked only if it matters. */
+	if (facts->open_error != EACCES)
+		return;
 	facts->gid_given = has_group(st.st_gid);
 	facts->gid_promised = promised_group(st.st_gid);
 }
@@ -93,8 +96,8 @@ void real_read(struct real_facts *facts)
 		facts->vmx = c & CPUID_VMX;
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d))
 		facts->svm = c & CPUID_SVM;
-	read_file(facts);
 	ask_device(facts);
+	read_file(facts);
 }
 
 static enum check judge_absent(const struct real_facts *facts, struct finding *f)

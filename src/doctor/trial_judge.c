@@ -66,7 +66,8 @@ static void judge_rest(const struct trial *t, const struct limits *l,
 		snprintf(text, sizeof(text), "%s ended by signal %d (%s)",
 			 t->step, t->signal, strsignal(t->signal));
 	else
-		snprintf(text, sizeof(text), "%s: %s", t->step, t->why);
+		snprintf(text, sizeof(text), "%s: %s", t->step,
+			 *t->why ? t->why : t->said);
 	finding_add(all, CHECK_TRIAL_FAILED, text, NULL);
 }
 

@@ -4,17 +4,22 @@
  * the whole host, processors, what the host's KVM does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "doctor/elf.h"
 #include "doctor/features.h"
 #include "doctor/host.h"
 #include "doctor/real.h"
@@ -261,6 +266,34 @@ static void a_known_cause_explains_the_trial(void **state)
 	assert_told(CHECK_CALL_REFUSED);
 }
 
+/* -- Programs -------------------------------------------------------------------- */
+
+#define HEADER_SIZE	4096
+
+static void a_damaged_program_does_no_harm(void **state)
+{
+	static unsigned char file[4 * HEADER_SIZE], damaged[sizeof(file)];
+	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	struct finding f;
+
+	assert_int_equal(read(in, file, sizeof(file)), sizeof(file));
+	assert_int_equal(elf_judge(in, &f), CHECK_OK);
+	srandom(1);
+	for (int i = 0; i < 20000; i++) {
+		memcpy(damaged, file, sizeof(file));
+		for (int n = random() % 8; n >= 0; n--)
+			damaged[random() % HEADER_SIZE] = (unsigned char)random();
+		/* All of it, or what remains of a header. */
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_true(pwrite(fd, damaged, i & 1 ? sizeof(damaged) :
+				   1 + random() % HEADER_SIZE, 0) > 0);
+		assert_true(elf_judge(fd, &f) < NR_CHECKS);
+	}
+	close(fd);
+	close(in);
+}
+
 #define TEST(name)	cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -281,6 +314,7 @@ int main(void)
 		TEST(a_processor_of_the_first_level),
 		TEST(a_trial_that_is_killed),
 		TEST(a_known_cause_explains_the_trial),
+		TEST(a_damaged_program_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
