@@ -131,12 +131,12 @@ static bool has_others(struct cpu *c)
 	return false;
 }
 
-static void drop_write_tags(struct cpu *c)
+static void drop_write_tags(struct cpu *c, const u8 *host)
 {
 	struct vcpu *v;
 	u32 i;
 
-	mmu_flush_all(c);
+	mmu_untag_writes(c, host);
 	if (!has_others(c))
 		return;
 	vm_for_each_vcpu(c->vcpu->vm, i, v) {
@@ -166,7 +166,7 @@ struct shared_page *shared_register(struct cpu *c, const u8 *host)
 	if (!s)
 		return NULL;
 
-	drop_write_tags(c);
+	drop_write_tags(c, host);
 
 	pthread_mutex_lock(&jv->lock);
 	if (s->gen == gen && s->state == SHARED_WANTED)

@@ -19,6 +19,7 @@ void mmu_destroy(struct cpu *c);
 
 void mmu_flush_all(struct cpu *c);		/* global pages too */
 void mmu_flush_nonglobal(struct cpu *c);	/* MOV to CR3 */
+void mmu_untag_writes(struct cpu *c, const u8 *host);	/* to that page, by any address */
 void mmu_flush_page(struct cpu *c, u64 lin);	/* INVLPG: all classes */
 void mmu_pkru_changed(struct cpu *c, u32 old);	/* after every write of PKRU */
 /* Sets cpu->tlb for the present CPL, AC, AM, DR7 (from cpu_mode_changed). */

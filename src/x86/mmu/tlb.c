@@ -242,6 +242,19 @@ void mmu_flush_all(struct cpu *c)
 	m->pkeys = 0;
 }
 
+void mmu_untag_writes(struct cpu *c, const u8 *host)
+{
+	u64 page = (u64)host & PAGE_MASK;
+
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
+		struct tlb_entry *e = c->mmu->tlb[k].entry;
+
+		for (u32 i = 0; i < TLB_ENTRIES; i++)
+			if (e[i].tag_write + e[i].addend == page)
+				e[i].tag_write = tlb_no_tag(i);
+	}
+}
+
 /* Drops what is in the page of @size around @lin, a power of two. */
 static void tlb_drop_page(struct tlb *t, u64 lin, u64 size)
 {
