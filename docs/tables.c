@@ -49,6 +49,13 @@ static void cpuid(void)
 #include "x86/api/cpuid.def"
 }
 
+static void checks(void)
+{
+#define CHECK(name, effect, sentence, fix) \
+	printf("checks\t%s\t%s\t%s\t%s\n", #name, #effect, sentence, fix);
+#include "doctor/checks.def"
+}
+
 int main(int argc, char **argv)
 {
 	ioctls();
@@ -56,6 +63,7 @@ int main(int argc, char **argv)
 	exits();
 	msrs();
 	cpuid();
+	checks();
 	instructions();
 	refused_instructions();
 	requirements_list();

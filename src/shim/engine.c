@@ -20,10 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine_path.h"
 #include "libc.h"
 #include "signals.h"
 
-#define ENGINE_SONAME	"libanykvm.so.0"
+/* For who wants to know whether we are here, and of which version. */
+INTERPOSE const char anykvm_preload_version[] = ANYKVM_VERSION;
 
 struct engine engine;
 bool engine_loaded;
@@ -77,42 +79,20 @@ static void announce(void)
 	    ENGINE_CALL(version()), name ?: "none");
 }
 
-/* In the build tree the library lies beside us, installed one level up. */
-static void *load_near_preload(int mode)
-{
-	static const char *const places[] = { "", "../", "../../" };
-	char path[PATH_MAX];
-	void *handle = NULL;
-	Dl_info info;
-	char *slash;
-
-	if (!dladdr((void *)load_near_preload, &info))
-		return NULL;
-	slash = strrchr(info.dli_fname, '/');
-	if (!slash)
-		return NULL;
-	for (size_t i = 0; i < 3 && !handle; i++) {
-		int n = snprintf(path, sizeof(path), "%.*s/%s%s",
-				 (int)(slash - info.dli_fname),
-				 info.dli_fname, places[i], ENGINE_SONAME);
-
-		if (n < (int)sizeof(path) && !REAL(access)(path, F_OK))
-			return dlopen(path, mode);
-	}
-	return dlopen(ENGINE_SONAME, mode);
-}
-
 static void *load_library(void)
 {
-	const char *lib = getenv("ANYKVM_ENGINE_LIB");
+	char path[PATH_MAX];
+	Dl_info self;
 	int mode = RTLD_NOW | RTLD_LOCAL;
 
 	if (!dlsym(RTLD_DEFAULT, "__asan_init") &&
 	    !dlsym(RTLD_DEFAULT, "__tsan_init") &&
 	    !dlsym(RTLD_DEFAULT, "__msan_init"))
 		mode |= RTLD_DEEPBIND;
+	if (!dladdr((void *)load_library, &self))
+		self.dli_fname = "";
 	dlerror();
-	return lib && *lib ? dlopen(lib, mode) : load_near_preload(mode);
+	return dlopen(engine_path(self.dli_fname, path), mode);
 }
 
 static const char *load(void)

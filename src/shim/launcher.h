@@ -5,6 +5,8 @@
 
 #include <limits.h>
 
+#include "doctor/finding.h"
+
 /* Our own failures, as env(1) and timeout(1) number them. */
 enum {
 	EXIT_ANYKVM = 125,	/* anykvm itself, a wrong option included */
@@ -18,11 +20,17 @@ void fail(int status, const char *fmt, ...);
 
 /* -- options.c ----------------------------------------------------------- */
 
+struct actions {
+	int doctor;
+	int json;
+};
+
 /*
- * Reads options into the environment, where their twins are.  Returns the
- * index of the program in @argv.  Exits on --help, --version and errors.
+ * Reads options into the environment, where their twins are, and into
+ * @actions.  Returns the index of the program in @argv, which is @argc only
+ * for the doctor.  Exits on --help, --version and errors.
  */
-int options_parse(int argc, char **argv);
+int options_parse(int argc, char **argv, struct actions *actions);
 
 /* -- target.c ------------------------------------------------------------ */
 
@@ -33,6 +41,9 @@ void target_find(const char *program, char path[PATH_MAX]);
 void target_check(const char *path);
 
 /* -- preload_env.c ------------------------------------------------------- */
+
+/* Where the preload object is: CHECK_OK, or *f says why it cannot be used. */
+enum check preload_find(char path[PATH_MAX], struct finding *f);
 
 /* Appends the preload object to LD_PRELOAD, or takes it out again. */
 void preload_add(void);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "fake.h"
 #include "libc.h"
 #include "path.h"
 
@@ -47,6 +48,8 @@ INTERPOSE int fn(const char *path, int flags, ...)		\
 	MODE_ARGUMENT(flags, mode);				\
 	if (wants_kvm(AT_FDCWD, path))				\
 		return open_kvm(flags);				\
+	if (fake_is_cpuinfo(path, flags))			\
+		return fake_open_cpuinfo(flags);		\
 	return REAL(fn)(path, flags, mode);			\
 }
 
@@ -58,6 +61,8 @@ INTERPOSE int fn(int dir, const char *path, int flags, ...)	\
 	MODE_ARGUMENT(flags, mode);				\
 	if (wants_kvm(dir, path))				\
 		return open_kvm(flags);				\
+	if (fake_is_cpuinfo(path, flags))			\
+		return fake_open_cpuinfo(flags);		\
 	return REAL(fn)(dir, path, flags, mode);		\
 }
 
@@ -66,6 +71,8 @@ INTERPOSE int fn(const char *path, int flags)			\
 {								\
 	if (wants_kvm(AT_FDCWD, path))				\
 		return open_kvm(flags);				\
+	if (fake_is_cpuinfo(path, flags))			\
+		return fake_open_cpuinfo(flags);		\
 	return REAL(fn)(path, flags);				\
 }
 
@@ -74,6 +81,8 @@ INTERPOSE int fn(int dir, const char *path, int flags)		\
 {								\
 	if (wants_kvm(dir, path))				\
 		return open_kvm(flags);				\
+	if (fake_is_cpuinfo(path, flags))			\
+		return fake_open_cpuinfo(flags);		\
 	return REAL(fn)(dir, path, flags);			\
 }
 
@@ -110,9 +119,9 @@ static int mode_flags(const char *mode)
 	return flags;
 }
 
-static FILE *fopen_kvm(const char *mode)
+/* The stream of a descriptor that was opened, or was not. */
+static FILE *stream(int fd, const char *mode)
 {
-	int fd = open_kvm(mode_flags(mode));
 	FILE *file;
 
 	if (fd < 0)
@@ -127,7 +136,9 @@ static FILE *fopen_kvm(const char *mode)
 INTERPOSE FILE *fn(const char *path, const char *mode)		\
 {								\
 	if (wants_kvm(AT_FDCWD, path))				\
-		return fopen_kvm(mode);				\
+		return stream(open_kvm(mode_flags(mode)), mode); \
+	if (fake_is_cpuinfo(path, mode_flags(mode)))		\
+		return stream(fake_open_cpuinfo(mode_flags(mode)), mode); \
 	return REAL(fn)(path, mode);				\
 }
 
@@ -151,7 +162,7 @@ INTERPOSE int fn(const char *path, int how)			\
 {								\
 	if (wants_kvm(AT_FDCWD, path))				\
 		return access_kvm(how);				\
-	return REAL(fn)(path, how);				\
+	return REAL(fn)(fake_module(path), how);				\
 }
 
 DEFINE_ACCESS(access)
@@ -162,5 +173,5 @@ INTERPOSE int faccessat(int dir, const char *path, int how, int flags)
 {
 	if (wants_kvm(dir, path))
 		return access_kvm(how);
-	return REAL(faccessat)(dir, path, how, flags);
+	return REAL(faccessat)(dir, fake_module(path), how, flags);
 }

@@ -5,12 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "doctor/doctor.h"
 #include "launcher.h"
 
 extern char **environ;
 
 struct option_desc {
-	const char *env;
+	const char *env;	/* or NULL: an action */
 	const char *option;	/* "name" or "name=VALUE|VALUE"; or NULL */
 	const char *value;	/* of a variable without option */
 	const char *help;
@@ -21,24 +22,36 @@ static const struct option_desc options[] = {
 #define ENV(name, option, help)		{ name, option, NULL, help, 0 },
 #define ENV_ONLY(name, value, help)	{ name, NULL, value, help, 0 },
 #define ENV_DEBUG(name, value, help)	{ name, NULL, value, help, 1 },
+#define ACTION(option, help)		{ NULL, option, NULL, help, 0 },
 #include "trace/env.def"
 };
 
 #define N_OPTIONS	(sizeof(options) / sizeof(options[0]))
+
+#define OPTION_WIDTH	23
+
+static void print_option(const struct option_desc *opt)
+{
+	int wide = strlen(opt->option) > OPTION_WIDTH;
+
+	printf("  --%-*s%s%*s%s\n", OPTION_WIDTH, opt->option, wide ? "\n" : " ",
+	       wide ? OPTION_WIDTH + 5 : 0, "", opt->help);
+}
 
 static void print_help(void)
 {
 	printf("Usage: anykvm [options] [--] program [args]\n"
 	       "Runs a program that uses the Linux KVM API; its /dev/kvm is "
 	       "ours.\n\n"
-	       "Options, and the environment variables that say the same:\n");
+	       "Options; --mode=soft is also ANYKVM_MODE=soft, --quiet "
+	       "ANYKVM_QUIET=1:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (options[i].option)
-			printf("  --%-23s %s\n  %25s %s\n", options[i].option,
-			       options[i].env, "", options[i].help);
-	printf("  --%-23s show this text and exit\n", "help");
-	printf("  --%-23s show the version and exit\n\nEnvironment only:\n",
-	       "version");
+		if (options[i].option && options[i].env)
+			print_option(&options[i]);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (options[i].option && !options[i].env)
+			print_option(&options[i]);
+	printf("\nEnvironment only:\n");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
 			printf("  %s=%s: %s\n", options[i].env,
@@ -68,12 +81,15 @@ static int is_choice(const struct option_desc *opt, const char *value)
 	return 0;
 }
 
+/* What a wrong option exits with; the doctor has its own. */
+static int usage_status = EXIT_ANYKVM;
+
 static void check_value(const struct option_desc *opt, const char *value)
 {
 	const char *choices = opt->option + name_length(opt);
 
 	if (!is_choice(opt, value))
-		fail(EXIT_ANYKVM, "unknown %.*s '%s'; known are: %s",
+		fail(usage_status, "unknown %.*s '%s'; known are: %s",
 		     (int)name_length(opt), opt->option, value, choices + 1);
 }
 
@@ -86,8 +102,23 @@ static const struct option_desc *find_option(const char *name, size_t len)
 	return NULL;
 }
 
+static void act(const struct option_desc *opt, struct actions *actions)
+{
+	if (!strcmp(opt->option, "doctor")) {
+		actions->doctor = 1;
+	} else if (!strcmp(opt->option, "json")) {
+		actions->json = 1;
+	} else if (!strcmp(opt->option, "help")) {
+		print_help();
+		exit(EXIT_SUCCESS);
+	} else {
+		printf("anykvm %s\n", ANYKVM_VERSION);
+		exit(EXIT_SUCCESS);
+	}
+}
+
 /* Returns how many arguments the option took. */
-static int take_option(char **argv)
+static int take_option(char **argv, struct actions *actions)
 {
 	const char *name = argv[0] + 2;
 	size_t len = strcspn(name, "=");
@@ -96,11 +127,11 @@ static int take_option(char **argv)
 	int taken = 1;
 
 	if (!opt)
-		fail(EXIT_ANYKVM, "unknown option '%s'; see anykvm --help",
+		fail(usage_status, "unknown option '%s'; see anykvm --help",
 		     argv[0]);
 	if (!opt->option[len]) {
 		if (value)
-			fail(EXIT_ANYKVM, "option '--%s' takes no value",
+			fail(usage_status, "option '--%s' takes no value",
 			     opt->option);
 		value = "1";
 	} else {
@@ -109,12 +140,37 @@ static int take_option(char **argv)
 			taken = 2;
 		}
 		if (!value)
-			fail(EXIT_ANYKVM, "option '--%s' needs a value",
+			fail(usage_status, "option '--%s' needs a value",
 			     opt->option);
 		check_value(opt, value);
 	}
-	setenv(opt->env, value, 1);
+	if (opt->env)
+		setenv(opt->env, value, 1);
+	else
+		act(opt, actions);
 	return taken;
+}
+
+/* The doctor may stand behind the option that is wrong. */
+static int asks_doctor(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--"); argv++) {
+		const struct option_desc *opt;
+
+		if (!strncmp(*argv, "--doctor", 8) && strchr("=", (*argv)[8]))
+			return 1;
+		if (strncmp(*argv, "--", 2))
+			return 0;
+		opt = find_option(*argv + 2, strlen(*argv + 2));
+		if (opt && opt->option[name_length(opt)] && argv[1])
+			argv++;
+	}
+	return 0;
+}
+
+static int is_variable(const struct option_desc *opt, const char *name, size_t len)
+{
+	return opt->env && strlen(opt->env) == len && !memcmp(opt->env, name, len);
 }
 
 /* A misspelt variable would otherwise be ignored in silence. */
@@ -126,8 +182,7 @@ static void check_environment(void)
 
 		if (strncmp(*e, "ANYKVM_", 7) || !strncmp(*e, "ANYKVM_TEST_", 12))
 			continue;
-		while (i < N_OPTIONS && (strlen(options[i].env) != len ||
-					 memcmp(options[i].env, *e, len)))
+		while (i < N_OPTIONS && !is_variable(&options[i], *e, len))
 			i++;
 		if (i == N_OPTIONS)
 			fprintf(stderr, "anykvm: warning: unknown environment "
@@ -138,29 +193,26 @@ static void check_environment(void)
 	}
 }
 
-int options_parse(int argc, char **argv)
+int options_parse(int argc, char **argv, struct actions *actions)
 {
 	int i = 1;
 
+	if (asks_doctor(argv + 1))
+		usage_status = DOCTOR_USAGE;
 	while (i < argc && argv[i][0] == '-' && strcmp(argv[i], "--")) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			print_help();
-			exit(EXIT_SUCCESS);
-		}
-		if (!strcmp(argv[i], "--version")) {
-			printf("anykvm %s\n", ANYKVM_VERSION);
-			exit(EXIT_SUCCESS);
-		}
+		if (!strcmp(argv[i], "-h"))
+			argv[i] = "--help";
 		if (argv[i][1] != '-')
-			fail(EXIT_ANYKVM,
-			     "unknown option '%s'; see anykvm --help",
+			fail(usage_status, "unknown option '%s'; see anykvm --help",
 			     argv[i]);
-		i += take_option(argv + i);
+		i += take_option(argv + i, actions);
 	}
 	if (i < argc && !strcmp(argv[i], "--"))
 		i++;
-	if (i >= argc)
-		fail(EXIT_ANYKVM, "no program given; see anykvm --help");
+	if (actions->json && !actions->doctor)
+		fail(usage_status, "option '--json' is the doctor's; see anykvm --help");
+	if (i >= argc && !actions->doctor)
+		fail(usage_status, "no program given; see anykvm --help");
 	check_environment();
 	return i;
 }

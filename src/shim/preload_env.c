@@ -37,21 +37,26 @@ static int find_near_launcher(char path[PATH_MAX])
 	return -1;
 }
 
-static void find_preload(char path[PATH_MAX])
+enum check preload_find(char path[PATH_MAX], struct finding *f)
 {
 	const char *wanted = getenv("ANYKVM_PRELOAD");
 
+	snprintf(path, PATH_MAX, "%s", PRELOAD_NAME);
 	if (wanted && *wanted) {
-		if (!realpath(wanted, path))
-			fail(EXIT_ANYKVM, "cannot find the preload object %s",
-			     wanted);
+		if (!realpath(wanted, path)) {
+			finding_set(f, CHECK_PRELOAD_MISSING, wanted, NULL);
+			return f->check;
+		}
 	} else if (find_near_launcher(path)) {
-		fail(EXIT_ANYKVM, "cannot find " PRELOAD_NAME
-		     " near the launcher; ANYKVM_PRELOAD can name it");
+		finding_set(f, CHECK_PRELOAD_MISSING,
+			    PRELOAD_NAME " near the launcher", NULL);
+		return f->check;
 	}
-	if (strpbrk(path, " :"))
-		fail(EXIT_ANYKVM, "LD_PRELOAD cannot name '%s': its path has "
-		     "a space or a colon", path);
+	if (strpbrk(path, " :")) {
+		finding_set(f, CHECK_PRELOAD_PATH, path, NULL);
+		return f->check;
+	}
+	return CHECK_OK;
 }
 
 /* @list without the entries named as our preload object is. */
@@ -97,8 +102,10 @@ static void set_preload(const char *ours)
 void preload_add(void)
 {
 	char path[PATH_MAX];
+	struct finding f;
 
-	find_preload(path);
+	if (preload_find(path, &f))
+		fail(EXIT_ANYKVM, "%s; %s", f.text, f.fix);
 	set_preload(path);
 }
 

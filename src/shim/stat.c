@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include "engine.h"
+#include "fake.h"
 #include "libc.h"
 #include "path.h"
 
@@ -99,7 +100,7 @@ INTERPOSE int fn(const char *path, type *st)			\
 {								\
 	if (path_asks(AT_FDCWD, path))				\
 		return fill_stat((struct stat *)st);		\
-	return REAL(fn)(path, st);				\
+	return REAL(fn)(fake_module(path), st);				\
 }
 
 #define DEFINE_FSTAT(fn, type)					\
@@ -115,7 +116,7 @@ INTERPOSE int fn(int dir, const char *path, type *st, int flags) \
 {								\
 	if (at_asks(dir, path, flags))				\
 		return fill_stat((struct stat *)st);		\
-	return REAL(fn)(dir, path, st, flags);			\
+	return REAL(fn)(dir, fake_module(path), st, flags);			\
 }
 
 #define DEFINE_XSTAT(fn, type)					\
@@ -123,7 +124,7 @@ INTERPOSE int fn(int ver, const char *path, type *st)		\
 {								\
 	if (path_asks(AT_FDCWD, path))				\
 		return fill_stat((struct stat *)st);		\
-	return REAL(fn)(ver, path, st);				\
+	return REAL(fn)(ver, fake_module(path), st);				\
 }
 
 #define DEFINE_FXSTAT(fn, type)					\
@@ -140,7 +141,7 @@ INTERPOSE int fn(int ver, int dir, const char *path, type *st,	\
 {								\
 	if (at_asks(dir, path, flags))				\
 		return fill_stat((struct stat *)st);		\
-	return REAL(fn)(ver, dir, path, st, flags);		\
+	return REAL(fn)(ver, dir, fake_module(path), st, flags);		\
 }
 
 DEFINE_STAT(stat, struct stat)
@@ -165,5 +166,5 @@ INTERPOSE int statx(int dir, const char *path, int flags, unsigned int mask,
 {
 	if (at_asks(dir, path, flags))
 		return fill_statx(mask, stx);
-	return REAL(statx)(dir, path, flags, mask, stx);
+	return REAL(statx)(dir, fake_module(path), flags, mask, stx);
 }

@@ -49,10 +49,9 @@ static struct tu *translation(struct world *w, u64 rip)
 {
 	struct jit *j = w->c->jit;
 
-	for (u32 i = 0; i < NR_BUCKETS; i++)
-		for (struct tu *tu = j->tu[i]; tu; tu = tu->hash_next)
-			if (tu->rip == rip && !tu->dead)
-				return tu;
+	for (struct tu *tu = j->made; tu; tu = tu->made_before)
+		if (tu->rip == rip)
+			return tu;
 	fail_msg("no translation");
 	return NULL;
 }

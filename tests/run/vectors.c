@@ -243,6 +243,32 @@ static void memory_that_has_gone(void **state)
 	assert_int_equal(get_xmm(1), 2 * TIMES + 2);
 }
 
+/* The same, of a page table that is read to fill the TLB. */
+static void tables_that_have_gone(void **state)
+{
+	const u64 table = DATA + 0x1000, far = 4ull << 30;
+	struct kvm_regs r;
+
+	needs_guest();
+	START(vec_load);
+	fill(DATA, 1);
+	*guest_word(&g, GUEST_PML4 + 0x1000 + 4 * 8) = table | 7;
+	*guest_word(&g, table) = 0x87;
+	set_addresses(DATA, DATA);
+	run_to_exit(TIMES);
+	set_addresses(DATA, far + DATA);
+	mprotect(g.mem + table, 0x1000, PROT_NONE);
+	assert_int_equal(guest_run(&g, 0), -EFAULT);
+	mprotect(g.mem + table, 0x1000, PROT_READ | PROT_WRITE);
+	assert_int_equal(get_xmm(1), 2 * TIMES + 1);
+	guest_regs(&g, 0, &r);
+	assert_int_equal(r.rip, GUEST_CODE + 7);
+	assert_int_equal(r.rbx, TIMES + 1);
+	assert_int_equal(r.rdi, far + DATA);
+	run_to_exit(1);
+	assert_int_equal(get_xmm(1), 2 * TIMES + 2);
+}
+
 /* -- MXCSR -------------------------------------------------------------------------------- */
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
@@ -334,6 +360,7 @@ int main(void)
 		TEST(an_unmasked_exception),
 		TEST(a_misaligned_operand),
 		TEST(memory_that_has_gone),
+		TEST(tables_that_have_gone),
 		TEST(its_control_bits),
 		TEST(loads_that_fault),
 		TEST(that_of_the_host_stays),

@@ -30,7 +30,7 @@ bool segments_available;
 
 enum row {
 	/* At SEGMENT_BASE. */
-	STACK16, DATA32, CUT, DOWN16, DOWN32, READ_ONLY_DATA, PAGES, ACROSS,
+	STACK16, DATA32, CUT, DOWN16, DOWN32, READ_ONLY_DATA, PAGES, ACROSS, WHOLE,
 	/* At 0. */
 	FLAT, FLAT_DOWN, FLAT_CUT,
 	/* At CODE. */
@@ -54,6 +54,7 @@ static const struct user_desc rows[NR_ROWS] = {
 	ROW(READ_ONLY_DATA, SEGMENT_BASE, 0xffff, DATA_UP, 1, 0, 1, 0)
 	ROW(PAGES, SEGMENT_BASE, 6, DATA_UP, 0, 1, 0, 0)
 	ROW(ACROSS, SEGMENT_BASE + 0x13, 0xffffe, DATA_UP, 1, 1, 0, 0)
+	ROW(WHOLE, SEGMENT_BASE + 0x13, 0xfffff, DATA_UP, 1, 1, 0, 0)
 	ROW(FLAT, 0, 0xfffff, DATA_UP, 0, 1, 0, 0)
 	ROW(FLAT_DOWN, 0, 0x20021, DATA_DOWN, 1, 1, 0, 0)
 	ROW(FLAT_CUT, 0, 0x20021, DATA_UP, 1, 1, 0, 0)
@@ -174,8 +175,13 @@ static void flat(struct state *s)
 	static const u8 list[] = { FLAT, FLAT_DOWN, FLAT_CUT };
 
 	s->sel[SS] = s->sel[DS] = s->sel[ES] = s->sel[FS] = s->sel[GS] = USER_DS;
-	if (below(4) || !segments_available)
+	if (!segments_available)
 		return;
+	if (below(2)) {
+		s->sel[FS] = selector(below(4) ? WHOLE : ODD);
+		s->sel[GS] = below(4) ? selector(WHOLE) : 0;
+		return;
+	}
 	s->sel[SS] = below(2) ? USER_DS : one_of(list, COUNT(list));
 	s->sel[DS] = one_of(list, COUNT(list));
 	s->sel[ES] = one_of(list, COUNT(list));

@@ -14,7 +14,6 @@
 #include "x86/hyperv/hyperv.h"
 
 #define NSEC_PER_SEC	1000000000ull
-#define RATIO_ONE	(1ull << 32)
 #define TSC_RATIO_MAX	0xffffffffffull
 /* Within this a wish is met by the host's own rate (KVM: tsc_tolerance_ppm). */
 #define TOLERANCE_PPM	250
@@ -109,7 +108,7 @@ void clock_init(void)
 
 static u64 scaled(const struct cpu *c, u64 tsc)
 {
-	if (likely(c->tsc_ratio == RATIO_ONE))
+	if (likely(c->tsc_ratio == TSC_RATIO_ONE))
 		return tsc;
 	return (u128)tsc * c->tsc_ratio >> 32;
 }
@@ -140,7 +139,7 @@ u64 tsc_realtime(const struct cpu *c, struct timespec *now)
 
 u64 tsc_guest_hz(const struct cpu *c)
 {
-	return c->tsc_ratio == RATIO_ONE ? tsc_hz : (u64)((u128)tsc_hz * c->tsc_ratio >> 32);
+	return c->tsc_ratio == TSC_RATIO_ONE ? tsc_hz : (u64)((u128)tsc_hz * c->tsc_ratio >> 32);
 }
 
 u64 cpu_tsc_to_ns(const struct cpu *c, u64 tsc)
@@ -230,7 +229,7 @@ static void set_rate(struct cpu *c, u32 khz)
 
 	c->tsc_khz = khz;
 	if (khz >= host - slack && khz <= host + slack)
-		c->tsc_ratio = RATIO_ONE;
+		c->tsc_ratio = TSC_RATIO_ONE;
 	else
 		c->tsc_ratio = (u64)khz * 1000 * ((u128)1 << 32) / tsc_hz;
 }

@@ -121,6 +121,8 @@ bool cpu_has_monitor(const struct cpu *c);
 
 /* -- clock.c (x86/api) ------------------------------------------------------- */
 
+/* Of tsc_ratio: not scaled. */
+#define TSC_RATIO_ONE	(1ull << 32)
 u64 cpu_read_tsc(const struct cpu *c);
 /* Host CLOCK_MONOTONIC ns at which the guest's TSC will reach @tsc. */
 u64 cpu_tsc_to_ns(const struct cpu *c, u64 tsc);

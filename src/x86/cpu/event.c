@@ -132,6 +132,22 @@ static enum event_result deliver_nmi(struct cpu *c)
 	return delivered(c, st);
 }
 
+static bool exception_left(const struct events *ev)
+{
+	return ev->exc_pending || ev->exc_injected || ev->triple_fault;
+}
+
+enum step event_deliver_fault(struct cpu *c)
+{
+	if (event_exception(c))
+		return STEP_EXIT;
+	if (!c->ev.exc_pending)
+		return STEP_END;
+	if (deliver_exception(c) == EVENT_EXIT)
+		return STEP_EXIT;
+	return exception_left(&c->ev) ? STEP_END : STEP_JUMP;
+}
+
 /* -- Interrupts -------------------------------------------------------------------- */
 
 static bool irqs_open(const struct cpu *c)
@@ -165,6 +181,13 @@ static bool take_interrupt(struct cpu *c)
 	c->ev.irq_injected = true;
 	c->ev.irq_vector = vector;
 	return true;
+}
+
+/* TPR in guest memory, and Xen's flag there, change without notice. */
+static bool irq_waits(struct cpu *c)
+{
+	return READ_ONCE(c->vcpu->run->request_interrupt_window) || vapic_active(c) ||
+	       xen_upcall_enabled(c) || irqchip_has_interrupt(c);
 }
 
 /* A PIC in userspace waits to inject, and can. */
@@ -368,13 +391,18 @@ static void requests_process(struct cpu *c, u32 req)
 		event_accept_init(c);
 }
 
-static enum event_result run_one_reason(const struct cpu *c)
+static bool one_by_one(const struct cpu *c)
 {
-	if (c->ev.shadow || (c->rflags & X86_EFLAGS_TF) ||
-	    READ_ONCE(c->ev.nmi_pending) || c->pending_db || cpu_debug_active(c) ||
-	    (c->debugctl & DEBUGCTL_LBR))
-		return EVENT_RUN_ONE;
-	return EVENT_RUN;
+	return c->ev.shadow || (c->rflags & X86_EFLAGS_TF) ||
+	       READ_ONCE(c->ev.nmi_pending) || c->pending_db || cpu_debug_active(c) ||
+	       (c->debugctl & DEBUGCTL_LBR);
+}
+
+bool event_quiet(const struct cpu *c)
+{
+	return !READ_ONCE(c->requests) && !one_by_one(c) && !c->pmu_active &&
+	       !(c->irq_waits && c->rflags & X86_EFLAGS_IF) &&
+	       c->mp_state == KVM_MP_STATE_RUNNABLE && !c->halted;
 }
 
 static enum event_result process(struct cpu *c)
@@ -411,7 +439,8 @@ static enum event_result process(struct cpu *c)
 			return r;
 	} while (again);
 
-	return run_one_reason(c);
+	c->irq_waits = irq_waits(c);
+	return one_by_one(c) ? EVENT_RUN_ONE : EVENT_RUN;
 }
 
 enum event_result event_process(struct cpu *c)

@@ -19,6 +19,25 @@ enum event_result {
 enum event_result event_process(struct cpu *c);
 
 /*
+ * Once event_process() has returned, and until there is a request, these bits
+ * of RFLAGS are all that may make something due; IF only if anything waits for it.
+ */
+static inline u64 event_watched_flags(const struct cpu *c)
+{
+	return X86_EFLAGS_TF | X86_EFLAGS_VM | (c->irq_waits ? X86_EFLAGS_IF : 0);
+}
+
+/* Nothing is due, and no instruction has to be run by itself; no false yes. */
+bool event_quiet(const struct cpu *c);
+
+/*
+ * Delivers the exception in cpu->exc, raised by an instruction, at once.
+ * STEP_JUMP: its handler is next.  STEP_END: event_process() is to go on with
+ * it.  STEP_EXIT: kvm_run is filled in.
+ */
+enum step event_deliver_fault(struct cpu *c);
+
+/*
  * No instruction is executed while the dirty ring is over its limit (api.rst
  * 8.29): true, and kvm_run says so.
  */

@@ -4,7 +4,8 @@
  *
  * A block runs without looking up.  Between blocks one comparison each asks
  * whether another thread has posted a request, and whether RFLAGS has changed
- * in a way that matters (IF, TF, VM): only then are events considered.
+ * in a way that matters (TF, VM, and IF if something waits for it): only then
+ * are events considered.
  */
 #include <errno.h>
 
@@ -252,7 +253,7 @@ bool cpu_finish_insn(struct cpu *c)
 static inline __attribute__((always_inline))
 bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *tr)
 {
-	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
+	const u64 watched = event_watched_flags(c);
 	const u64 rflags = c->rflags & watched;
 	const struct block *b;
 	enum step st;

@@ -106,6 +106,43 @@ void seg_set_vm86(struct segment *s, u16 sel)
 	};
 }
 
+/* Data that may be read and written up to 4 GiB. */
+static bool seg_is_whole(const struct segment *s)
+{
+	const u32 kind = SEG_ATTR_S | SEG_ATTR_TYPE_CODE | SEG_ATTR_TYPE_E |
+			 SEG_ATTR_TYPE_W | SEG_ATTR_UNUSABLE;
+
+	return s->limit == ~0u && (s->attr & kind) == (SEG_ATTR_S | SEG_ATTR_TYPE_W);
+}
+
+static bool seg_is_flat(const struct segment *s)
+{
+	return seg_is_whole(s) && !s->base;
+}
+
+static bool code_is_flat(const struct cpu *c)
+{
+	const struct segment *cs = &c->seg[CS];
+
+	return !cs->base && cs->limit == ~0u && c->stack_size == 4 &&
+	       seg_is_flat(&c->seg[SS]) && seg_is_flat(&c->seg[DS]) &&
+	       seg_is_flat(&c->seg[ES]);
+}
+
+/* Derives cpu->flat. */
+static void segments_changed(struct cpu *c)
+{
+	c->flat = 0;
+	if (c->code_size != 4 || !cpu_protected(c) || cpu_vm86(c))
+		return;
+	if (code_is_flat(c))
+		c->flat |= FLAT_CODE;
+	if (seg_is_whole(&c->seg[FS]))
+		c->flat |= FLAT_FS;
+	if (seg_is_whole(&c->seg[GS]))
+		c->flat |= FLAT_GS;
+}
+
 void seg_drop_privileged(struct cpu *c)
 {
 	static const u8 data[] = { ES, DS, FS, GS };
@@ -118,6 +155,7 @@ void seg_drop_privileged(struct cpu *c)
 		s->attr = SEG_ATTR_UNUSABLE;
 		s->selector = 0;
 	}
+	segments_changed(c);
 }
 
 void cpu_load_seg_real(struct cpu *c, enum seg seg, u16 selector)
@@ -204,6 +242,7 @@ enum step cpu_load_seg(struct cpu *c, enum seg seg, u16 selector)
 		return load_ss(c, selector);
 	TRY(seg_check_data(c, selector, c->cpl, EXC_GP, 0, &s));
 	c->seg[seg] = s;
+	segments_changed(c);
 	return STEP_NEXT;
 }
 
@@ -330,5 +369,6 @@ void cpu_mode_changed(struct cpu *c)
 		c->cpl = 0;
 	else
 		c->cpl = cpu_vm86(c) ? 3 : attr_dpl(c->seg[SS].attr);
+	segments_changed(c);
 	mmu_class_changed(c);
 }

@@ -36,6 +36,13 @@ enum gpr {
 /* Segment registers, in encoding order; the system ones after them. */
 enum seg { ES, CS, SS, DS, FS, GS, LDTR, TR, NR_SEGS, SEG_NONE = 0xff };
 
+/* Segments of 32-bit protected-mode code that need no look at each access. */
+enum flat {
+	FLAT_CODE	= BIT(0),	/* CS, SS, DS, ES: all of 4 GiB, at 0 */
+	FLAT_FS		= BIT(1),	/* all of 4 GiB, wherever it begins */
+	FLAT_GS		= BIT(2),
+};
+
 /*
  * A segment register with its hidden part.  @attr has the layout of the
  * VMCS access-rights field (SDM vol. 3C 25.4.1): SEG_ATTR_* in x86_defs.h.
@@ -126,6 +133,8 @@ struct tpr_report {
 	u64 rip;
 };
 
+enum { PAUSE_SPINS = 4096 };
+
 struct cpu {
 	u64 gpr[NR_GPRS];
 	u64 gpr_none;		/* always 0: an absent base or index register */
@@ -150,7 +159,7 @@ struct cpu {
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
 	u64 jit_rsp;		/* bottom of what it has on the host's stack */
 	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
-	u64 jit_target;		/* of an indirect CALL under way */
+	u64 jit_target;		/* of an indirect CALL under way, or what PUSH has read */
 	u64 jit_ret;		/* the RET that did not come to its CALL */
 	struct {
 		u64 fip, fdp;	/* the guest's */
@@ -162,6 +171,8 @@ struct cpu {
 	u32 jit_vec;		/* the host's registers are the guest's: enum vec_need */
 	u32 jit_skip;		/* the interpreter does the next block, once */
 	u32 jit_mxcsr;		/* the host's own */
+	bool irq_waits;		/* something may be due as soon as IF is set */
+	u8 flat;		/* enum flat; 0 in other code */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;
@@ -226,7 +237,7 @@ struct cpu {
 	struct jit *jit;		/* x86/jit/ */
 	struct pmu *pmu;		/* x86/cpu/pmu.c: performance counters */
 	bool pmu_active;		/* one of them counts */
-	u32 pauses;			/* PAUSEs executed */
+	u32 pauses;			/* PAUSEs executed; each PAUSE_SPINS give the CPU away */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "register operands are byte offsets");

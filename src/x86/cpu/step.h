@@ -12,6 +12,7 @@ enum step {
 	STEP_EXIT_DONE,	/* kvm_run is filled in; done, the loop advances RIP */
 	STEP_EXIT_AGAIN, /* kvm_run is filled in; one iteration of REP of several is done */
 	STEP_AGAIN,	/* not complete (REP, lost race): execute it again */
+	STEP_MAX = STEP_AGAIN,
 };
 
 /* Passes anything but STEP_NEXT on to the caller. */

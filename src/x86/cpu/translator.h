@@ -13,16 +13,17 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024 };
+enum { JUMP_CACHE_SIZE = 1 << 14, CODE_TLB_SIZE = 4096, NR_CODE_CLASSES = 8 };
 
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {
-	u64 jump_key;	/* generation and access class, xored to the RIP */
-	/* Of the jump cache, by access class: from 1 on; stay for the next vCPU. */
-	u32 generation[TLB_FILLED_CLASSES];
+	u64 jump_key;	/* generation and class of code, xored to the RIP */
+	/* Of the jump cache, by class of code: from 1 on; stay for the next vCPU. */
+	u32 generation[NR_CODE_CLASSES];
 	/*
 	 * From RIP, its lower bits being the index, to code.  A key is
-	 * the RIP xor jump_key, which is no canonical address.
+	 * the RIP xor jump_key, which is no canonical address (a RIP of
+	 * 32-bit code has bit 47 of the key).
 	 */
 	u64 jump_rip[JUMP_CACHE_SIZE];
 	const u8 *jump_code[JUMP_CACHE_SIZE];

@@ -9,12 +9,13 @@
 #include "util/spare.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/translator.h"
+#include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
 
 enum {
-	BUCKETS		= 1 << 15,
-	ARENA_SIZE	= 24 << 20,	/* touched pages only are there */
+	BUCKETS		= 1 << 16,
+	ARENA_SIZE	= 96 << 20,	/* touched pages only are there */
 	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
 	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
 			  BLOCK_MAX_INSNS * sizeof(struct insn),
@@ -39,7 +40,7 @@ static inline u32 bucket_of(const u8 *host, u8 code_size)
 {
 	u64 h = (u64)host + code_size;
 
-	return (h ^ h >> 15) & (BUCKETS - 1);
+	return (h ^ h >> 16) & (BUCKETS - 1);
 }
 
 int block_cache_create(struct cpu *c)
@@ -178,6 +179,34 @@ static struct block *block_alloc(struct cpu *c, const u8 *host)
 	return b;
 }
 
+static inline bool is_at(const struct block *b, const u8 *host, u8 code_size)
+{
+	return b->host == host && b->code_size == code_size;
+}
+
+/* The block at @host, as it was when it was decoded, or NULL. */
+static struct block *block_find(struct block_cache *bc, const u8 *host, u8 code_size)
+{
+	struct block *b = bc->bucket[bucket_of(host, code_size)];
+
+	while (b && !is_at(b, host, code_size))
+		b = b->hash_next;
+	return b;
+}
+
+/* @b becomes findable instead of what is there. */
+static void block_enter(struct block_cache *bc, struct block *b)
+{
+	struct block **first = &bc->bucket[bucket_of(b->host, b->code_size)], **p = first;
+
+	while (*p && !is_at(*p, b->host, b->code_size))
+		p = &(*p)->hash_next;
+	if (*p)
+		*p = (*p)->hash_next;
+	b->hash_next = *first;
+	*first = b;
+}
+
 /* Keeps the snapshot behind the instructions, and makes the block findable. */
 static void block_publish(struct cpu *c, struct block *b, const u8 *bytes)
 {
@@ -187,7 +216,7 @@ static void block_publish(struct cpu *c, struct block *b, const u8 *bytes)
 	b->bytes_off = size;
 	memcpy((u8 *)b + size, bytes, b->len);
 	bc->used += block_size(b);
-	bc->bucket[bucket_of(b->host, b->code_size)] = b;
+	block_enter(bc, b);
 }
 
 static void set_fault(struct insn *in, op_fn op)
@@ -244,6 +273,9 @@ static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail
 		if (in->flags & INSN_END)
 			break;
 	}
+	/* A translator does STI together with what follows it. */
+	if (b->count > 1 && b->insn[b->count - 1].op == op_sti)
+		off = b->insn[--b->count - 1].end;
 	return off;
 }
 
@@ -311,12 +343,10 @@ static bool crossing_is_current(struct cpu *c, const struct block *b, u64 lin,
 	       !memcmp(bytes, block_bytes(b), b->len);
 }
 
-/* Is @b a block of what is at @host now? */
+/* Is @b, of code that is at @host, what is there now? */
 static inline bool block_fits(struct cpu *c, const struct block *b, u64 lin,
 			      const u8 *host)
 {
-	if (b->host != host || b->code_size != c->code_size)
-		return false;
 	if (unlikely(b->cross))
 		return crossing_is_current(c, b, lin, host);
 	return same_bytes(host, block_bytes(b), b->len);
@@ -357,7 +387,7 @@ static __attribute__((noinline)) enum step block_search(struct cpu *c, u64 lin,
 	if (unlikely(!room))
 		return cpu_raise_gp0(c);
 	TRY(mmu_fetch(c, lin, &host));
-	b = bc->bucket[bucket_of(host, c->code_size)];
+	b = block_find(bc, host, c->code_size);
 	if (!b || b->len > room || !block_fits(c, b, lin, host))
 		TRY(block_make(c, lin, host, room, &b));
 	/* Making one may have emptied the cache: only now is @last certain. */

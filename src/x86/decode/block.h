@@ -33,6 +33,7 @@ struct block {
 	 * a guess, which spares the hash table; it is checked like any other.
 	 */
 	struct block *next[2];
+	struct block *hash_next;
 	struct insn insn[];
 };
 

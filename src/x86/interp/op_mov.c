@@ -210,10 +210,8 @@ enum step op_nop(struct cpu *c, const struct insn *in)
  */
 enum step op_pause(struct cpu *c, const struct insn *in)
 {
-	enum { SPINS = 4096 };
-
 	__builtin_ia32_pause();
-	if (unlikely(++c->pauses % SPINS == 0))
+	if (unlikely(++c->pauses % PAUSE_SPINS == 0))
 		sched_yield();
 	return STEP_NEXT;
 }

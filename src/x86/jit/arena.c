@@ -140,7 +140,7 @@ void jit_free(struct jit *j)
 
 	jit_flush(j);
 	j->t = NULL;
-	j->tlb = NULL;
+	j->class = 0;
 	if (!small || !spare_keep(&spares, j))
 		jit_unmap(j);
 }
@@ -159,7 +159,7 @@ void *pool_alloc(struct jit *j, size_t n)
 void jit_flush(struct jit *j)
 {
 	if (j->pool_used) {
-		memset(j->tu, 0, sizeof(j->tu));
+		tu_forget_all(j);
 		memset(j->pages, 0, sizeof(j->pages));
 		memset(j->hosts, 0, sizeof(j->hosts));
 	}

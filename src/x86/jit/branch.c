@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Near branches of 64-bit code.
+ * Near branches.
  *
  * A CALL of the guest is one of the host too, so that the processor predicts
  * where RET goes.  Nothing is believed: RET brings the return address that it
@@ -10,8 +10,7 @@
 #include "x86/mmu/internal.h"
 
 
-/* The instruction goes to the interpreter if RAX is not canonical. */
-static void check_canonical(struct trans *t)
+void check_canonical(struct trans *t)
 {
 	struct code *k = &t->k;
 
@@ -41,16 +40,16 @@ static bool load_target(struct trans *t, bool check)
 	if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
 		flags_park(t);
 		src = gpr_use(t, operand_gpr(o), R_B);
-		mov_rr(&t->k, RAX, src);
+		mov_word(t, RAX, RM_REG(src));
 	} else {
 		if (!ea_possible(t))
 			return false;
 		flags_park(t);
 		ea_linear(t);
-		mem_check(t, 8, false);
-		mov_load(&t->k, RAX, RM_MEM(RAX, 0));
+		mem_check(t, word_size(t), false);
+		mov_word(t, RAX, RM_MEM(RAX, 0));
 	}
-	if (check)
+	if (check && t->wide)
 		check_canonical(t);
 	flags_clobbered(t);
 	return true;
@@ -61,13 +60,18 @@ static bool load_target(struct trans *t, bool check)
 /* Stores the return address on the guest's stack. */
 static void push_return(struct trans *t, u64 ra)
 {
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
-	mov_imm(k, R_B, ra);
-	mov_store(k, RM_MEM(R_A, 0), R_B);
-	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
+	mem_check(t, size, true);
+	if (!t->wide || (s64)ra == (s32)ra) {
+		put_op(&t->k, t->wide, 0xc7, 0, RM_MEM(R_A, 0));	/* mov [rax], imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_B, ra);
+		mov_word_to(t, RM_MEM(R_A, 0), R_B);
+	}
+	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 }
 
 /*
@@ -76,8 +80,13 @@ static void push_return(struct trans *t, u64 ra)
  */
 static void return_site(struct trans *t, u64 ra)
 {
-	mov_imm(&t->k, R_C, ra);
-	put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	if ((s64)ra == (s32)ra) {
+		put8(&t->k, 0x48); put8(&t->k, 0x3d);		/* cmp rax, imm32 */
+		put32(&t->k, (u32)ra);
+	} else {
+		mov_imm(&t->k, R_C, ra);
+		put_op(&t->k, true, 0x3b, RAX, RM_REG(R_C));
+	}
 	jcc_to(&t->k, CC_NE, t->j->returned);
 	flags_clobbered(t);
 	edge_emit(t, ra);
@@ -86,7 +95,7 @@ static void return_site(struct trans *t, u64 ra)
 
 static bool insn_call_direct(struct trans *t, u64 target)
 {
-	u64 ra = t->rip + t->in->len;
+	u64 ra = cut_rip(t, t->rip + t->in->len);
 	struct code *k = &t->k;
 	struct cold *cold;
 
@@ -106,7 +115,7 @@ static bool insn_call_direct(struct trans *t, u64 target)
 
 static bool insn_call_indirect(struct trans *t)
 {
-	u64 ra = t->rip + t->in->len;
+	u64 ra = cut_rip(t, t->rip + t->in->len);
 	struct code *k = &t->k;
 
 	if (!is_canonical(ra) || !load_target(t, true))
@@ -126,15 +135,15 @@ static bool insn_call_indirect(struct trans *t)
  */
 static bool insn_ret(struct trans *t)
 {
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 
 	flags_park(t);
-	mov_rr(k, R_A, R_GUEST_RSP);
-	mem_check(t, 8, false);
-	mov_load(k, RAX, RM_MEM(R_A, 0));
-	mov_imm(k, R_B, (u8 *)t->tu - t->j->pool);
-	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8 + (s32)t->in->imm));
-	put8(k, 0xc3);
+	mov_word(t, R_A, RM_REG(R_GUEST_RSP));
+	mem_check(t, size, false);
+	mov_word(t, RAX, RM_MEM(R_A, 0));
+	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
+	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, size + (s32)t->in->imm));
+	put8(&t->k, 0xc3);
 	t->ended = true;
 	return true;
 }
@@ -170,9 +179,8 @@ static bool insn_jmp_indirect(struct trans *t)
 	return true;
 }
 
-static bool insn_jcc(struct trans *t)
+static bool insn_jcc(struct trans *t, u64 target)
 {
-	u64 target = t->rip + t->in->imm;
 	struct cold *cold;
 
 	if (!is_canonical(target))
@@ -188,21 +196,20 @@ static bool insn_jcc(struct trans *t)
 bool insn_branch(struct trans *t)
 {
 	bool direct = t->ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	u64 target = cut_rip(t, t->rip + t->in->imm);
 
-	if (t->in->osz != 8 || t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+	if (t->in->osz != word_size(t) || t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return false;
 	switch (t->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_JMP:
-		return direct ? insn_jmp_direct(t, t->rip + t->in->imm) :
-				insn_jmp_indirect(t);
+		return direct ? insn_jmp_direct(t, target) : insn_jmp_indirect(t);
 	case ZYDIS_MNEMONIC_CALL:
-		return direct ? insn_call_direct(t, t->rip + t->in->imm) :
-				insn_call_indirect(t);
+		return direct ? insn_call_direct(t, target) : insn_call_indirect(t);
 	case ZYDIS_MNEMONIC_RET:
 		return t->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR && insn_ret(t);
 #define CONDITION(mnemonic, name, cc) case ZYDIS_MNEMONIC_J##mnemonic:
 #include "x86/interp/conditions.def"
-		return insn_jcc(t);
+		return insn_jcc(t, target);
 	default:
 		return false;
 	}

@@ -92,13 +92,13 @@ void jit_debug_init(bool lockstep)
 
 /* -- Code -------------------------------------------------------------------------- */
 
-static void disassemble(FILE *f, const u8 *code, size_t n, u64 at)
+static void disassemble(FILE *f, ZydisMachineMode mode, const u8 *code, size_t n, u64 at)
 {
 	ZydisDisassembledInstruction d;
 
 	for (size_t off = 0; off < n; off += d.info.length) {
-		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, at + off,
-							code + off, n - off, &d))) {
+		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(mode, at + off, code + off,
+							n - off, &d))) {
 			fprintf(f, "  %016lx  ?\n", (unsigned long)(at + off));
 			return;
 		}
@@ -109,9 +109,11 @@ static void disassemble(FILE *f, const u8 *code, size_t n, u64 at)
 void jit_dump_guest(FILE *f, const struct tu *tu)
 {
 	const struct block *b = tu->block;
+	ZydisMachineMode mode = b->code_size == 8 ? ZYDIS_MACHINE_MODE_LONG_64 :
+						     ZYDIS_MACHINE_MODE_LONG_COMPAT_32;
 
 	fprintf(f, "guest %016lx, %u instructions\n", (unsigned long)tu->rip, b->count);
-	disassemble(f, (const u8 *)b + b->bytes_off, b->len, tu->rip);
+	disassemble(f, mode, (const u8 *)b + b->bytes_off, b->len, tu->rip);
 }
 
 void jit_dump_host(FILE *f, const struct jit *j, const struct tu *tu)
@@ -120,7 +122,7 @@ void jit_dump_host(FILE *f, const struct jit *j, const struct tu *tu)
 
 	fprintf(f, "host %016lx of guest %016lx, %u bytes\n", (unsigned long)code,
 		(unsigned long)tu->rip, tu->size);
-	disassemble(f, code, tu->size, (u64)code);
+	disassemble(f, ZYDIS_MACHINE_MODE_LONG_64, code, tu->size, (u64)code);
 }
 
 static void reject(const struct jit *j, const struct tu *tu, const u8 *at, const char *why)

@@ -31,11 +31,16 @@ static u32 slot_of(u64 lin)
 
 /* -- The jump cache ----------------------------------------------------------------- */
 
+u64 page_key_of(const struct jit *j, u32 class)
+{
+	u64 of_tlb = class & (CODE_FLAT32 - 1), flat32 = class / CODE_FLAT32;
+
+	return ((u64)j->t->generation[class] << 2 | of_tlb) << 48 | flat32 << 47;
+}
+
 void page_key(struct jit *j)
 {
-	u64 class = j->tlb ? j->tlb->class : 0;
-
-	j->t->jump_key = ((u64)j->t->generation[class] << 2 | class) << 48;
+	j->t->jump_key = page_key_of(j, j->class);
 }
 
 /* Keys of a generation long ago would count again.  0 is that of empty entries. */
@@ -71,7 +76,7 @@ static void end(struct jit *j, u32 classes)
 {
 	if (!classes)
 		return;
-	for (u32 class = 0; class < TLB_FILLED_CLASSES; class++)
+	for (u32 class = 0; class < NR_CODE_CLASSES; class++)
 		if (classes & BIT(class))
 			next_generation(j, class);
 	page_key(j);
@@ -93,7 +98,7 @@ void page_forget(struct jit *j)
 {
 	for (u32 kind = 0; kind < NR_PAGE_KINDS; kind++)
 		drop(j, &j->entered[kind]);
-	end(j, BIT(TLB_FILLED_CLASSES) - 1);
+	end(j, BIT(NR_CODE_CLASSES) - 1);
 }
 
 void page_forget_local(struct jit *j)
@@ -118,6 +123,15 @@ void page_forget_range(struct jit *j, u64 lin, u64 size)
 			return;
 		}
 	}
+}
+
+/* It stays in its list until that is dropped, and may come into another one. */
+void page_leave(struct jit *j, struct code_page *p)
+{
+	u32 slot = slot_of(p->lin);
+
+	if (j->page_at[slot] == p)
+		j->t->page_id[slot] = 0;
 }
 
 void page_remember(struct jit *j, struct code_page *p, u32 kind)
@@ -199,7 +213,7 @@ void epoch_enter(struct cpu *c)
 	struct code_page *p = only_volatile(j);
 
 	j->epoch_due = false;
-	if (!p || p->lin != (c->rip & PAGE_MASK) || p->class != c->tlb->class ||
+	if (!p || p->lin != (c->rip & PAGE_MASK) || p->class != code_class(c) ||
 	    !page_is_current(j, p->host))
 		forget(j, PAGE_VOLATILE);
 }
@@ -218,7 +232,6 @@ static void unexpected(struct jit *j, struct code_page *p)
 		 "since; ANYKVM_JIT_STRICT=1 compares more often", (unsigned long long)p->lin);
 }
 
-/* What is dropped with the first that is stale is compared when it is entered again. */
 void epoch_sweep(struct jit *j)
 {
 	epoch_next(j);
@@ -228,12 +241,11 @@ void epoch_sweep(struct jit *j)
 		for (u32 i = 0; i < e->count; i++) {
 			struct code_page *p = e->page[i];
 
-			if (page_is_unchanged(p->host))
+			if (p->kind != kind || page_is_unchanged(p->host))
 				continue;
 			if (!(kind & PAGE_VOLATILE))
 				unexpected(j, p);
 			tu_kill_all(j, p->host);
-			return;
 		}
 	}
 }

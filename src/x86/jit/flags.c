@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's status flags.  They stay in the host's as long as no check of
- * the TLB comes between; before one they are parked in memory, unless a
- * comparison made them that can be made again.
+ * the TLB comes between; before one they are parked in memory, unless there is
+ * a recipe to make them again.
  */
 #include "x86/jit/trans.h"
 
@@ -67,12 +67,16 @@ void flags_set(struct trans *t)
 	t->recipe.len = 0;
 }
 
-void flags_set_by(struct trans *t, const u8 *start, u16 gprs)
+void flags_set_by(struct trans *t, const struct recipe *r)
 {
 	t->flags = FLAGS_HOST;
-	t->recipe.len = t->k.p - start;
-	memcpy(t->recipe.code, start, t->recipe.len);
-	t->recipe.gprs = gprs;
+	t->recipe = *r;
+}
+
+void flags_forget(struct trans *t)
+{
+	t->flags = FLAGS_PARKED;
+	t->recipe.len = 0;
 }
 
 void flags_keep(struct trans *t, u16 gprs)

@@ -32,12 +32,17 @@ static void pop(struct code *k, u8 r)
 
 /* -- State in and out of registers ---------------------------------------------- */
 
-static void spill(struct code *k, const struct jit *j)
+static void spill_gprs(struct code *k)
 {
-	vec_leave(j, k);
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
 			mov_store(k, GPR_HOME(g), pinned[g]);
+}
+
+static void spill(struct code *k, const struct jit *j)
+{
+	vec_leave(j, k);
+	spill_gprs(k);
 }
 
 static void reload(struct code *k)
@@ -140,31 +145,94 @@ static const u8 *make_exit(struct code *k, const struct jit *j, const u8 *leave)
 	return entry;
 }
 
+static void test_rax(struct code *k)
+{
+	put_op(k, true, 0x85, RAX, RM_REG(RAX));
+}
+
+/* Goes on at the code in RAX. */
+static void go_on(struct code *k)
+{
+	mov_rr(k, R_B, RAX);
+	status_to_flags(k);
+	reload(k);
+	jmp_reg(k, R_B);
+}
+
 /*
  * Called with RAX = RIP, R10 = struct insn; returns if the next one follows.
- * Else it leaves by RET, too: the processor's stack of return addresses stays
- * what it has to be for the C functions that return next.
+ * Where it leaves it does so by RET, too: the processor's stack of return
+ * addresses stays what it has to be for the C functions that return next.
  */
 static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
-	u8 *next;
+	u8 *elsewhere, *found;
 
 	spill(k, j);
 	mov_store(k, CPU_FIELD(rip), RAX);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
 	call_c(k, jit_punt);
-	put_op(k, false, 0x8b, RDX, RM_REG(RAX));
-	put8(k, 0x85); put8(k, 0xc0);				/* test eax, eax */
-	next = jcc_later(k, CC_E);
-	mov_imm(k, R_B, (u64)leave);
-	mov_store(k, RM_MEM(RSP, 0), R_B);
-	put8(k, 0xc3);
-	patch_here(k, next);
+	test_rax(k);
+	elsewhere = jcc_later(k, CC_NE);
 	status_to_flags(k);
 	reload(k);
 	put8(k, 0xc3);
+	patch_here(k, elsewhere);
+	mov_rr(k, RDX, RAX);
+	put_op(k, true, 0x83, 7, RM_REG(RAX));			/* cmp rax, imm8 */
+	put8(k, STEP_MAX);
+	found = jcc_later(k, CC_A);
+	mov_imm(k, R_B, (u64)leave);
+	mov_store(k, RM_MEM(RSP, 0), R_B);
+	put8(k, 0xc3);
+	patch_here(k, found);
+	mov_load(k, RSP, CPU_FIELD(jit_rsp));
+	go_on(k);
+	return entry;
+}
+
+static void put_fill_rsp(struct code *k, struct jit *j, u8 r)
+{
+	mov_imm(k, R_B, (u64)&j->fill_rsp);
+	mov_store(k, RM_MEM(R_B, 0), r);
+}
+
+/*
+ * After the function: EAX is what it returned, RBX the address.  A fault in it
+ * is as if it had returned 0: rescue.c.
+ */
+static const u8 *make_filled(struct code *k, struct jit *j)
+{
+	const u8 *entry = code_exec(k);
+
+	put_op(k, false, 0x8b, R_C, RM_REG(RAX));
+	mov_imm(k, RAX, 0);
+	put_fill_rsp(k, j, RAX);
+	vec_move_live(k, false);
+	mov_rr(k, RAX, RBX);
+	reload(k);
+	put_op(k, false, 0x85, R_C, RM_REG(R_C));		/* test r11d, r11d */
+	put8(k, 0xc3);
+	return entry;
+}
+
+/*
+ * Called with RAX = a linear address that the TLB has not.  Returns with NE if it
+ * has it now.  Only R10, R11 and flags are lost, but all are in struct cpu, too.
+ */
+static const u8 *make_fill(struct code *k, struct jit *j, const void *fn, const u8 *filled)
+{
+	const u8 *entry = code_exec(k);
+
+	spill_gprs(k);
+	vec_move_live(k, true);
+	put_fill_rsp(k, j, RSP);
+	mov_rr(k, RBX, RAX);
+	mov_rr(k, RSI, RAX);
+	call_c(k, fn);
+	jmp_to(k, filled);
 	return entry;
 }
 
@@ -173,12 +241,9 @@ static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 {
 	call_c(k, fn);
 	mov_imm(k, RDX, STEP_JUMP);
-	put8(k, 0x48); put8(k, 0x85); put8(k, 0xc0);		/* test rax, rax */
+	test_rax(k);
 	jcc_to(k, CC_E, leave);
-	mov_rr(k, R_B, RAX);
-	status_to_flags(k);
-	reload(k);
-	jmp_reg(k, R_B);
+	go_on(k);
 }
 
 /* R10D: the edge. */
@@ -253,6 +318,9 @@ void glue_make(struct jit *j, const struct cpu *c)
 	vec_make_save(j, &k);
 	j->exit = make_exit(&k, j, leave);
 	j->punt = make_punt(&k, j, leave);
+	j->unfilled = make_filled(&k, j);
+	j->fill[0] = make_fill(&k, j, jit_fill_read, j->unfilled);
+	j->fill[1] = make_fill(&k, j, jit_fill_write, j->unfilled);
 	j->follow = make_follow(&k, j, leave);
 	j->indirect = make_indirect(&k, j, c, leave);
 	j->returned = make_returned(&k, j->indirect);

@@ -6,80 +6,6 @@
 #include "x86/decode/decode.h"
 #include "x86/jit/trans.h"
 
-/* How the status flags depend on those before. */
-enum effect {
-	NOT_HERE,
-	NO_FLAGS,	/* leaves them */
-	SETS_ALL,	/* whatever they were */
-	SETS_SOME,	/* the others stay, or depend on them */
-	READS,
-};
-
-/*
- * The logical operations leave AF undefined; no processor known takes it from
- * the AF before.
- */
-static enum effect effect_of(ZydisMnemonic m)
-{
-	switch (m) {
-	case ZYDIS_MNEMONIC_MOV:
-	case ZYDIS_MNEMONIC_MOVZX:
-	case ZYDIS_MNEMONIC_MOVSX:
-	case ZYDIS_MNEMONIC_MOVSXD:
-	case ZYDIS_MNEMONIC_NOT:
-	case ZYDIS_MNEMONIC_BSWAP:
-	case ZYDIS_MNEMONIC_XCHG:
-	case ZYDIS_MNEMONIC_MOVBE:
-	case ZYDIS_MNEMONIC_CRC32:
-	case ZYDIS_MNEMONIC_MOVNTI:
-		return NO_FLAGS;
-	case ZYDIS_MNEMONIC_ADD:
-	case ZYDIS_MNEMONIC_SUB:
-	case ZYDIS_MNEMONIC_CMP:
-	case ZYDIS_MNEMONIC_NEG:
-	case ZYDIS_MNEMONIC_AND:
-	case ZYDIS_MNEMONIC_OR:
-	case ZYDIS_MNEMONIC_XOR:
-	case ZYDIS_MNEMONIC_TEST:
-	case ZYDIS_MNEMONIC_XADD:
-		return SETS_ALL;
-	case ZYDIS_MNEMONIC_ADC:
-	case ZYDIS_MNEMONIC_SBB:
-	case ZYDIS_MNEMONIC_INC:
-	case ZYDIS_MNEMONIC_DEC:
-	case ZYDIS_MNEMONIC_SHL:
-	case ZYDIS_MNEMONIC_SHR:
-	case ZYDIS_MNEMONIC_SAR:
-	case ZYDIS_MNEMONIC_ROL:
-	case ZYDIS_MNEMONIC_ROR:
-	case ZYDIS_MNEMONIC_RCL:
-	case ZYDIS_MNEMONIC_RCR:
-	case ZYDIS_MNEMONIC_SHLD:
-	case ZYDIS_MNEMONIC_SHRD:
-	case ZYDIS_MNEMONIC_IMUL:
-	case ZYDIS_MNEMONIC_BT:
-	case ZYDIS_MNEMONIC_BTS:
-	case ZYDIS_MNEMONIC_BTR:
-	case ZYDIS_MNEMONIC_BTC:
-	case ZYDIS_MNEMONIC_BSF:
-	case ZYDIS_MNEMONIC_BSR:
-	case ZYDIS_MNEMONIC_TZCNT:
-	case ZYDIS_MNEMONIC_LZCNT:
-	case ZYDIS_MNEMONIC_POPCNT:
-	case ZYDIS_MNEMONIC_CLC:
-	case ZYDIS_MNEMONIC_STC:
-	case ZYDIS_MNEMONIC_CMC:
-		return SETS_SOME;
-#define CONDITION(mnemonic, name, cc)		\
-	case ZYDIS_MNEMONIC_SET##mnemonic:	\
-	case ZYDIS_MNEMONIC_CMOV##mnemonic:
-#include "x86/interp/conditions.def"
-		return READS;
-	default:
-		return NOT_HERE;
-	}
-}
-
 /* The operands, by where they are encoded. */
 struct form {
 	const ZydisDecodedOperand *reg, *rm, *opcode, *mem;
@@ -174,8 +100,8 @@ static u32 full_opcode(const ZydisDecodedInstruction *zi)
 		return 0x0f00 | zi->opcode;
 	case ZYDIS_OPCODE_MAP_0F38:
 		return 0x0f3800 | zi->opcode;
-	default:
-		return zi->opcode;
+	default:	/* 82 is 80 in 32-bit code */
+		return zi->opcode == 0x82 ? 0x80 : zi->opcode;
 	}
 }
 
@@ -193,10 +119,20 @@ static void put_with_modrm(struct trans *t, const struct form *f, u32 opcode,
 	put_imms(t);
 }
 
+/* INC and DEC of 32-bit code, where 64-bit code has REX. */
+static bool is_short_inc(const ZydisDecodedInstruction *zi)
+{
+	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (zi->opcode & 0xf0) == 0x40;
+}
+
 static void put_with_opcode(struct trans *t, const struct form *f, u8 reg)
 {
 	u8 rex = t->zi.raw.rex.W << 3 | reg >> 3;
 
+	if (is_short_inc(&t->zi)) {
+		put_with_modrm(t, f, 0xff, t->zi.opcode >> 3 & 1, RM_REG(reg));
+		return;
+	}
 	put_prefixes(t);
 	if (rex || f->bytes)
 		put8(&t->k, 0x40 | rex);
@@ -296,24 +232,52 @@ static struct rm memory_operand(struct trans *t, const struct form *f, bool need
 	return RM_MEM(R_B, 0);
 }
 
-/* A comparison of what stays where it is can be made again. */
-static void set_flags(struct trans *t, const struct form *f, const u8 *start)
+static void set_flags(struct trans *t, const u8 *start)
 {
-	const ZydisDecodedOperand *const regs[] = { f->reg, f->rm, f->opcode };
-	bool compares = t->zi.mnemonic == ZYDIS_MNEMONIC_CMP ||
-			t->zi.mnemonic == ZYDIS_MNEMONIC_TEST;
-	u16 gprs = f->accumulator ? BIT(RAX) : 0;
+	struct recipe r;
 
-	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
-		if (!regs[i])
-			continue;
-		gprs |= BIT(operand_gpr(regs[i]));
-		compares &= pinned[operand_gpr(regs[i])] != NOT_PINNED;
-	}
-	if (compares && !f->mem)
-		flags_set_by(t, start, gprs);
+	if (recipe_of(t, start, &r))
+		flags_set_by(t, &r);
 	else
 		flags_set(t);
+}
+
+/*
+ * With AH to BH there is no REX: all registers are where the guest has them,
+ * but for RAX, which comes to RAX for the time.
+ */
+static bool insn_high_byte(struct trans *t)
+{
+	enum effect effect = effect_of(t->zi.mnemonic);
+
+	for (int i = 0; i < t->zi.operand_count_visible; i++) {
+		const ZydisDecodedOperand *o = &t->ops[i];
+
+		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY ||
+		    (o->type == ZYDIS_OPERAND_TYPE_REGISTER && operand_gpr(o) == RSP))
+			return false;
+	}
+	if (effect == SETS_SOME || effect == READS)
+		flags_load(t);
+	mov_rr(&t->k, RAX, R_GUEST_RAX);
+	memcpy(t->k.p, t->bytes, t->in->len);
+	if (t->zi.raw.modrm.offset)
+		t->k.p[t->zi.raw.modrm.offset - 1] = (u8)full_opcode(&t->zi);
+	t->k.p += t->in->len;
+	mov_rr(&t->k, R_GUEST_RAX, RAX);
+	if (effect == SETS_ALL || effect == SETS_SOME)
+		flags_set(t);
+	return true;
+}
+
+static bool has_high_byte(const struct trans *t)
+{
+	for (int i = 0; i < t->zi.operand_count_visible; i++)
+		if (t->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    t->ops[i].reg.value >= ZYDIS_REGISTER_AH &&
+		    t->ops[i].reg.value <= ZYDIS_REGISTER_BH)
+			return true;
+	return false;
 }
 
 bool insn_generic(struct trans *t)
@@ -325,6 +289,8 @@ bool insn_generic(struct trans *t)
 	struct form f;
 	struct rm m;
 
+	if (effect != NOT_HERE && has_high_byte(t))
+		return insn_high_byte(t);
 	if (effect == NOT_HERE || !form_of(t, &f) || !possible(t, &f))
 		return false;
 	if (f.accumulator && (f.mem || f.reg || f.rm))
@@ -360,6 +326,6 @@ bool insn_generic(struct trans *t)
 	slot_store(t, &reg);
 	slot_store(t, &other);
 	if (effect == SETS_ALL || effect == SETS_SOME)
-		set_flags(t, &f, start);
+		set_flags(t, start);
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "x86/decode/block.h"
 #include "x86/jit/asm.h"
 #include "x86/jit/jit.h"
+#include "x86/mmu/tlb.h"
 
 /* -- Where translated code keeps things ------------------------------------------ */
 
@@ -32,10 +33,22 @@ extern const u8 pinned[NR_GPRS];
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
 	TU_MAX_SIZE	= 32 << 10,	/* of one block */
-	NR_BUCKETS	= 1 << 14,
+	NR_BUCKETS	= 1 << 14,	/* of pages */
+	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
 	ENTERED_MAX	= 1 << 11,
 };
+
+/* -- What code is translated for ------------------------------------------------------ */
+
+/* Beside enum tlb_class: flat 32-bit code (FLAT_CODE). */
+enum { CODE_FLAT32 = 4 };
+
+/* The class of code that is executed now. */
+static inline u32 code_class(const struct cpu *c)
+{
+	return c->tlb->class | (c->flat & FLAT_CODE ? CODE_FLAT32 : 0);
+}
 
 /* -- Translated code --------------------------------------------------------------- */
 
@@ -43,6 +56,8 @@ enum {
 struct edge {
 	u64 target;
 	struct tu *from;
+	struct tu *to;		/* NULL until linked */
+	struct edge *to_next, **to_prev;	/* others that lead to @to */
 	u8 *site;		/* writable view: jmp to the stub until linked */
 	u8 *stub;		/* writable view */
 };
@@ -56,24 +71,26 @@ struct tu_insn {
 /* One translated block. */
 struct tu {
 	u64 rip;
-	const struct block *block;
 	struct code_page *page;
-	struct tu *hash_next, *page_next;
+	struct tu *hash_next;
 	u8 *entry;		/* writable view */
-	u8 *dead_exit;		/* goes to the interpreter */
+	const struct block *block;
+	struct tu *page_next, *made_before;
+	struct edge *in;	/* edges that have been linked to it */
+	struct edge *out;	/* its own */
+	u32 nr_out;
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
-	bool dead;
 	u8 count;		/* of instructions */
 	struct tu_insn insn[];	/* and one behind the last */
 };
 
-/* A linear page of code for one access class. */
+/* A linear page of code of one class. */
 struct code_page {
 	u64 lin;
-	u32 class;
+	u32 class;		/* code_class() */
 	u32 id;
 	u32 kind;		/* enum page_kind, since it was entered last */
 	bool entered;
@@ -87,7 +104,8 @@ struct host_page {
 	struct tu *tus;
 	struct shared_page *shared;
 	u32 shared_gen;		/* of @shared, when the code was made */
-	u32 losses;		/* times code was lost to a store */
+	u32 losses;		/* times in a row that code was lost to a store */
+	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
 	u64 epoch;		/* in which memory was compared with @snapshot */
 	bool suspect;		/* written although that was not expected: volatile */
@@ -127,12 +145,13 @@ struct jit {
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
-	struct tlb *tlb;
+	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
 	struct entered entered[NR_PAGE_KINDS];
 	u8 *pool;		/* struct tu and pages: all at once, with the code */
 	size_t pool_used;
-	struct tu *tu[NR_BUCKETS];
+	struct tu *tu[NR_TU_BUCKETS];
+	struct tu *made;	/* the last one; dead ones, too */
 	struct code_page *pages[NR_BUCKETS];
 	struct host_page *hosts[NR_BUCKETS];
 
@@ -144,6 +163,8 @@ struct jit {
 	/* glue.c: entry points that execute. */
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
+	const u8 *fill[2], *unfilled;		/* [1]: for stores; after a fault in one */
+	u64 fill_rsp;				/* on its way to C; else 0 */
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
@@ -165,7 +186,7 @@ void vec_make_load(struct jit *j, struct code *k);
 /* The vector registers are back in struct cpu.  Only flags are lost. */
 void vec_leave(const struct jit *j, struct code *k);
 
-/* The vector registers that are live go to their places, or come from there. */
+/* The vector registers that are live go to their places, or come from there. Flags are lost. */
 void vec_move_live(struct code *k, bool store);
 
 /* x87.c */
@@ -196,6 +217,10 @@ void page_check_shared(struct jit *j);
 
 /* The jump cache is for another access class. */
 void page_key(struct jit *j);
+/* What the RIP is xored with in its keys. */
+u64 page_key_of(const struct jit *j, u32 class);
+/* @p has to be entered anew; the jump cache has nothing of it. */
+void page_leave(struct jit *j, struct code_page *p);
 /* All pages have to be entered anew. */
 void page_forget(struct jit *j);
 /* Of those, the pages that are local, or in the @size bytes around @lin, a power of two. */
@@ -220,6 +245,7 @@ void epoch_sweep(struct jit *j);
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
+void tu_forget_all(struct jit *j);
 
 /* arena.c */
 void *pool_alloc(struct jit *j, size_t n);
@@ -234,16 +260,32 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p);
 /* False if the interpreter is to do the next block: for its mode, or once. */
 bool jit_prepare(struct cpu *c);
 void jit_enter(struct cpu *c, const u8 *code, enum step *st);
+/*
+ * The code at CS:RIP to go on at, where translated code may be; NULL: there is
+ * none, or the engines are compared.
+ */
+const u8 *jit_next(struct cpu *c);
 /* As translator_ops.count. */
 bool jit_count(struct cpu *c, const struct block *b);
 
 /* -- link.c: called from glue ------------------------------------------------------------- */
 
 struct tu *jit_find(struct cpu *c, u64 rip);
+/* The edges from and to @tu are as if they had never been linked. */
+void jit_unlink(struct tu *tu);
+/* What the jump cache knows of @rip in @class is not so any more. */
+void jit_forget_jump(struct jit *j, u64 rip, u32 class);
 /* In the address of the instruction that is punted: it has a translation. */
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
-u32 jit_punt(struct cpu *c, const struct insn *in);
+/* True if the TLB has the page of @lin now. */
+u32 jit_fill_read(struct cpu *c, u64 lin);
+u32 jit_fill_write(struct cpu *c, u64 lin);
+/*
+ * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
+ * else the code to go on at.
+ */
+u64 jit_punt(struct cpu *c, const struct insn *in);
 
 #endif

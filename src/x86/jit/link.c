@@ -3,6 +3,7 @@
 #include <Zydis/Zydis.h>
 
 #include "api/stats.h"
+#include "x86/cpu/event.h"
 #include "x86/jit/debug.h"
 #include "x86/jit/internal.h"
 #include "x86/jit/lockstep.h"
@@ -10,15 +11,14 @@
 
 /* -- Instructions without a translation, and slow paths ------------------------------ */
 
-/* Has the instruction done what translated code must not go on after? */
+/* Has the instruction done what this block must not go on after? */
 static bool must_leave(struct cpu *c)
 {
-	const u64 watched = X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_VM;
 	struct jit *j = c->jit;
 
-	return c->stop_block || j->left || c->mmio.count || c->tlb != j->tlb ||
+	return c->stop_block || j->left || c->mmio.count || code_class(c) != j->class ||
 	       READ_ONCE(c->requests) ||
-	       ((c->rflags ^ j->rflags) & watched);
+	       ((c->rflags ^ j->rflags) & event_watched_flags(c));
 }
 
 static enum punt_reason reason(const struct cpu *c, bool slow)
@@ -28,7 +28,32 @@ static enum punt_reason reason(const struct cpu *c, bool slow)
 	return c->mmio.count ? PUNT_MMIO : PUNT_SLOW;
 }
 
-u32 jit_punt(struct cpu *c, const struct insn *in)
+/* An instruction is done, and another than the one behind it may be next. */
+static u64 go_elsewhere(struct cpu *c)
+{
+	const u8 *code = NULL;
+
+	if (!c->mmio.count && event_quiet(c)) {
+		c->insn = NULL;
+		c->stop_block = false;
+		code = jit_next(c);
+	}
+	return code ? (u64)code : STEP_JUMP;
+}
+
+static u64 fault(struct cpu *c)
+{
+	enum step st;
+
+	if (c->mmio.count || c->guest_debug)
+		return STEP_FAULT;
+	c->insn = NULL;
+	c->stop_block = false;
+	st = event_deliver_fault(c);
+	return st == STEP_JUMP ? go_elsewhere(c) : st;
+}
+
+u64 jit_punt(struct cpu *c, const struct insn *in)
 {
 	bool slow = (u64)in & PUNT_SLOW_BIT;
 	enum step st;
@@ -51,15 +76,38 @@ u32 jit_punt(struct cpu *c, const struct insn *in)
 			return 0;
 		}
 		c->rip += in->len;
-		return STEP_JUMP;
+		return go_elsewhere(c);
 	}
-	if (st == STEP_END || st == STEP_EXIT_DONE) {
+	switch (st) {
+	case STEP_JUMP:
+		return go_elsewhere(c);
+	case STEP_END:
 		c->rip += in->len;
-	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		return event_quiet(c) ? go_elsewhere(c) : STEP_END;
+	case STEP_FAULT:
+		return fault(c);
+	case STEP_EXIT_DONE:
+		c->rip += in->len;
+		return st;
+	case STEP_AGAIN:
 		c->rflags |= X86_EFLAGS_RF;
-		st = st == STEP_AGAIN ? STEP_JUMP : st;
+		return STEP_JUMP;
+	case STEP_EXIT_AGAIN:
+		c->rflags |= X86_EFLAGS_RF;
+		return st;
+	default:
+		return st;
 	}
-	return st;
+}
+
+u32 jit_fill_read(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_READ);
+}
+
+u32 jit_fill_write(struct cpu *c, u64 lin)
+{
+	return mmu_fill(c, lin, ACCESS_WRITE);
 }
 
 /* -- Jumps ------------------------------------------------------------------------------- */
@@ -70,11 +118,84 @@ static void remember_jump(struct jit *j, u64 rip, const u8 *code)
 	j->t->jump_code[rip % JUMP_CACHE_SIZE] = code;
 }
 
+/* The jump cache's answer for what has no code: leave, at the RIP in RAX. */
+static bool is_cold(const struct jit *j, u64 rip)
+{
+	u32 i = rip % JUMP_CACHE_SIZE;
+
+	return j->t->jump_rip[i] == (rip ^ j->t->jump_key) && j->t->jump_code[i] == j->exit;
+}
+
+/* So is what is fetched without a fault, but has no code. */
+static void remember_cold(struct cpu *c, u64 rip)
+{
+	if (tlb_entry(c->tlb, rip)->tag_exec == (rip & PAGE_MASK))
+		remember_jump(c->jit, rip, c->jit->exit);
+}
+
+void jit_forget_jump(struct jit *j, u64 rip, u32 class)
+{
+	u32 i = rip % JUMP_CACHE_SIZE;
+
+	if (j->t->jump_rip[i] == (rip ^ page_key_of(j, class)))
+		j->t->jump_rip[i] = 0;
+}
+
 struct tu *jit_find(struct cpu *c, u64 rip)
 {
 	struct code_page *p = page_enter(c, rip);
 
 	return p ? tu_find(c->jit, p, rip) : NULL;
+}
+
+/* Of jumps: NULL as well if translated code must not go on. */
+static struct tu *find_target(struct cpu *c, u64 rip)
+{
+	struct jit *j = c->jit;
+	struct tu *to;
+
+	j->left = false;
+	if (j->lockstep || is_cold(j, rip))
+		return NULL;
+	to = jit_find(c, rip);
+	if (j->left)
+		return NULL;
+	if (!to)
+		remember_cold(c, rip);
+	return to;
+}
+
+static void link_drop(struct edge *e)
+{
+	if (!e->to)
+		return;
+	*e->to_prev = e->to_next;
+	if (e->to_next)
+		e->to_next->to_prev = e->to_prev;
+	e->to = NULL;
+}
+
+static void link_add(struct edge *e, struct tu *to)
+{
+	link_drop(e);
+	e->to = to;
+	e->to_prev = &to->in;
+	e->to_next = to->in;
+	if (to->in)
+		to->in->to_prev = &e->to_next;
+	to->in = e;
+}
+
+void jit_unlink(struct tu *tu)
+{
+	struct edge *e;
+
+	while ((e = tu->in)) {
+		put_jmp_at(e->site, e->stub);
+		link_drop(e);
+	}
+	for (u32 i = 0; i < tu->nr_out; i++)
+		link_drop(&tu->out[i]);
 }
 
 /*
@@ -93,22 +214,26 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 	patch_rel32(jmp_later(&k), to->entry);
 }
 
+static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
+{
+	if (e->from->page == to->page)
+		put_jmp_at(e->site, to->entry);
+	else
+		link_across(c, e, to);
+	link_add(e, to);
+}
+
 const u8 *jit_follow(struct cpu *c, u32 edge)
 {
 	struct edge *e = &c->jit->edges[edge];
 	struct tu *to;
 
 	c->rip = e->target;
-	c->jit->left = false;
-	if (c->jit->lockstep)
+	to = find_target(c, e->target);
+	if (!to)
 		return NULL;
-	to = jit_find(c, e->target);
-	if (!to || c->jit->left)
-		return NULL;
-	if (e->from->page == to->page)
-		put_jmp_at(e->site, to->entry);
-	else
-		link_across(c, e, to);
+	if (e->to != to)
+		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);
 }
 
@@ -133,12 +258,11 @@ const u8 *jit_indirect(struct cpu *c, u64 target)
 		undo_branch(c);
 		return NULL;
 	}
-	c->jit->left = false;
 	if (c->jit->lockstep || READ_ONCE(c->requests))
 		return NULL;
 	stat_inc(c->vcpu, anykvm_jump_misses);
-	to = jit_find(c, target);
-	if (!to || c->jit->left)
+	to = find_target(c, target);
+	if (!to)
 		return NULL;
 	code = exec_of(c->jit, to->entry);
 	remember_jump(c->jit, target, code);

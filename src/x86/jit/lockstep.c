@@ -58,7 +58,7 @@ void lockstep_destroy(struct lockstep *ls)
 static void take_snap(const struct cpu *c, struct snap *s, u32 stores)
 {
 	memcpy(s->gpr, c->gpr, sizeof(s->gpr));
-	s->rip = c->rip;
+	s->rip = cpu_code64(c) ? c->rip : (u32)c->rip;
 	s->status = c->status;
 	s->stores = stores;
 }
@@ -152,7 +152,7 @@ static void interpret(struct cpu *c, struct lockstep *ls, u32 first)
 
 static bool same(const struct cpu *c, const struct lockstep *ls, const struct snap *s)
 {
-	return s->rip == c->rip && !memcmp(s->gpr, c->gpr, sizeof(s->gpr)) &&
+	return s->rip == (cpu_code64(c) ? c->rip : (u32)c->rip) && !memcmp(s->gpr, c->gpr, sizeof(s->gpr)) &&
 	       !((s->status ^ c->status) & X86_EFLAGS_STATUS) &&
 	       shadow_done(&ls->shadow, s->stores);
 }

@@ -22,8 +22,14 @@ bool ea_possible(const struct trans *t)
 {
 	const struct insn *in = t->in;
 
-	return in->asz == 8 &&
-	       ((in->flags & INSN_EA64) || in->seg == FS || in->seg == GS);
+	if (!t->wide)
+		return in->asz == 4 && in->seg != CS;
+	return in->asz == 8 && ((in->flags & INSN_EA64) || ea_has_base(t));
+}
+
+bool ea_has_base(const struct trans *t)
+{
+	return t->in->seg == FS || t->in->seg == GS;
 }
 
 static u8 address_gpr(struct trans *t, u8 off, u8 scratch)
@@ -54,20 +60,59 @@ struct rm ea_operand(struct trans *t)
 	return RM_SIB(base, index, in->shift, in->disp);
 }
 
+/* Bytes of the memory operand. */
+static u32 operand_size(const struct trans *t)
+{
+	int i = 0;
+
+	while (t->ops[i].type != ZYDIS_OPERAND_TYPE_MEMORY)
+		i++;
+	return t->ops[i].size / 8;
+}
+
+/* A segment of 32-bit code that is not flat in all of its rights is the interpreter's. */
+static void check_whole(struct trans *t)
+{
+	u32 size = operand_size(t);
+
+	put_op(&t->k, false, 0xf6, 0, CPU_FIELD(flat));		/* test [], imm8 */
+	put8(&t->k, t->in->seg == FS ? FLAT_FS : FLAT_GS);
+	punt_if(t, CC_E);
+	if (size == 1)
+		return;
+	put_op(&t->k, false, 0x83, 7, RM_REG(R_A));		/* cmp eax, -size */
+	put8(&t->k, -size);
+	punt_if(t, CC_A);
+}
+
+/* R_A: from offset to linear address. */
+static void add_base(struct trans *t)
+{
+	struct rm base = CPU_FIELD(seg[0].base);
+
+	if (!t->wide)
+		check_whole(t);
+	base.disp += t->in->seg * sizeof(struct segment);
+	put_op(&t->k, t->wide, 0x03, R_A, base);
+}
+
 void ea_linear(struct trans *t)
 {
 	struct rm m = ea_operand(t);
 
 	if (m.reg == R_B && m.index == NO_INDEX && !m.disp)
-		mov_rr(&t->k, R_A, R_B);
+		mov_word(t, R_A, RM_REG(R_B));
 	else
-		lea(&t->k, R_A, m);
-	if (!(t->in->flags & INSN_EA64)) {	/* add rax, [segment base] */
-		s32 off = offsetof(struct cpu, seg[0].base) +
-			  t->in->seg * sizeof(struct segment) - STATE_BIAS;
+		lea_word(t, R_A, m);
+	if (ea_has_base(t))
+		add_base(t);
+}
 
-		put_op(&t->k, true, 0x03, R_A, RM_MEM(R_STATE, off));
-	}
+void ea_absolute(struct trans *t, u64 off)
+{
+	mov_imm(&t->k, R_A, off);
+	if (ea_has_base(t))
+		add_base(t);
 }
 
 /* From R_STATE to the first entry of the TLB in use. */
@@ -82,6 +127,7 @@ void mem_check(struct trans *t, u32 size, bool write)
 					   offsetof(struct tlb_entry, tag_read));
 	s32 addend = tlb_offset(t) + offsetof(struct tlb_entry, addend);
 	struct code *k = &t->k;
+	const u8 *check = k->p;
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << 5, "index of the TLB");
 	put32(k, 0xf0fb63c4);					/* rorx r10, rax, 7 */
@@ -92,7 +138,7 @@ void mem_check(struct trans *t, u32 size, bool write)
 	put_op(k, true, 0x33, R_C, RM_SIB(R_STATE, R_B, 0, tag));
 	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
 	put32(k, PAGE_SIZE - size);
-	punt_if(t, CC_A);
+	miss_if(t, CC_A, check, R_A, write);
 	put_op(k, true, 0x03, R_A, RM_SIB(R_STATE, R_B, 0, addend));
 	flags_clobbered(t);
 }

@@ -18,10 +18,13 @@
 #define HOT	24
 
 static u32 hot = HOT;
+static size_t code_size = CODE_SIZE;
 
+/* Code of kernels may rely on CPL 0. */
 static bool translatable(const struct cpu *c)
 {
-	return c->code_size == 8 && c->tlb->class < TLB_FILLED_CLASSES;
+	return (c->code_size == 8 || (c->flat & FLAT_CODE)) &&
+	       c->tlb->class < TLB_FILLED_CLASSES && c->cpl % 3 == 0;
 }
 
 bool jit_prepare(struct cpu *c)
@@ -34,9 +37,8 @@ bool jit_prepare(struct cpu *c)
 		c->jit_skip = false;
 		return false;
 	}
-	if (j->tlb != c->tlb) {
-		j->tlb = c->tlb;
-		j->user_seen |= c->tlb->class == TLB_USER;
+	if (j->class != code_class(c)) {
+		j->class = code_class(c);
 		page_key(j);
 	}
 	if (j->epoch_due)
@@ -44,28 +46,46 @@ bool jit_prepare(struct cpu *c)
 	return true;
 }
 
+static void begin_code(struct cpu *c)
+{
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->jit->rflags = c->rflags;
+	c->jit->left = false;
+}
+
 void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 {
-	struct jit *j = c->jit;
-
-	c->rflags &= ~X86_EFLAGS_RF;
-	j->rflags = c->rflags;
-	j->left = false;
+	begin_code(c);
 	stat_inc(c->vcpu, anykvm_code_exits);
-	*st = j->enter(c, code);
+	*st = c->jit->enter(c, code);
+}
+
+static const u8 *find(struct cpu *c)
+{
+	const struct translator_tables *t = c->jit->t;
+	u32 i = c->rip % JUMP_CACHE_SIZE;
+	const u8 *code;
+
+	if (!is_canonical(c->rip) || !jit_prepare(c))
+		return NULL;
+	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
+							  jit_indirect(c, c->rip);
+	return code == c->jit->exit ? NULL : code;
+}
+
+const u8 *jit_next(struct cpu *c)
+{
+	const u8 *code = c->jit->lockstep ? NULL : find(c);
+
+	if (code)
+		begin_code(c);
+	return code;
 }
 
 static bool run(struct cpu *c, enum step *st)
 {
-	struct jit *j = c->jit;
-	const u8 *code;
-	u32 i;
+	const u8 *code = find(c);
 
-	if (!is_canonical(c->rip) || !jit_prepare(c))
-		return false;
-	i = c->rip % JUMP_CACHE_SIZE;
-	code = j->t->jump_rip[i] == (c->rip ^ j->t->jump_key) ? j->t->jump_code[i] :
-								jit_indirect(c, c->rip);
 	if (!code)
 		return false;
 	jit_enter(c, code, st);
@@ -74,7 +94,7 @@ static bool run(struct cpu *c, enum step *st)
 
 static bool room(const struct jit *j)
 {
-	return j->used + TU_MAX_SIZE <= CODE_SIZE && j->nr_edges + 128 <= MAX_EDGES &&
+	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 128 <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
@@ -94,8 +114,10 @@ bool jit_count(struct cpu *c, const struct block *b)
 		block->runs = hot - 1;
 		return false;
 	}
-	if (tu_find(c->jit, p, c->rip))
+	if (tu_find(c->jit, p, c->rip)) {
+		jit_forget_jump(c->jit, c->rip, p->class);
 		return false;
+	}
 	tu = translate(c, b, p);
 	if (!tu)
 		return false;
@@ -201,12 +223,21 @@ static const struct translator_ops *lockstep_ops(void)
 	return &both;
 }
 
-int jit_create(struct cpu *c)
+static void read_limits(void)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT"), *strict = getenv("ANYKVM_JIT_STRICT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *size = getenv("ANYKVM_JIT_CACHE");
 
 	if (at)
 		hot = MAX(1, atoi(at));
+	if (size)
+		code_size = MAX(2 * TU_MAX_SIZE, MIN(CODE_SIZE, atol(size) << 10));
+}
+
+int jit_create(struct cpu *c)
+{
+	const char *strict = getenv("ANYKVM_JIT_STRICT");
+
+	read_limits();
 	if (!c->tables)
 		return -EOPNOTSUPP;
 	c->jit = jit_alloc(c);

@@ -8,7 +8,11 @@
 #include "x86/mmu/mmu.h"
 #include "x86/x86.h"
 
-enum { NR_SHARED = 1 << 15 };	/* 128 MiB of code */
+enum {
+	NR_SHARED	= 1 << 22,	/* 16 GiB that have ever had code */
+	REGION		= 512,		/* pages whose entries are neighbours */
+	NR_FILTER	= 1 << 18,	/* neighbours in memory are neighbours in it */
+};
 
 struct jit_vm {
 	pthread_mutex_t lock;	/* innermost: nothing is called under it */
@@ -16,7 +20,8 @@ struct jit_vm {
 	u32 turn;		/* lockstep.c */
 	bool unseen;		/* epoch.c: said once.  Atomic */
 	u64 epoch __attribute__((aligned(64)));	/* epoch.c; atomic */
-	struct shared_page page[NR_SHARED] __attribute__((aligned(64)));
+	u64 filter[NR_FILTER / 64] __attribute__((aligned(64)));	/* a bit for each page in @page */
+	struct shared_page page[NR_SHARED];
 };
 
 static struct spares spares;
@@ -68,13 +73,17 @@ static u64 page_of(const u8 *host)
 
 static u32 hash(u64 page)
 {
-	return (page >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 49;
+	u64 nr = page >> PAGE_SHIFT;
+
+	return (nr / REGION * 0x9e3779b97f4a7c15ull >> 51) * REGION | nr % REGION;
 }
+
+_Static_assert(NR_SHARED / REGION == 1 << (64 - 51), "what is left of a product");
 
 /* The entry of @page, or the free one where it would be. */
 static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
 {
-	for (u32 i = hash(page);; i++) {
+	for (u32 i = hash(page);; i += REGION) {
 		struct shared_page *s = &jv->page[i % NR_SHARED];
 		u64 host = __atomic_load_n(&s->host, __ATOMIC_ACQUIRE);
 
@@ -83,10 +92,25 @@ static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
 	}
 }
 
+static u64 *filter_of(struct jit_vm *jv, u64 page)
+{
+	return &jv->filter[page / PAGE_SIZE % NR_FILTER / 64];
+}
+
+static u64 filter_bit(u64 page)
+{
+	return BIT_ULL(page / PAGE_SIZE % 64);
+}
+
+/* Each fill of a TLB asks, nearly always for a page that is none. */
 struct shared_page *shared_find(struct jit_vm *jv, const u8 *host)
 {
-	struct shared_page *s = slot_of(jv, page_of(host));
+	u64 word = __atomic_load_n(filter_of(jv, page_of(host)), __ATOMIC_SEQ_CST);
+	struct shared_page *s;
 
+	if (likely(!(word & filter_bit(page_of(host)))))
+		return NULL;
+	s = slot_of(jv, page_of(host));
 	return __atomic_load_n(&s->host, __ATOMIC_ACQUIRE) ? s : NULL;
 }
 
@@ -100,6 +124,7 @@ static struct shared_page *insert(struct jit_vm *jv, u64 page)
 		return NULL;
 	jv->used++;
 	__atomic_store_n(&s->host, page, __ATOMIC_RELEASE);
+	__atomic_fetch_or(filter_of(jv, page), filter_bit(page), __ATOMIC_SEQ_CST);
 	return s;
 }
 
@@ -115,12 +140,12 @@ static bool has_others(struct cpu *c)
 	return false;
 }
 
-static void drop_write_tags(struct cpu *c)
+static void drop_write_tags(struct cpu *c, const u8 *host)
 {
 	struct vcpu *v;
 	u32 i;
 
-	mmu_flush_all(c);
+	mmu_write_protect(c, host);
 	if (!has_others(c))
 		return;
 	vm_for_each_vcpu(c->vcpu->vm, i, v) {
@@ -150,7 +175,7 @@ struct shared_page *shared_register(struct cpu *c, const u8 *host)
 	if (!s)
 		return NULL;
 
-	drop_write_tags(c);
+	drop_write_tags(c, host);
 
 	pthread_mutex_lock(&jv->lock);
 	if (s->gen == gen && s->state == SHARED_WANTED)

@@ -4,64 +4,79 @@
 
 /* -- Stack ------------------------------------------------------------------------ */
 
+/* To cpu->jit_target: it is not to be read twice. */
+static bool load_pushed(struct trans *t)
+{
+	if (!ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, word_size(t), false);
+	mov_word(t, R_B, RM_MEM(R_A, 0));
+	mov_store(&t->k, CPU_FIELD(jit_target), R_B);
+	return true;
+}
+
 static bool insn_push(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	bool imm = o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-	struct code *k = &t->k;
-	u8 src = R_B;
+	bool mem = o->type == ZYDIS_OPERAND_TYPE_MEMORY;
+	u8 src = R_B, size = word_size(t);
 
-	if (t->in->osz != 8 ||
-	    (!imm && (o->type != ZYDIS_OPERAND_TYPE_REGISTER || operand_gpr(o) < 0)))
+	if (t->in->osz != size || (!imm && !mem && operand_gpr(o) < 0) ||
+	    (mem && !load_pushed(t)))
 		return false;
 	flags_save(t);
-	lea(k, R_A, RM_MEM(R_GUEST_RSP, -8));
-	mem_check(t, 8, true);
+	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
+	mem_check(t, size, true);
 	if (imm)
-		mov_imm(k, R_B, t->in->imm);
+		mov_imm(&t->k, R_B, t->in->imm);
+	else if (mem)
+		mov_load(&t->k, R_B, CPU_FIELD(jit_target));
 	else
 		src = gpr_use(t, operand_gpr(o), R_B);
-	mov_store(k, RM_MEM(R_A, 0), src);
-	lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -8));
+	mov_word_to(t, RM_MEM(R_A, 0), src);
+	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 	return true;
 }
 
 static bool insn_pop(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 	int g;
 
-	if (t->in->osz != 8 || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+	if (t->in->osz != size || o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
 	    operand_gpr(o) < 0)
 		return false;
 	g = operand_gpr(o);
 	flags_save(t);
-	mov_rr(k, R_A, R_GUEST_RSP);
-	mem_check(t, 8, false);
+	mov_word(t, R_A, RM_REG(R_GUEST_RSP));
+	mem_check(t, size, false);
 	if (pinned[g] != NOT_PINNED) {
-		mov_load(k, pinned[g], RM_MEM(R_A, 0));
+		mov_word(t, pinned[g], RM_MEM(R_A, 0));
 	} else {
-		mov_load(k, R_B, RM_MEM(R_A, 0));
-		mov_store(k, GPR_HOME(g), R_B);
+		mov_word(t, R_B, RM_MEM(R_A, 0));
+		mov_store(&t->k, GPR_HOME(g), R_B);
 	}
 	if (g != RSP)
-		lea(k, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, 8));
+		lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, size));
 	return true;
 }
 
 static bool insn_leave(struct trans *t)
 {
-	struct code *k = &t->k;
+	u8 size = word_size(t);
 
-	if (t->in->osz != 8)
+	if (t->in->osz != size)
 		return false;
 	flags_save(t);
-	mov_rr(k, R_A, RBP);
-	mem_check(t, 8, false);
-	mov_load(k, R_B, RM_MEM(R_A, 0));
-	lea(k, R_GUEST_RSP, RM_MEM(RBP, 8));
-	mov_rr(k, RBP, R_B);
+	mov_word(t, R_A, RM_REG(RBP));
+	mem_check(t, size, false);
+	mov_word(t, R_B, RM_MEM(R_A, 0));
+	lea_word(t, R_GUEST_RSP, RM_MEM(RBP, size));
+	mov_word(t, RBP, RM_REG(R_B));
 	return true;
 }
 
@@ -74,13 +89,31 @@ static bool insn_lea(struct trans *t)
 	struct rm m;
 	u8 dst;
 
-	if (t->in->osz < 4 || !(t->in->flags & INSN_EA64))
+	if (t->in->osz < 4 || t->in->asz != word_size(t))
 		return false;
 	m = ea_operand(t);
 	dst = pinned[g] != NOT_PINNED ? pinned[g] : R_A;
 	put_op(&t->k, wide, 0x8d, dst, m);
 	if (dst == R_A)
 		mov_store(&t->k, GPR_HOME(g), R_A);
+	return true;
+}
+
+/* MOV between the accumulator and an address, as of the forms with ModRM. */
+static bool insn_moffs(struct trans *t)
+{
+	u8 op = t->zi.opcode, size = t->in->osz;
+	bool store = op & 2;
+
+	if ((op & ~3) != 0xa0 || t->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+	    !ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_absolute(t, t->in->imm);
+	mem_check(t, size, store);
+	if (size == 2)
+		put8(&t->k, 0x66);
+	put_op(&t->k, size == 8, (store ? 0x88 : 0x8a) | (op & 1), R_GUEST_RAX, RM_MEM(R_A, 0));
 	return true;
 }
 
@@ -186,9 +219,105 @@ static bool insn_cmpxchg(struct trans *t)
 	return true;
 }
 
+/* Of 16 bytes, which are aligned, or it is a fault. */
+static bool insn_cmpxchg16b(struct trans *t)
+{
+	struct code *k = &t->k;
+
+	if (t->ops[0].size != 128 || !ea_possible(t))
+		return false;
+	flags_save(t);
+	ea_linear(t);
+	mem_check(t, 16, true);
+	put8(k, 0xa8);						/* test al, 15 */
+	put8(k, 15);
+	punt_if(t, CC_NE);
+	mov_rr(k, R_B, R_A);
+	flags_load(t);
+	mov_rr(k, RAX, R_GUEST_RAX);
+	put8(k, 0xf0);						/* lock cmpxchg16b */
+	put_op(k, true, 0x0fc7, 1, RM_MEM(R_B, 0));
+	mov_rr(k, R_GUEST_RAX, RAX);
+	flags_set(t);
+	return true;
+}
+
+/* -- DIV and IDIV ------------------------------------------------------------------------ */
+
+/* R_C = the divisor: memory could be another one the next time. */
+static bool load_divisor(struct trans *t)
+{
+	const ZydisDecodedOperand *o = &t->ops[0];
+	bool wide = t->in->osz == 8;
+	int g;
+
+	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+		if (!ea_possible(t))
+			return false;
+		flags_save(t);
+		ea_linear(t);
+		mem_check(t, t->in->osz, false);
+		put_op(&t->k, wide, 0x8b, R_C, RM_MEM(R_A, 0));
+		return true;
+	}
+	g = operand_gpr(o);
+	flags_save(t);
+	put_op(&t->k, wide, 0x8b, R_C,
+	       pinned[g] != NOT_PINNED ? RM_REG(pinned[g]) : GPR_HOME(g));
+	return true;
+}
+
+/* The quotient fits if RDX is below the divisor. */
+static void check_div(struct trans *t)
+{
+	put_op(&t->k, t->in->osz == 8, 0x3b, RDX, RM_REG(R_C));
+	punt_if(t, CC_AE);
+}
+
+/*
+ * It does if RDX is but the sign of RAX, and the divisor neither 0 nor -1.
+ * The interpreter knows the rest.
+ */
+static void check_idiv(struct trans *t)
+{
+	bool wide = t->in->osz == 8;
+	struct code *k = &t->k;
+
+	put_op(k, wide, 0x8d, R_A, RM_MEM(R_C, 1));
+	put_op(k, wide, 0x83, 7, RM_REG(R_A));			/* cmp rax, 1 */
+	put8(k, 1);
+	punt_if(t, CC_BE);
+	put_op(k, wide, 0x8b, R_A, RM_REG(R_GUEST_RAX));
+	put_op(k, wide, 0xc1, 7, RM_REG(R_A));			/* sar rax, imm8 */
+	put8(k, t->in->osz * 8 - 1);
+	put_op(k, wide, 0x3b, R_A, RM_REG(RDX));
+	punt_if(t, CC_NE);
+}
+
+static bool insn_divide(struct trans *t, bool is_signed)
+{
+	struct code *k = &t->k;
+
+	if (t->in->osz < 4 || !load_divisor(t))
+		return false;
+	if (is_signed)
+		check_idiv(t);
+	else
+		check_div(t);
+	flags_clobbered(t);
+	flags_load(t);
+	mov_rr(k, RAX, R_GUEST_RAX);
+	put_op(k, t->in->osz == 8, 0xf7, is_signed ? 7 : 6, RM_REG(R_C));
+	mov_rr(k, R_GUEST_RAX, RAX);
+	flags_set(t);
+	return true;
+}
+
 bool insn_special(struct trans *t)
 {
 	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_MOV:
+		return insn_moffs(t);
 	case ZYDIS_MNEMONIC_PUSH:
 		return insn_push(t);
 	case ZYDIS_MNEMONIC_POP:
@@ -211,7 +340,14 @@ bool insn_special(struct trans *t)
 		return t->zi.operand_count_visible == 1 && insn_multiply(t, 5);
 	case ZYDIS_MNEMONIC_CMPXCHG:
 		return insn_cmpxchg(t);
+	case ZYDIS_MNEMONIC_CMPXCHG16B:
+		return insn_cmpxchg16b(t);
+	case ZYDIS_MNEMONIC_DIV:
+		return insn_divide(t, false);
+	case ZYDIS_MNEMONIC_IDIV:
+		return insn_divide(t, true);
 	case ZYDIS_MNEMONIC_NOP:
+	case ZYDIS_MNEMONIC_ENDBR32:
 	case ZYDIS_MNEMONIC_ENDBR64:
 	case ZYDIS_MNEMONIC_PREFETCHNTA:
 	case ZYDIS_MNEMONIC_PREFETCHT0:

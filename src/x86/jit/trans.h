@@ -16,13 +16,14 @@ enum flags_at {
 };
 
 /*
- * A comparison of registers and constants that made the present flags: its
- * host code, which may be executed again while the registers stay as they are.
+ * Code that makes the present flags again, and changes nothing else, while
+ * registers stay as they are: the comparison that has made them; TEST of the
+ * result of a logical operation; an addition undone and done again.
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
 	u8 code[15];
-	u16 gprs;		/* guest registers it reads, a bit each */
+	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
 /* What is out of the way of the main line, and emitted behind it. */
@@ -33,6 +34,7 @@ struct cold {
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
+		COLD_STRING,	/* no jump: memory of REP MOVS or STOS has gone */
 	} kind;
 	u8 *at;			/* the displacement that leads here */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
@@ -41,7 +43,11 @@ struct cold {
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
+	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
+	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
+	u8 lin;			/* register with the address */
+	bool write;
 };
 
 enum { MAX_COLD = 512 };
@@ -52,6 +58,7 @@ struct trans {
 	struct jit *j;
 	struct tu *tu;
 	const struct block *block;
+	bool wide;			/* 64-bit code; else 32-bit, which is flat */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
 	u64 rip;			/* of it */
@@ -66,6 +73,34 @@ struct trans {
 	struct cold cold[MAX_COLD];
 };
 
+/* Bytes of an address, of the stack's elements, of near branches. */
+static inline u8 word_size(const struct trans *t)
+{
+	return t->wide ? 8 : 4;
+}
+
+/* Addresses of 32-bit code wrap at 4 GiB. */
+static inline u64 cut_rip(const struct trans *t, u64 rip)
+{
+	return t->wide ? rip : (u32)rip;
+}
+
+/* MOV and LEA of a word: 32 bits zero-extend. */
+static inline void mov_word(struct trans *t, u8 dst, struct rm m)
+{
+	put_op(&t->k, t->wide, 0x8b, dst, m);
+}
+
+static inline void mov_word_to(struct trans *t, struct rm m, u8 src)
+{
+	put_op(&t->k, t->wide, 0x89, src, m);
+}
+
+static inline void lea_word(struct trans *t, u8 dst, struct rm m)
+{
+	put_op(&t->k, t->wide, 0x8d, dst, m);
+}
+
 /* -- flags.c ------------------------------------------------------------------- */
 
 /* The host's flags may be overwritten afterwards: flags_clobbered().  RAX is lost. */
@@ -77,19 +112,45 @@ void flags_park(struct trans *t);
 void flags_load(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
-/* They are those of the comparison that has been emitted from @start on. */
-void flags_set_by(struct trans *t, const u8 *start, u16 gprs);
-/* The instruction under way will change guest registers @gprs. */
+/* The same; @r makes them again. */
+void flags_set_by(struct trans *t, const struct recipe *r);
+/* The instruction under way will change guest registers @gprs, and not all flags. */
 void flags_keep(struct trans *t, u16 gprs);
+/* The flags are not to be seen any more. */
+void flags_forget(struct trans *t);
+
+/* -- effect.c ------------------------------------------------------------------------ */
+
+/* How the status flags depend on those before. */
+enum effect {
+	NOT_HERE,
+	NO_FLAGS,	/* leaves them */
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay, or depend on them */
+	READS,
+};
+
+/* Of general instructions that insn_generic() knows. */
+enum effect effect_of(ZydisMnemonic m);
+/* Of the instruction under way, whose code is at @start; false if there is none. */
+bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
+/* It leaves flags of its own, whatever they were; those before matter no longer. */
+bool insn_sets_flags(const struct trans *t);
+/* Behind it nobody can see the flags before others take their place. */
+bool insn_ends_flags(const struct trans *t);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
 /* Can the address of the memory operand be translated? */
 bool ea_possible(const struct trans *t);
+/* Is it an offset in FS or GS? */
+bool ea_has_base(const struct trans *t);
 /* Its r/m; homed registers have been loaded into R_B, R_C.  No segment. */
 struct rm ea_operand(struct trans *t);
 /* R_A = its linear address.  Flags are parked. */
 void ea_linear(struct trans *t);
+/* The same of an address that is in the instruction. */
+void ea_absolute(struct trans *t, u64 off);
 /* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
 void mem_check(struct trans *t, u32 size, bool write);
 
@@ -97,8 +158,18 @@ void mem_check(struct trans *t, u32 size, bool write);
 bool insn_generic(struct trans *t);
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
+bool insn_string(struct trans *t);	/* string.c */
+bool insn_bits(struct trans *t);
+bool insn_state(struct trans *t);
 bool insn_vector(struct trans *t);	/* vector.c */
 bool insn_x87(struct trans *t);
+bool insn_system(struct trans *t);
+
+/* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
+void check_canonical(struct trans *t);
+
+/* RDI and RSI, which were host addresses, are the guest's. */
+void string_leave(struct code *k, bool source);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 
@@ -113,6 +184,11 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
 struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
+/*
+ * On this condition the TLB has not the page of register @lin: it is filled, and
+ * what begins at @check is executed again.
+ */
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */

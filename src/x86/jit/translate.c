@@ -35,6 +35,15 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
+void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
+{
+	struct cold *cold = cold_if(t, COLD_PUNT, cc);
+
+	cold->check = check;
+	cold->lin = lin;
+	cold->write = write;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
 	struct edge *e = &t->j->edges[t->j->nr_edges];
@@ -76,9 +85,22 @@ static void park_by(struct trans *t, const struct recipe *r)
 	flags_park(t);
 }
 
+/* RAX stays as it is if the register with the address is that. */
+static void put_fill(struct trans *t, const struct cold *cold)
+{
+	if (cold->lin != RAX)
+		mov_rr(&t->k, RAX, cold->lin);
+	call_to(&t->k, t->j->fill[cold->write]);
+	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
+}
+
 static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters)
 {
+	if (cold->check)
+		put_fill(t, cold);
 	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	if (cold->kind == COLD_STRING)
+		string_leave(&t->k, cold->source);
 	park_by(t, &cold->recipe);
 	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
 	if (vec_matters)
@@ -125,9 +147,11 @@ static void put_cold(struct trans *t)
 	for (u32 i = 0; i < t->nr_cold; i++) {
 		struct cold cold = t->cold[i];
 
-		patch_here(&t->k, cold.at);
+		if (cold.at)
+			patch_here(&t->k, cold.at);
 		switch (cold.kind) {
 		case COLD_PUNT:
+		case COLD_STRING:
 			cold_punt(t, &cold, i < t->vec_relied);
 			break;
 		case COLD_TAKEN:
@@ -161,7 +185,8 @@ static void punt_all(struct trans *t)
 static void resolve_punts(struct trans *t)
 {
 	for (u32 i = t->punts_from; i < t->nr_cold; i++) {
-		if (t->cold[i].kind != COLD_PUNT || t->cold[i].resume)
+		if ((t->cold[i].kind != COLD_PUNT && t->cold[i].kind != COLD_STRING) ||
+		    t->cold[i].resume)
 			continue;
 		t->cold[i].resume = t->k.p;
 		t->cold[i].flags = t->flags;
@@ -172,8 +197,9 @@ static void resolve_punts(struct trans *t)
 
 static bool decode(struct trans *t)
 {
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decode_decoder(8), t->bytes, t->in->len,
-						   &t->zi, t->ops));
+	const ZydisDecoder *d = decode_decoder(t->block->code_size);
+
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(d, t->bytes, t->in->len, &t->zi, t->ops));
 }
 
 /* x87, vector and general instructions of sets that run natively. */
@@ -210,17 +236,30 @@ static bool known(struct trans *t)
 
 static bool emit(struct trans *t)
 {
-	flags_keep(t, gprs_written(t));
 	return insn_generic(t) || insn_special(t) || insn_branch(t) ||
-	       insn_vector(t) || insn_x87(t);
+	       insn_string(t) || insn_bits(t) || insn_state(t) ||
+	       insn_vector(t) || insn_x87(t) || insn_system(t);
+}
+
+/* Only then the instruction under way may take the recipe's registers. */
+static void keep_flags(struct trans *t)
+{
+	if (!insn_sets_flags(t) && !insn_ends_flags(t))
+		flags_keep(t, gprs_written(t));
 }
 
 static void one_insn(struct trans *t)
 {
-	if (!known(t) || !emit(t))
+	bool is_known = known(t);
+
+	if (is_known)
+		keep_flags(t);
+	if (!is_known || !emit(t))
 		punt_all(t);
 	else if (unlikely(jit_debug & JIT_LOCKSTEP) && has_vectors(t))
 		t->tu->vectors = true;
+	if (is_known && !insn_sets_flags(t) && insn_ends_flags(t))
+		flags_forget(t);
 	resolve_punts(t);
 }
 
@@ -239,7 +278,7 @@ static void put_block(struct trans *t)
 	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
-		edge_emit(t, t->tu->rip + b->len);
+		edge_emit(t, cut_rip(t, t->tu->rip + b->len));
 	}
 }
 
@@ -248,7 +287,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 	struct jit *j = c->jit;
 	struct trans t = {
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
-		.c = c, .j = j, .block = b, .flags = FLAGS_PARKED,
+		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
+		.flags = FLAGS_PARKED,
 	};
 	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
 
@@ -256,14 +296,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p)
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count,
+		.count = b->count, .out = j->edges + j->nr_edges,
 	};
 	t.tu = tu;
 	put_block(&t);
 	put_cold(&t);
-	tu->dead_exit = t.k.p;
-	mov_imm(&t.k, RAX, tu->rip);
-	jmp_to(&t.k, j->exit);
+	tu->nr_out = j->edges + j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))

@@ -5,26 +5,18 @@
 
 static struct tu **bucket(struct jit *j, u64 rip)
 {
-	return &j->tu[(rip ^ rip >> 14) % NR_BUCKETS];
+	return &j->tu[rip * 0x9e3779b97f4a7c15ull >> 47];
 }
+
+_Static_assert(NR_TU_BUCKETS == 1 << (64 - 47), "what is left of a product");
 
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip)
 {
 	struct tu *tu = *bucket(j, rip);
 
-	while (tu && (tu->rip != rip || tu->page != p || tu->dead))
+	while (tu && (tu->rip != rip || tu->page != p))
 		tu = tu->hash_next;
 	return tu;
-}
-
-/* Jumps that still lead to a dead predecessor are sent on to @tu. */
-static void succeed(struct jit *j, struct tu *tu)
-{
-	struct tu *old;
-
-	for (old = *bucket(j, tu->rip); old; old = old->hash_next)
-		if (old->dead && old->rip == tu->rip && old->page == tu->page)
-			put_jmp_at(old->entry, tu->entry);
 }
 
 void tu_add(struct jit *j, struct tu *tu)
@@ -32,22 +24,41 @@ void tu_add(struct jit *j, struct tu *tu)
 	struct host_page *hp = tu->page->host;
 	struct tu **b = bucket(j, tu->rip);
 
-	succeed(j, tu);
 	tu->hash_next = *b;
 	*b = tu;
 	tu->page_next = hp->tus;
 	hp->tus = tu;
+	tu->made_before = j->made;
+	j->made = tu;
+	jit_forget_jump(j, tu->rip, tu->page->class);
 }
 
+static void tu_kill(struct jit *j, struct tu *tu)
+{
+	struct tu **p = bucket(j, tu->rip);
+
+	while (*p != tu)
+		p = &(*p)->hash_next;
+	*p = tu->hash_next;
+	jit_unlink(tu);
+	jit_forget_jump(j, tu->rip, tu->page->class);
+	page_leave(j, tu->page);
+	stat_inc(j->vcpu, anykvm_invalidations);
+}
+
+/* Nothing leads to them any more but where the vCPU is now, which it leaves. */
 void tu_kill_all(struct jit *j, struct host_page *hp)
 {
-	for (struct tu *tu = hp->tus; tu; tu = tu->page_next) {
-		tu->dead = true;
-		stat_inc(j->vcpu, anykvm_invalidations);
-		put_jmp_at(tu->entry, tu->dead_exit);
-	}
+	for (struct tu *tu = hp->tus; tu; tu = tu->page_next)
+		tu_kill(j, tu);
 	hp->tus = NULL;
 	hp->lines = 0;
-	page_forget(j);
 	j->left = true;
+}
+
+void tu_forget_all(struct jit *j)
+{
+	for (struct tu *tu = j->made; tu; tu = tu->made_before)
+		*bucket(j, tu->rip) = NULL;
+	j->made = NULL;
 }

@@ -92,7 +92,7 @@ static u8 *unless_all(struct code *k, struct rm m, u32 bits)
 	return unless_bits(k, RM_REG(R_B), bits, CC_NE);
 }
 
-/* What sse_enabled() and avx_enabled() ask (native/check.h), in 64-bit code. */
+/* What sse_enabled() and avx_enabled() ask (native/check.h), in protected mode. */
 static u32 put_checks(struct code *k, bool avx, u8 *fail[4])
 {
 	u32 n = 0;

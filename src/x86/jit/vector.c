@@ -176,12 +176,12 @@ static void put_vex_insn(struct trans *t, const struct plan *p)
 	put_vex(&t->k, &(struct vex){
 			.map = zi->raw.vex.m_mmmm, .pp = zi->raw.vex.pp,
 			.opcode = zi->opcode, .vvvv = p->vvvv,
-			.w = zi->raw.vex.W, .l = zi->raw.vex.L,
+			.w = native_vex_w(&p->f), .l = zi->raw.vex.L,
 		}, p->reg, p->m);
 }
 
 /* What follows ModRM and displacement: immediates, a register in one. */
-static void put_tail(struct trans *t)
+static void put_tail(struct trans *t, bool is4)
 {
 	const ZydisDecodedInstruction *zi = &t->zi;
 	u32 from = zi->raw.modrm.offset + 1;
@@ -192,14 +192,29 @@ static void put_tail(struct trans *t)
 		from = zi->raw.sib.offset + 1;
 	while (from < zi->length)
 		put8(&t->k, t->bytes[from++]);
+	/* 32-bit code does not look at the upper bit of a register there. */
+	if (is4 && !t->wide)
+		t->k.p[-1] &= 0x7f;
 }
 
 /* -- One instruction ---------------------------------------------------------------------- */
 
+/* VPXOR, or VMOVDQA, of XMM with itself. */
+static void put_vzero_one(struct code *k, bool all, u8 n)
+{
+	put_vex(k, &(struct vex){ .map = 1, .pp = 1, .opcode = all ? 0xef : 0x6f,
+				  .vvvv = all ? n : 0 }, n, RM_REG(n));
+}
+
+/* 32-bit code has eight registers (SDM vol. 2C, VZEROALL). */
 static bool insn_vzero(struct trans *t, bool all)
 {
 	vec_require(t, VEC_AVX);
-	put_vzero(&t->k, all);
+	if (t->wide)
+		put_vzero(&t->k, all);
+	else
+		for (u8 n = 0; n < 8; n++)
+			put_vzero_one(&t->k, all, n);
 	return true;
 }
 
@@ -254,7 +269,7 @@ static bool planned(struct trans *t)
 		put_vex_insn(t, &p);
 	else
 		put_legacy(t, &p);
-	put_tail(t);
+	put_tail(t, p.f.is4);
 	/* MULX with one destination keeps the high half, REG's. */
 	store_back(t, p.f.vvvv, p.vvvv);
 	store_back(t, p.f.rm, p.m.reg);

@@ -28,6 +28,10 @@ struct check {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	u32 off;		/* of the instruction */
 	struct pointer rax, r10, next;	/* next: what RAX is to be */
+	struct pointer r11, rsi, rdi;	/* for REP MOVS and STOS */
+	struct pointer target;		/* in cpu->jit_target */
+	u32 ends;			/* sides whose last element lies in the page */
+	u32 index_end;			/* R11 is below: 0: not known */
 	enum { NOT_MASKED, OF_TLB, OF_JUMPS } index;	/* R10: masked for this */
 	const char *why;
 };
@@ -139,7 +143,9 @@ static bool check_pointer(struct check *k, const ZydisDecodedOperand *o,
 			  const struct pointer *p)
 {
 	bool bits = k->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
-		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]);
+		    k->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && !is_written(&k->ops[1]) &&
+		    (!k->index_end || k->index_end > o->size ||
+		     !is_reg(&k->ops[1], ZYDIS_REGISTER_R11));
 
 	if (!p->size || o->mem.disp.value || o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "guest memory without a check");
@@ -148,6 +154,19 @@ static bool check_pointer(struct check *k, const ZydisDecodedOperand *o,
 	if (is_written(o) && !p->write)
 		return wrong(k, "a store to what was checked for reading");
 	return true;
+}
+
+/* REP MOVS and STOS: string.c */
+static bool check_string(struct check *k, const ZydisDecodedOperand *o,
+			 const struct pointer *p)
+{
+	u32 sides = k->rsi.size ? 2 : 1;
+
+	if (k->zi.meta.category != ZYDIS_CATEGORY_STRINGOP)
+		return wrong(k, "memory through a guest's register");
+	if (k->ends != sides)
+		return wrong(k, "guest memory beyond what was checked");
+	return check_pointer(k, o, p);
 }
 
 static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
@@ -166,6 +185,10 @@ static bool check_memory(struct check *k, const ZydisDecodedOperand *o)
 		return check_pointer(k, o, &k->rax);
 	case ZYDIS_REGISTER_R10:
 		return check_pointer(k, o, &k->r10);
+	case ZYDIS_REGISTER_RSI:
+		return check_string(k, o, &k->rsi);
+	case ZYDIS_REGISTER_RDI:
+		return check_string(k, o, &k->rdi);
 	case ZYDIS_REGISTER_RSP:
 		return (call && o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) ||
 		       wrong(k, "the host's stack");
@@ -198,6 +221,55 @@ static bool ends_check(const struct check *k)
 	       (s64)sizeof(struct tlb_entry) == offsetof(struct tlb_entry, addend);
 }
 
+static bool is_target(const struct check *k, const ZydisDecodedOperand *o)
+{
+	return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.base == ZYDIS_REGISTER_R15 &&
+	       o->mem.index == ZYDIS_REGISTER_NONE &&
+	       o->mem.disp.value + STATE_BIAS == offsetof(struct cpu, jit_target);
+}
+
+/* Where a MOV has its pointer from. */
+static struct pointer moved(const struct check *k)
+{
+	const ZydisDecodedOperand *from = &k->ops[1];
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || from->size != 64)
+		return (struct pointer){ 0 };
+	if (is_reg(from, ZYDIS_REGISTER_RAX))
+		return k->rax;
+	if (is_reg(from, ZYDIS_REGISTER_R11))
+		return k->r11;
+	return is_target(k, from) ? k->target : (struct pointer){ 0 };
+}
+
+/* string.c: CMP R11D, PAGE_SIZE behind a check; R11, RSI and RDI get pointers by MOV. */
+static void follow_string(struct check *k)
+{
+	struct pointer p = moved(k);
+
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_CMP && k->ops[0].size == 32 &&
+	    is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
+	    k->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	    k->ops[1].imm.value.u == PAGE_SIZE)
+		k->ends++;
+	if (is_target(k, &k->ops[0]) && is_written(&k->ops[0]))
+		k->target = p;
+	for (int i = 0; i < k->zi.operand_count; i++) {
+		const ZydisDecodedOperand *o = &k->ops[i];
+
+		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_written(o))
+			continue;
+		if (is_reg(o, ZYDIS_REGISTER_R11))
+			k->r11 = p;
+		if (is_reg(o, ZYDIS_REGISTER_RSI))
+			k->rsi = p;
+		if (is_reg(o, ZYDIS_REGISTER_RDI))
+			k->rdi = p;
+	}
+	if (k->zi.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		k->ends = 0;
+}
+
 static void follow_pointers(struct check *k)
 {
 	const struct pointer none = { 0 };
@@ -227,11 +299,18 @@ static void follow_index(struct check *k)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
 
-	for (int i = 0; i < k->zi.operand_count; i++)
+	for (int i = 0; i < k->zi.operand_count; i++) {
 		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
 			k->index = NOT_MASKED;
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R11) && is_written(&k->ops[i]))
+			k->index_end = 0;
+	}
 	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
-	    !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) || o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	    o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11))
+		k->index_end = o->imm.value.u + 1;
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		return;
 	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 		k->index = OF_TLB;
@@ -279,6 +358,7 @@ static bool check_insn(struct check *k)
 		return wrong(k, "no instruction");
 	if (!check_kind(k) || !check_operands(k))
 		return false;
+	follow_string(k);
 	follow_pointers(k);
 	follow_index(k);
 	follow_branch(k);

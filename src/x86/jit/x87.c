@@ -140,7 +140,7 @@ static void put_pointers(struct trans *t)
 	struct code *k = &t->k;
 
 	if (t->in->flags & INSN_MEM) {
-		lea(k, R_B, ea_operand(t));
+		lea_word(t, R_B, ea_operand(t));
 		mov_store(k, CPU_FIELD(jit_x87.fdp), R_B);
 		put_selector(k, CPU_FIELD(fpu.fds), t->in->seg);
 	}
@@ -240,7 +240,7 @@ static bool insn_native(struct trans *t)
 bool insn_x87(struct trans *t)
 {
 	if (t->in->op == op_ud ||
-	    ((t->in->flags & INSN_MEM) && (!ea_possible(t) || !(t->in->flags & INSN_EA64))))
+	    ((t->in->flags & INSN_MEM) && (!ea_possible(t) || ea_has_base(t))))
 		return false;
 	switch (t->zi.mnemonic) {
 	case ZYDIS_MNEMONIC_FNSTCW:

@@ -41,7 +41,7 @@ static enum step page_miss(struct cpu *c, u64 lin, enum access a,
 		p->gpa = c->mmu->mmio_gpa | (lin & ~PAGE_MASK);
 		return STEP_NEXT;
 	}
-	if (mmu_walk(c, lin, a, class, true, &w) != STEP_NEXT)
+	if (walk_access(c, lin, a, class, &w) != STEP_NEXT)
 		return cpu_raise_pf(c, lin, w.error);
 	p->gpa = w.gpa;
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);

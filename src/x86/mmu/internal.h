@@ -7,8 +7,24 @@
 #include "x86/cpu/cpu.h"
 #include "x86/mmu/mmu.h"
 
+/*
+ * What a walk has found for 2 MiB of linear addresses (SDM vol. 3A 4.10.3): the
+ * table of its pages, or the large page it is in.
+ */
+struct walk_region {
+	u64 tag;		/* region_tag() */
+	const void *table;	/* host address of the region's first entry; NULL: large */
+	u64 reserved;		/* bits that must be 0 in the entries */
+	u32 entry_size;
+	struct walk w;		/* of the large page; else what the tables above allow */
+};
+
+enum { REGION_SHIFT = 21, NR_REGIONS = 512 };
+
 struct mmu {
 	struct tlb tlb[NR_TLB_CLASSES];
+	struct walk_region region[NR_REGIONS];
+	u32 region_gen;		/* of valid regions, below BIT(REGION_SHIFT); never 0 */
 	u32 last_slot;		/* index where gpa_slot() looks first */
 	/*
 	 * Regions filled from large pages, by hash: INVLPG anywhere in such a
@@ -69,9 +85,22 @@ enum step mmu_page(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 /* The same for the current class; non-canonical: #GP(0) or #SS(0). */
 enum step access_page(struct cpu *c, u64 lin, enum access a, struct page *p);
 
+/* As mmu_walk() with its flags set, but uses and enters regions. */
+enum step walk_access(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		      struct walk *w);
+
+/* Forgets all regions: with every flush (SDM vol. 3A 4.10.4.1). */
+void walk_forget_regions(struct mmu *m);
+
 /* Enters a translation of the page of @lin into the TLB of @class. */
 void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	      const struct walk *w, const struct memslot *s);
+
+/*
+ * Fills the TLB in use for a load or store at @lin, if nothing is to be noticed:
+ * no fault, MMIO, page to be logged or translated code.
+ */
+bool mmu_fill(struct cpu *c, u64 lin, enum access a);
 
 /* May @class do @a to the page of @w?  Page-fault error bits, 0 if so. */
 bool walk_permits(const struct cpu *c, const struct walk *w, enum access a,

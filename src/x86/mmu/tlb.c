@@ -79,6 +79,11 @@ static void tlb_drop(struct tlb *t, u32 i)
 	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
 }
 
+static bool tlb_is_empty(const struct tlb_entry *e, u32 i)
+{
+	return e->tag_read == tlb_no_tag(i) && e->tag_exec == tlb_no_tag(i);
+}
+
 static void map_set(u64 *map, u32 i, bool value)
 {
 	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
@@ -88,6 +93,15 @@ static void log_add(struct tlb_log *l, u32 i)
 {
 	if (likely(l->count < TLB_ENTRIES))
 		l->index[l->count++] = (u16)i;
+}
+
+/* What replaces one of its kind is in the log already. */
+static void log_kind(struct tlb *t, u32 i, bool global, bool was_empty)
+{
+	if (!was_empty && tlb_bit(t->global_map, i) == global)
+		return;
+	map_set(t->global_map, i, global);
+	log_add(global ? &t->global : &t->local, i);
 }
 
 /* Drops the logged entries whose global bit is @global. */
@@ -159,6 +173,7 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 	struct tlb_entry *e = &t->entry[i];
 	u64 addend = memslot_hva(s, w->gpa & PAGE_MASK) - page;
 
+	log_kind(t, i, w->global, tlb_is_empty(e, i));
 	if (e->addend != addend ||
 	    (e->tag_read != page && e->tag_exec != page)) {
 		tlb_drop(t, i);
@@ -171,13 +186,31 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 		if (may_tag_write(c, class, w, s, w->gpa >> PAGE_SHIFT))
 			e->tag_write = page;
 	}
-	map_set(t->global_map, i, w->global);
 	map_set(t->writable_map, i, w->writable);
-	log_add(w->global ? &t->global : &t->local, i);
 	if (w->user)
 		c->mmu->pkeys |= (u16)BIT(w->pkey);
 	if (w->page_size > PAGE_SIZE)
 		note_large(c->mmu, lin, w->page_size);
+}
+
+bool mmu_fill(struct cpu *c, u64 lin, enum access a)
+{
+	const struct tlb_entry *e = tlb_entry(c->tlb, lin);
+	const u64 *tag = a == ACCESS_READ ? &e->tag_read : &e->tag_write;
+	u64 page = lin & PAGE_MASK;
+	const struct memslot *s;
+	struct walk w;
+
+	/* There already: the access goes on into the next page. */
+	if (*tag == page || unlikely(!is_canonical(lin) || c->mmu->shadow))
+		return false;
+	if (walk_access(c, lin, a, c->tlb->class, &w) != STEP_NEXT)
+		return false;
+	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
+	if (unlikely(!s))
+		return false;
+	tlb_fill(c, c->tlb->class, lin, a, &w, s);
+	return *tag == page;
 }
 
 /* -- Flushes ---------------------------------------------------------------------- */
@@ -186,6 +219,7 @@ static void flush_local(struct cpu *c)
 {
 	stat_inc(c->vcpu, tlb_flush);
 	c->mmu->mmio_tag = 0;
+	walk_forget_regions(c->mmu);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -209,28 +243,68 @@ void mmu_flush_all(struct cpu *c)
 	m->pkeys = 0;
 }
 
+/* What happens to entry @i, which may be valid. */
+typedef void tlb_visit(struct tlb *t, u32 i, u64 arg, u64 size);
+
+static void log_visit(struct tlb *t, const struct tlb_log *l, tlb_visit *visit,
+		      u64 arg, u64 size)
+{
+	bool full = l->count == TLB_ENTRIES;
+
+	for (u32 k = 0; k < l->count; k++)
+		visit(t, full ? k : l->index[k], arg, size);
+}
+
+static void drop_if_in(struct tlb *t, u32 i, u64 lin, u64 size)
+{
+	const struct tlb_entry *e = &t->entry[i];
+
+	if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
+		tlb_drop(t, i);
+}
+
 /* Drops what is in the page of @size around @lin, a power of two. */
 static void tlb_drop_page(struct tlb *t, u64 lin, u64 size)
 {
 	u32 first = (lin & -size) >> PAGE_SHIFT & (TLB_ENTRIES - 1);
-	u32 n = MIN(size >> PAGE_SHIFT, TLB_ENTRIES);
+	u64 n = size >> PAGE_SHIFT;
 
-	for (u32 i = first; i < first + n; i++) {
-		const struct tlb_entry *e = &t->entry[i];
-
-		if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
-			tlb_drop(t, i);
+	if (n > t->global.count + t->local.count) {
+		log_visit(t, &t->global, drop_if_in, lin, size);
+		log_visit(t, &t->local, drop_if_in, lin, size);
+		return;
 	}
+	for (u32 i = first; i < first + MIN(n, TLB_ENTRIES); i++)
+		drop_if_in(t, i, lin, size);
 }
 
 void mmu_flush_page(struct cpu *c, u64 lin)
 {
 	u64 size = largest_page(c->mmu, lin);
 
-	TRANSLATOR(c, page_flushed, lin, size);
 	c->mmu->mmio_tag = 0;
+	walk_forget_regions(c->mmu);
+	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
+}
+
+static void write_protect(struct tlb *t, u32 i, u64 host, u64 size)
+{
+	struct tlb_entry *e = &t->entry[i];
+
+	if (e->tag_write != tlb_no_tag(i) && e->tag_write + e->addend - host < size)
+		e->tag_write = tlb_no_tag(i);
+}
+
+void mmu_write_protect(struct cpu *c, const u8 *host)
+{
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
+		struct tlb *t = &c->mmu->tlb[k];
+
+		log_visit(t, &t->global, write_protect, (u64)host & PAGE_MASK, PAGE_SIZE);
+		log_visit(t, &t->local, write_protect, (u64)host & PAGE_MASK, PAGE_SIZE);
+	}
 }
 
 /*
@@ -269,6 +343,7 @@ static struct spares spares;
 
 static void mmu_init(struct mmu *m)
 {
+	m->region_gen = 1;
 	for (int i = 0; i < NR_TLB_CLASSES; i++) {
 		struct tlb_entry *e = &m->tlb[i].entry[0];
 

@@ -38,6 +38,7 @@ struct trail {
 	u32 count;
 	u32 entry_size;
 	const struct memslot *slot;	/* of the last table, NULL at first */
+	const void *host;		/* of the last entry */
 	u64 all, any;			/* AND and OR of the entries */
 	u64 entry[MAX_LEVELS];
 	gpa_t gpa[MAX_LEVELS];
@@ -53,7 +54,7 @@ static bool trail_read(struct cpu *c, struct trail *t, gpa_t gpa)
 		t->slot = gpa_slot(c, gpa >> PAGE_SHIFT);
 	if (unlikely(!t->slot))	/* KVM: as if not present */
 		return false;
-	host = (const void *)memslot_hva(t->slot, gpa);
+	host = t->host = (const void *)memslot_hva(t->slot, gpa);
 	e = t->entry_size == 8 ? READ_ONCE(*(const u64 *)host)
 			       : READ_ONCE(*(const u32 *)host);
 	t->all &= e;
@@ -268,13 +269,11 @@ static bool trail_set_ad(struct cpu *c, const struct trail *t, bool write,
 	return true;
 }
 
-enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
-		   bool set_ad, struct walk *w)
+static enum step walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		      bool set_ad, struct trail *t, struct walk *w)
 {
-	struct trail t;
-
 	do {
-		if (!walk_tables(c, lin, &t, w)) {
+		if (!walk_tables(c, lin, t, w)) {
 			w->error |= error_bits(c, a, class);
 			return STEP_FAULT;
 		}
@@ -283,7 +282,112 @@ enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 				   (pkey_denies(c, w, a, class) ? PF_PK : 0);
 			return STEP_FAULT;
 		}
-	} while (set_ad && !trail_set_ad(c, &t, a == ACCESS_WRITE, w));
+	} while (set_ad && !trail_set_ad(c, t, a == ACCESS_WRITE, w));
+	return STEP_NEXT;
+}
+
+enum step mmu_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		   bool set_ad, struct walk *w)
+{
+	struct trail t;
+
+	return walk(c, lin, a, class, set_ad, &t, w);
+}
+
+/* -- Paging-structure caches (SDM vol. 3A 4.10.3) -------------------------------- */
+
+void walk_forget_regions(struct mmu *m)
+{
+	/* Tags of a generation long ago would count again. */
+	if (unlikely(++m->region_gen == BIT(REGION_SHIFT))) {
+		memset(m->region, 0, sizeof(m->region));
+		m->region_gen = 1;
+	}
+}
+
+static struct walk_region *region_of(struct mmu *m, u64 lin)
+{
+	return &m->region[lin >> REGION_SHIFT & (NR_REGIONS - 1)];
+}
+
+static u64 region_tag(const struct mmu *m, u64 lin)
+{
+	return (lin >> REGION_SHIFT << REGION_SHIFT) | m->region_gen;
+}
+
+/* After a walk that has set the accessed flags of all tables. */
+static void region_enter(struct cpu *c, u64 lin, const struct trail *t,
+			 const struct walk *w)
+{
+	struct walk_region *r = region_of(c->mmu, lin);
+	u32 index = lin >> PAGE_SHIFT & 0x1ff;
+	u64 all = ~0ull, any = 0;
+
+	if (!t->count)
+		return;
+	*r = (struct walk_region){ .tag = region_tag(c->mmu, lin), .w = *w };
+	if (w->page_size > PAGE_SIZE)
+		return;
+	for (u32 i = 0; i + 1 < t->count; i++) {
+		all &= t->entry[i];
+		any |= t->entry[i];
+	}
+	r->entry_size = t->entry_size;
+	r->table = (const u8 *)t->host - index * t->entry_size;
+	r->reserved = t->entry_size == 8 ? reserved_64bit(c, !cpu_long_mode(c)) : 0;
+	r->w.writable = all & PTE_W;
+	r->w.user = all & PTE_U;
+	r->w.nx = any & PTE_NX;
+}
+
+/* The entry of the table is read anew. */
+static bool region_page(const struct cpu *c, const struct walk_region *r, u64 lin,
+			struct walk *w)
+{
+	u32 index = lin >> PAGE_SHIFT & 0x1ff;
+	u64 e = r->entry_size == 8 ? READ_ONCE(((const u64 *)r->table)[index]) :
+				     READ_ONCE(((const u32 *)r->table)[index]);
+
+	if ((e & (r->reserved | PTE_P | PTE_A)) != (PTE_P | PTE_A))
+		return false;
+	w->gpa = (e & PTE_ADDR) | (lin & ~PAGE_MASK);
+	w->writable &= !!(e & PTE_W);
+	w->user &= !!(e & PTE_U);
+	w->nx |= !!(e & PTE_NX);
+	w->dirty = e & PTE_D;
+	w->global = (e & PTE_G) && (c->cr4 & X86_CR4_PGE);
+	w->pkey = pkeys_enabled(c) ? e >> PTE_PKEY_SHIFT & 15 : 0;
+	return true;
+}
+
+/*
+ * False if the tables have to be walked: what is cached does not permit a
+ * fault (SDM vol. 3A 4.10.4.3), and no flag is set from here.
+ */
+static bool region_walk(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+			struct walk *w)
+{
+	const struct walk_region *r = region_of(c->mmu, lin);
+
+	if (r->tag != region_tag(c->mmu, lin))
+		return false;
+	*w = r->w;
+	if (!r->table)
+		w->gpa = (w->gpa & ~(w->page_size - 1)) | (lin & (w->page_size - 1));
+	else if (!region_page(c, r, lin, w))
+		return false;
+	return walk_permits(c, w, a, class) && (a != ACCESS_WRITE || w->dirty);
+}
+
+enum step walk_access(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
+		      struct walk *w)
+{
+	struct trail t;
+
+	if (likely(region_walk(c, lin, a, class, w)))
+		return STEP_NEXT;
+	TRY(walk(c, lin, a, class, true, &t, w));
+	region_enter(c, lin, &t, w);
 	return STEP_NEXT;
 }
 

@@ -100,14 +100,16 @@ static bool put_legacy(const struct native_form *f, struct emit *e)
 static bool w_widens(const struct native_form *f)
 {
 	return is_gpr(f->reg) || is_gpr(f->rm) || is_gpr(f->vvvv) ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VMOVD ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPEXTRD ||
+	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPINSRD ||
 	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SS ||
 	       f->zi->mnemonic == ZYDIS_MNEMONIC_VCVTSI2SD ||
 	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRI ||	/* RAX and RDX */
 	       f->zi->mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM;
 }
 
-/* Outside 64-bit code it does not widen (SDM vol. 2A 2.3.5.2). */
-static u8 vex_w(const struct native_form *f)
+u8 native_vex_w(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
@@ -124,7 +126,7 @@ static bool put_vex(const struct native_form *f, struct emit *e)
 	put(e, 0xc4);
 	put(e, (modrm_reg(f) < 8) << 7 | 1 << 6 | (modrm_rm(f) < 8) << 5 |
 	       zi->raw.vex.m_mmmm);
-	put(e, vex_w(f) << 7 | (~vvvv & 15) << 3 | zi->raw.vex.L << 2 |
+	put(e, native_vex_w(f) << 7 | (~vvvv & 15) << 3 | zi->raw.vex.L << 2 |
 	       zi->raw.vex.pp);
 	put(e, zi->opcode);
 	if (zi->attributes & ZYDIS_ATTRIB_HAS_MODRM)

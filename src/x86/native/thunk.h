@@ -74,7 +74,10 @@ bool native_form_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand
 /* Does the memory operand have to be aligned to its size? */
 bool native_must_align(const struct native_form *f);
 
-/* encode.c: the instruction alone, for 64-bit code, operands renamed. */
+/* encode.c: its VEX.W; outside 64-bit code that does not widen (SDM vol. 2A 2.3.5.2). */
+u8 native_vex_w(const struct native_form *f);
+
+/* The instruction alone, for 64-bit code, operands renamed. */
 bool native_encode(const struct native_form *f, struct emit *e);
 
 /* emit.c: the whole thunk.  False if the form is not supported. */

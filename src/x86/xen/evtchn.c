@@ -163,6 +163,12 @@ ATOMIC_MAY_UNWIND static void read_upcall(u8 *info, void *ctx)
 	*(bool *)ctx = __atomic_load_n(&info[VCPU_INFO_UPCALL], __ATOMIC_SEQ_CST);
 }
 
+bool xen_upcall_enabled(const struct cpu *c)
+{
+	return READ_ONCE(vm_xen(c->vcpu->vm)->upcall_vector) && c->lapic &&
+	       c->xen->info != XEN_NO_GPA;
+}
+
 /* Level-triggered: the guest's handler clears the flag. */
 int xen_upcall(struct cpu *c)
 {
@@ -171,7 +177,7 @@ int xen_upcall(struct cpu *c)
 	bool pending = false;
 	struct xen_memory m;
 
-	if (likely(!vector) || !c->lapic || c->xen->info == XEN_NO_GPA)
+	if (likely(!xen_upcall_enabled(c)))
 		return -1;
 	xen_memory_begin(&m, vm, c->vcpu);
 	xen_access(vm, c->xen->info, read_upcall, &pending);

@@ -47,6 +47,8 @@ int xen_check_route(struct vm *vm, const struct kvm_irq_routing_entry *e);
 
 /* The vector of an upcall that is pending for this vCPU, or -1.  On its thread. */
 int xen_upcall(struct cpu *c);
+/* May there be one without a request? */
+bool xen_upcall_enabled(const struct cpu *c);
 
 /* In guest, at any request: what other threads left for this vCPU to do. */
 void xen_process(struct cpu *c);

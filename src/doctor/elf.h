@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What an ELF file tells about LD_PRELOAD's chances. */
+#ifndef ANYKVM_DOCTOR_ELF_H
+#define ANYKVM_DOCTOR_ELF_H
+
+#include "doctor/finding.h"
+
+/* CHECK_OK, also if the file is not ELF; or *f says what is in the way. */
+enum check elf_judge(int fd, struct finding *f);
+
+#endif
