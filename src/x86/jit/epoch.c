@@ -208,7 +208,7 @@ void epoch_enter(struct cpu *c)
 	struct code_page *p = only_volatile(j);
 
 	j->epoch_due = false;
-	if (!p || p->lin != (c->rip & PAGE_MASK) || p->class != c->tlb->class ||
+	if (!p || p->lin != (c->rip & PAGE_MASK) || p->class != code_class(c) ||
 	    !page_is_current(j, p->host))
 		forget(j, PAGE_VOLATILE);
 }

@@ -265,9 +265,9 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 {
 	u64 size = largest_page(c->mmu, lin);
 
+	c->mmu->mmio_tag = 0;
 	walk_forget_regions(c->mmu);
 	TRANSLATOR(c, page_flushed, lin, size);
-	c->mmu->mmio_tag = 0;
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
 }
