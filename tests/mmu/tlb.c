@@ -19,6 +19,14 @@ static void store(u64 lin)
 	assert_int_equal(mem_write8(&m->cpu, lin, 0x5a), STEP_NEXT);
 }
 
+/* The window and what follows has more pages than there are entries. */
+static void large_window(void)
+{
+	for (u32 i = 0; i < 512; i++)
+		set64(0x15000 + i * 8, 0 | RW | PS);
+	mmu_flush_all(&m->cpu);
+}
+
 static void empty_tlb_matches_no_address(void **state)
 {
 	for (u64 page = 0; page < 2 * TLB_ENTRIES; page++) {
@@ -26,8 +34,9 @@ static void empty_tlb_matches_no_address(void **state)
 		assert_null(reads(-(page + 1) << PAGE_SHIFT));
 	}
 	/* Entries that were in use: the first and the last of the table. */
+	large_window();
 	touch(0);
-	touch((TLB_ENTRIES - 1) * PAGE_SIZE);
+	touch(LONG_WINDOW + (TLB_ENTRIES - 1) * PAGE_SIZE);
 	mmu_flush_all(&m->cpu);
 	assert_null(reads(0));
 	assert_null(reads(PAGE_SIZE));
@@ -157,6 +166,10 @@ static void full_fill_log_flushes_everything(void **state)
 {
 	window_map(3, 0x5000 | RW | G);
 	for (int round = 0; round < 3; round++) {
+		for (u64 i = 0; i < TLB_ENTRIES; i++) {
+			touch(i % 1024 << PAGE_SHIFT);
+			mmu_flush_page(&m->cpu, i % 1024 << PAGE_SHIFT);
+		}
 		for (u64 page = 0; page < 1024; page++)
 			touch(page << PAGE_SHIFT);
 		touch(WINDOW(3));
@@ -165,6 +178,37 @@ static void full_fill_log_flushes_everything(void **state)
 			assert_null(reads(page << PAGE_SHIFT));
 		assert_non_null(reads(WINDOW(3)));
 	}
+}
+
+/* A page that another one displaces is in the log already, in that of its kind. */
+static void displaced_pages_do_not_fill_the_log(void **state)
+{
+	const struct tlb *t = m->cpu.tlb;
+
+	large_window();
+	for (u64 i = 0; i < 8; i++)
+		touch(LONG_WINDOW + i * PAGE_SIZE);
+	for (u64 i = 0; i < 100; i++)
+		touch(LONG_WINDOW + i % 2 * TLB_ENTRIES * PAGE_SIZE);
+	assert_int_equal(t->local.count, 8);
+	assert_int_equal(t->global.count, 0);
+	mmu_flush_nonglobal(&m->cpu);
+	assert_null(reads(LONG_WINDOW + TLB_ENTRIES * PAGE_SIZE));
+	assert_null(reads(LONG_WINDOW + PAGE_SIZE));
+}
+
+static void write_protection_is_by_host_page(void **state)
+{
+	window_map(0, 0x5000 | RW);
+	window_map(1, 0x5000 | RW | G);
+	window_map(2, 0x6000 | RW);
+	for (u32 i = 0; i < 3; i++)
+		store(WINDOW(i));
+	mmu_write_protect(&m->cpu, m->ram + 0x5123);
+	assert_null(writes(WINDOW(0)));
+	assert_null(writes(WINDOW(1)));
+	assert_non_null(reads(WINDOW(0)));
+	assert_non_null(writes(WINDOW(2)));
 }
 
 static void invlpg_drops_one_page_in_all_classes(void **state)
@@ -326,6 +370,8 @@ int main(void)
 		TEST(global_needs_pge),
 		TEST(entry_changes_between_global_and_not),
 		TEST(full_fill_log_flushes_everything),
+		TEST(displaced_pages_do_not_fill_the_log),
+		TEST(write_protection_is_by_host_page),
 		TEST(invlpg_drops_one_page_in_all_classes),
 		TEST(invlpg_drops_all_of_a_large_page),
 		TEST(invlpg_of_a_large_page_keeps_others),

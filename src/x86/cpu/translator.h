@@ -13,7 +13,7 @@
 
 struct block;
 
-enum { JUMP_CACHE_SIZE = 4096, CODE_TLB_SIZE = 1024, NR_CODE_CLASSES = 8 };
+enum { JUMP_CACHE_SIZE = 1 << 14, CODE_TLB_SIZE = 4096, NR_CODE_CLASSES = 8 };
 
 /* What translated code reads besides the CPU's state; lies behind it in memory. */
 struct translator_tables {

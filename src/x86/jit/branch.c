@@ -64,12 +64,12 @@ static void push_return(struct trans *t, u64 ra)
 
 	lea_word(t, R_A, RM_MEM(R_GUEST_RSP, -size));
 	mem_check(t, size, true);
-	if (size == 4 || (s64)ra == (s32)ra) {
-		put_op(&t->k, size == 8, 0xc7, 0, RM_MEM(R_A, 0));	/* mov [rax], imm32 */
+	if (!t->wide || (s64)ra == (s32)ra) {
+		put_op(&t->k, t->wide, 0xc7, 0, RM_MEM(R_A, 0));	/* mov [rax], imm32 */
 		put32(&t->k, (u32)ra);
 	} else {
 		mov_imm(&t->k, R_B, ra);
-		mov_store(&t->k, RM_MEM(R_A, 0), R_B);
+		mov_word_to(t, RM_MEM(R_A, 0), R_B);
 	}
 	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, -size));
 }

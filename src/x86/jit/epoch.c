@@ -31,11 +31,16 @@ static u32 slot_of(u64 lin)
 
 /* -- The jump cache ----------------------------------------------------------------- */
 
+u64 page_key_of(const struct jit *j, u32 class)
+{
+	u64 of_tlb = class & (CODE_FLAT32 - 1), flat32 = class / CODE_FLAT32;
+
+	return ((u64)j->t->generation[class] << 2 | of_tlb) << 48 | flat32 << 47;
+}
+
 void page_key(struct jit *j)
 {
-	u64 of_tlb = j->class & (CODE_FLAT32 - 1), flat32 = j->class / CODE_FLAT32;
-
-	j->t->jump_key = ((u64)j->t->generation[j->class] << 2 | of_tlb) << 48 | flat32 << 47;
+	j->t->jump_key = page_key_of(j, j->class);
 }
 
 /* Keys of a generation long ago would count again.  0 is that of empty entries. */
@@ -120,6 +125,15 @@ void page_forget_range(struct jit *j, u64 lin, u64 size)
 	}
 }
 
+/* It stays in its list until that is dropped, and may come into another one. */
+void page_leave(struct jit *j, struct code_page *p)
+{
+	u32 slot = slot_of(p->lin);
+
+	if (j->page_at[slot] == p)
+		j->t->page_id[slot] = 0;
+}
+
 void page_remember(struct jit *j, struct code_page *p, u32 kind)
 {
 	u32 slot = slot_of(p->lin);
@@ -182,7 +196,6 @@ static void unexpected(struct jit *j, struct code_page *p)
 		 "since; ANYKVM_JIT_STRICT=1 compares more often", (unsigned long long)p->lin);
 }
 
-/* What is dropped with the first that is stale is compared when it is entered again. */
 void epoch_sweep(struct jit *j)
 {
 	epoch_next(j);
@@ -192,12 +205,11 @@ void epoch_sweep(struct jit *j)
 		for (u32 i = 0; i < e->count; i++) {
 			struct code_page *p = e->page[i];
 
-			if (page_is_unchanged(p->host))
+			if (p->kind != kind || page_is_unchanged(p->host))
 				continue;
 			if (!(kind & PAGE_VOLATILE))
 				unexpected(j, p);
 			tu_kill_all(j, p->host);
-			return;
 		}
 	}
 }

@@ -104,7 +104,8 @@ struct host_page {
 	struct tu *tus;
 	struct shared_page *shared;
 	u32 shared_gen;		/* of @shared, when the code was made */
-	u32 losses;		/* times code was lost to a store */
+	u32 losses;		/* times in a row that code was lost to a store */
+	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
 	u64 epoch;		/* in which memory was compared with @snapshot */
 	bool suspect;		/* written although that was not expected: volatile */
@@ -212,6 +213,10 @@ void page_check_shared(struct jit *j);
 
 /* The jump cache is for another access class. */
 void page_key(struct jit *j);
+/* What the RIP is xored with in its keys. */
+u64 page_key_of(const struct jit *j, u32 class);
+/* @p has to be entered anew; the jump cache has nothing of it. */
+void page_leave(struct jit *j, struct code_page *p);
 /* All pages have to be entered anew. */
 void page_forget(struct jit *j);
 /* Of those, the pages that are local, or in the @size bytes around @lin, a power of two. */
@@ -260,8 +265,8 @@ bool jit_count(struct cpu *c, const struct block *b);
 struct tu *jit_find(struct cpu *c, u64 rip);
 /* The edges from and to @tu are as if they had never been linked. */
 void jit_unlink(struct tu *tu);
-/* What the jump cache knows of @rip is not so any more. */
-void jit_forget_jump(struct jit *j, u64 rip);
+/* What the jump cache knows of @rip in @class is not so any more. */
+void jit_forget_jump(struct jit *j, u64 rip, u32 class);
 /* In the address of the instruction that is punted: it has a translation. */
 enum { PUNT_SLOW_BIT = 1 };
 const u8 *jit_follow(struct cpu *c, u32 edge);

@@ -133,11 +133,11 @@ static void remember_cold(struct cpu *c, u64 rip)
 		remember_jump(c->jit, rip, c->jit->exit);
 }
 
-void jit_forget_jump(struct jit *j, u64 rip)
+void jit_forget_jump(struct jit *j, u64 rip, u32 class)
 {
 	u32 i = rip % JUMP_CACHE_SIZE;
 
-	if (j->t->jump_rip[i] == (rip ^ j->t->jump_key))
+	if (j->t->jump_rip[i] == (rip ^ page_key_of(j, class)))
 		j->t->jump_rip[i] = 0;
 }
 

@@ -10,7 +10,9 @@
 
 #define LINE		64
 #define BAN_TSC		(1ull << 24)	/* some milliseconds */
-#define BAN_AFTER	4		/* losses */
+#define BAN_AFTER	4		/* losses in a row */
+#define BAN_LONGEST	8		/* doublings */
+#define LIVED_TSC	(1ull << 30)	/* what lives longer is in no row */
 
 static struct jit_vm *vm_of(const struct cpu *c)
 {
@@ -103,10 +105,11 @@ static const u8 *fetch_page(struct cpu *c, u64 lin)
 
 static u32 kind_of(const struct cpu *c, u64 lin, const struct host_page *hp)
 {
-	const struct jit *j = c->jit;
+	struct jit *j = c->jit;
 	u32 i = lin >> PAGE_SHIFT & (TLB_ENTRIES - 1);
 	u32 kind = tlb_bit(c->tlb->global_map, i) ? 0 : PAGE_LOCAL;
 
+	j->user_seen |= c->tlb->class == TLB_USER;
 	if (!j->user_seen || j->strict || hp->suspect || tlb_bit(c->tlb->writable_map, i))
 		kind |= PAGE_VOLATILE;
 	return kind;
@@ -138,12 +141,11 @@ struct code_page *page_enter(struct cpu *c, u64 rip)
 
 static bool ready(struct cpu *c, struct host_page *hp)
 {
-	struct shared_page *s = hp->shared;
-
 	if (hp->banned_until && __builtin_ia32_rdtsc() < hp->banned_until)
 		return false;
-	hp->banned_until = 0;
-	if (s && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SHARED_CODE)
+	if (!hp->shared)
+		hp->shared = shared_find(vm_of(c), hp->host);
+	if (hp->shared && __atomic_load_n(&hp->shared->state, __ATOMIC_ACQUIRE) == SHARED_CODE)
 		return true;
 	hp->shared = shared_register(c, hp->host);
 	/* It takes a while, in which anything may have changed: the next time. */
@@ -216,13 +218,20 @@ bool page_may_write(struct cpu *c, const u8 *host)
 	return !s || __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SHARED_DATA;
 }
 
-/* A page that is written again and again is better interpreted for a while. */
+/*
+ * A page that is written again and again is better interpreted for a while.
+ * But frames of memory are used for this and that in the course of time.
+ */
 static void lose(struct jit *j, struct host_page *hp)
 {
+	u64 now = __builtin_ia32_rdtsc();
+
 	tu_kill_all(j, hp);
+	if (now > hp->banned_until && now - MAX(hp->banned_until, hp->lost) > LIVED_TSC)
+		hp->losses = 0;
+	hp->lost = now;
 	if (++hp->losses >= BAN_AFTER)
-		hp->banned_until = __builtin_ia32_rdtsc() +
-				   (BAN_TSC << MIN(hp->losses - BAN_AFTER, 8));
+		hp->banned_until = now + (BAN_TSC << MIN(hp->losses - BAN_AFTER, BAN_LONGEST));
 }
 
 void page_written(struct cpu *c, const u8 *host)

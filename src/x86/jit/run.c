@@ -18,6 +18,7 @@
 #define HOT	24
 
 static u32 hot = HOT;
+static size_t code_size = CODE_SIZE;
 
 /* Code of kernels may rely on CPL 0. */
 static bool translatable(const struct cpu *c)
@@ -38,7 +39,6 @@ bool jit_prepare(struct cpu *c)
 	}
 	if (j->class != code_class(c)) {
 		j->class = code_class(c);
-		j->user_seen |= c->tlb->class == TLB_USER;
 		page_key(j);
 	}
 	return true;
@@ -92,7 +92,7 @@ static bool run(struct cpu *c, enum step *st)
 
 static bool room(const struct jit *j)
 {
-	return j->used + TU_MAX_SIZE <= CODE_SIZE && j->nr_edges + 128 <= MAX_EDGES &&
+	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 128 <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
@@ -113,7 +113,7 @@ bool jit_count(struct cpu *c, const struct block *b)
 		return false;
 	}
 	if (tu_find(c->jit, p, c->rip)) {
-		jit_forget_jump(c->jit, c->rip);
+		jit_forget_jump(c->jit, c->rip, p->class);
 		return false;
 	}
 	tu = translate(c, b, p);
@@ -221,12 +221,21 @@ static const struct translator_ops *lockstep_ops(void)
 	return &both;
 }
 
-int jit_create(struct cpu *c)
+static void read_limits(void)
 {
-	const char *at = getenv("ANYKVM_JIT_HOT"), *strict = getenv("ANYKVM_JIT_STRICT");
+	const char *at = getenv("ANYKVM_JIT_HOT"), *size = getenv("ANYKVM_JIT_CACHE");
 
 	if (at)
 		hot = MAX(1, atoi(at));
+	if (size)
+		code_size = MAX(2 * TU_MAX_SIZE, MIN(CODE_SIZE, atol(size) << 10));
+}
+
+int jit_create(struct cpu *c)
+{
+	const char *strict = getenv("ANYKVM_JIT_STRICT");
+
+	read_limits();
 	if (!c->tables)
 		return -EOPNOTSUPP;
 	c->jit = jit_alloc(c);

@@ -8,7 +8,8 @@
 #include "x86/x86.h"
 
 enum {
-	NR_SHARED	= 1 << 15,	/* 128 MiB of code */
+	NR_SHARED	= 1 << 22,	/* 16 GiB that have ever had code */
+	REGION		= 512,		/* pages whose entries are neighbours */
 	NR_FILTER	= 1 << 18,	/* neighbours in memory are neighbours in it */
 };
 
@@ -63,13 +64,17 @@ static u64 page_of(const u8 *host)
 
 static u32 hash(u64 page)
 {
-	return (page >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 49;
+	u64 nr = page >> PAGE_SHIFT;
+
+	return (nr / REGION * 0x9e3779b97f4a7c15ull >> 51) * REGION | nr % REGION;
 }
+
+_Static_assert(NR_SHARED / REGION == 1 << (64 - 51), "what is left of a product");
 
 /* The entry of @page, or the free one where it would be. */
 static struct shared_page *slot_of(struct jit_vm *jv, u64 page)
 {
-	for (u32 i = hash(page);; i++) {
+	for (u32 i = hash(page);; i += REGION) {
 		struct shared_page *s = &jv->page[i % NR_SHARED];
 		u64 host = __atomic_load_n(&s->host, __ATOMIC_ACQUIRE);
 
@@ -126,12 +131,12 @@ static bool has_others(struct cpu *c)
 	return false;
 }
 
-static void drop_write_tags(struct cpu *c)
+static void drop_write_tags(struct cpu *c, const u8 *host)
 {
 	struct vcpu *v;
 	u32 i;
 
-	mmu_flush_all(c);
+	mmu_write_protect(c, host);
 	if (!has_others(c))
 		return;
 	vm_for_each_vcpu(c->vcpu->vm, i, v) {
@@ -161,7 +166,7 @@ struct shared_page *shared_register(struct cpu *c, const u8 *host)
 	if (!s)
 		return NULL;
 
-	drop_write_tags(c);
+	drop_write_tags(c, host);
 
 	pthread_mutex_lock(&jv->lock);
 	if (s->gen == gen && s->state == SHARED_WANTED)

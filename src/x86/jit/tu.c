@@ -30,7 +30,7 @@ void tu_add(struct jit *j, struct tu *tu)
 	hp->tus = tu;
 	tu->made_before = j->made;
 	j->made = tu;
-	jit_forget_jump(j, tu->rip);
+	jit_forget_jump(j, tu->rip, tu->page->class);
 }
 
 static void tu_kill(struct jit *j, struct tu *tu)
@@ -41,6 +41,8 @@ static void tu_kill(struct jit *j, struct tu *tu)
 		p = &(*p)->hash_next;
 	*p = tu->hash_next;
 	jit_unlink(tu);
+	jit_forget_jump(j, tu->rip, tu->page->class);
+	page_leave(j, tu->page);
 	stat_inc(j->vcpu, anykvm_invalidations);
 }
 
@@ -51,7 +53,6 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 		tu_kill(j, tu);
 	hp->tus = NULL;
 	hp->lines = 0;
-	page_forget(j);
 	j->left = true;
 }
 

@@ -20,6 +20,8 @@ void mmu_destroy(struct cpu *c);
 void mmu_flush_all(struct cpu *c);		/* global pages too */
 void mmu_flush_nonglobal(struct cpu *c);	/* MOV to CR3 */
 void mmu_flush_page(struct cpu *c, u64 lin);	/* INVLPG: all classes */
+/* The page of @host is not written without notice any more. */
+void mmu_write_protect(struct cpu *c, const u8 *host);
 void mmu_pkru_changed(struct cpu *c, u32 old);	/* after every write of PKRU */
 /* Sets cpu->tlb for the present CPL, AC, AM, DR7 (from cpu_mode_changed). */
 void mmu_class_changed(struct cpu *c);

@@ -242,18 +242,39 @@ void mmu_flush_all(struct cpu *c)
 	m->pkeys = 0;
 }
 
+/* What happens to entry @i, which may be valid. */
+typedef void tlb_visit(struct tlb *t, u32 i, u64 arg, u64 size);
+
+static void log_visit(struct tlb *t, const struct tlb_log *l, tlb_visit *visit,
+		      u64 arg, u64 size)
+{
+	bool full = l->count == TLB_ENTRIES;
+
+	for (u32 k = 0; k < l->count; k++)
+		visit(t, full ? k : l->index[k], arg, size);
+}
+
+static void drop_if_in(struct tlb *t, u32 i, u64 lin, u64 size)
+{
+	const struct tlb_entry *e = &t->entry[i];
+
+	if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
+		tlb_drop(t, i);
+}
+
 /* Drops what is in the page of @size around @lin, a power of two. */
 static void tlb_drop_page(struct tlb *t, u64 lin, u64 size)
 {
 	u32 first = (lin & -size) >> PAGE_SHIFT & (TLB_ENTRIES - 1);
-	u32 n = MIN(size >> PAGE_SHIFT, TLB_ENTRIES);
+	u64 n = size >> PAGE_SHIFT;
 
-	for (u32 i = first; i < first + n; i++) {
-		const struct tlb_entry *e = &t->entry[i];
-
-		if ((e->tag_read ^ lin) < size || (e->tag_exec ^ lin) < size)
-			tlb_drop(t, i);
+	if (n > t->global.count + t->local.count) {
+		log_visit(t, &t->global, drop_if_in, lin, size);
+		log_visit(t, &t->local, drop_if_in, lin, size);
+		return;
 	}
+	for (u32 i = first; i < first + MIN(n, TLB_ENTRIES); i++)
+		drop_if_in(t, i, lin, size);
 }
 
 void mmu_flush_page(struct cpu *c, u64 lin)
@@ -264,6 +285,24 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
+}
+
+static void write_protect(struct tlb *t, u32 i, u64 host, u64 size)
+{
+	struct tlb_entry *e = &t->entry[i];
+
+	if (e->tag_write != tlb_no_tag(i) && e->tag_write + e->addend - host < size)
+		e->tag_write = tlb_no_tag(i);
+}
+
+void mmu_write_protect(struct cpu *c, const u8 *host)
+{
+	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
+		struct tlb *t = &c->mmu->tlb[k];
+
+		log_visit(t, &t->global, write_protect, (u64)host & PAGE_MASK, PAGE_SIZE);
+		log_visit(t, &t->local, write_protect, (u64)host & PAGE_MASK, PAGE_SIZE);
+	}
 }
 
 /*

@@ -25,7 +25,7 @@ enum tlb_class {
 	NR_TLB_CLASSES
 };
 
-enum { TLB_ENTRIES = 1024 };
+enum { TLB_ENTRIES = 16384 };
 
 struct tlb_entry {
 	u64 tag_read;		/* linear page address, or tlb_no_tag() */
