@@ -24,18 +24,17 @@ struct op {
 
 static void up(struct guest *g)
 {
-	static const u8 *const code[2][4][2] = {
-		{ { guest_jit_stosb, guest_jit_stosb_end }, { guest_jit_stosw, guest_jit_stosw_end },
-		  { guest_jit_stosl, guest_jit_stosl_end }, { guest_jit_stosq, guest_jit_stosq_end } },
-		{ { guest_jit_movsb, guest_jit_movsb_end }, { guest_jit_movsw, guest_jit_movsw_end },
-		  { guest_jit_movsl, guest_jit_movsl_end }, { guest_jit_movsq, guest_jit_movsq_end } },
+	static const u8 *const code[][2] = {
+		{ guest_jit_stosb, guest_jit_stosb_end }, { guest_jit_stosw, guest_jit_stosw_end },
+		{ guest_jit_stosl, guest_jit_stosl_end }, { guest_jit_stosq, guest_jit_stosq_end },
+		{ guest_jit_movsb, guest_jit_movsb_end }, { guest_jit_movsw, guest_jit_movsw_end },
+		{ guest_jit_movsl, guest_jit_movsl_end }, { guest_jit_movsq, guest_jit_movsq_end },
 	};
 
 	needs_guest();
 	guest_create(g, GUEST_PLAIN, 1);
 	for (u32 i = 0; i < 8; i++)
-		memcpy(g->mem + GUEST_CODE + i * 64, code[i / 4][i % 4][0],
-		       code[i / 4][i % 4][1] - code[i / 4][i % 4][0]);
+		memcpy(g->mem + GUEST_CODE + i * 64, code[i][0], code[i][1] - code[i][0]);
 	guest_long(g, 0, GUEST_CODE);
 }
 
