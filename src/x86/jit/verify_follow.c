@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* What each instruction makes of the verifier's knowledge: addresses, pointers, indices. */
+#include "x86/jit/verify.h"
+
+/* -- Addresses and pointers ------------------------------------------------------- */
+
+/* The addend that belongs to the tag that was compared is loaded, or added. */
+static bool takes_addend(const struct check *k, ZydisMnemonic by, ZydisRegister r)
+{
+	const ZydisDecodedOperand *m = &k->ops[1];
+
+	return k->zi.mnemonic == by && is_reg(&k->ops[0], r) &&
+	       m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.base == ZYDIS_REGISTER_R15 &&
+	       in_tlb(k, m) && tlb_field(k, m) == offsetof(struct tlb_entry, addend);
+}
+
+static void addend_loaded(struct check *k)
+{
+	struct addend *a = &k->by_r10;
+
+	a->nr_from = 0;
+	a->from[a->nr_from++] = (struct linear){ .base = k->looked };
+	if (k->looked == ZYDIS_REGISTER_RAX && k->rax_known &&
+	    k->rax.base != ZYDIS_REGISTER_NONE)
+		a->from[a->nr_from++] = k->rax;
+	a->extent = k->next;
+	k->next.size = 0;
+}
+
+/* The entry of cpu->jit_window that a MOV from or to memory is of, or NULL. */
+static struct addend *window_of(struct check *k, const ZydisDecodedOperand *m)
+{
+	s64 at = m->mem.disp.value + STATE_BIAS - (s64)offsetof(struct cpu, jit_window);
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || m->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+	    m->mem.base != ZYDIS_REGISTER_R15 || m->mem.index != ZYDIS_REGISTER_NONE ||
+	    at < 0 || at >= (s64)sizeof(k->c->jit_window) || at % 8 || m->size != 64)
+		return NULL;
+	return &k->window[at / 8];
+}
+
+/* The guest's register that is in memory there, or -1. */
+static int home_of(const ZydisDecodedOperand *m)
+{
+	s64 at = m->mem.disp.value + STATE_BIAS;
+
+	if (m->type != ZYDIS_OPERAND_TYPE_MEMORY || m->mem.base != ZYDIS_REGISTER_R15 ||
+	    m->mem.index != ZYDIS_REGISTER_NONE || at < 0 || at >= NR_GPRS * 8)
+		return -1;
+	return at / 8;
+}
+
+static void forget_base(struct addend *a, u32 base)
+{
+	for (u32 i = a->nr_from; i-- > 0;)
+		if (a->from[i].base == base)
+			a->from[i] = a->from[--a->nr_from];
+}
+
+static void move_base(struct addend *a, u32 base, s64 by)
+{
+	for (u32 i = 0; i < a->nr_from; i++)
+		if (a->from[i].base == base)
+			a->from[i].disp -= by;
+}
+
+/* By how much the instruction changes a register; false if not so. */
+static bool adjusts(const struct check *k, u32 base, s64 *by)
+{
+	const ZydisDecodedOperand *dst = &k->ops[0], *src = &k->ops[1];
+
+	if (dst->type != ZYDIS_OPERAND_TYPE_REGISTER || dst->size != 64 ||
+	    (u32)dst->reg.value != base)
+		return false;
+	switch (k->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_ADD:
+	case ZYDIS_MNEMONIC_SUB:
+		*by = k->zi.mnemonic == ZYDIS_MNEMONIC_ADD ? src->imm.value.s :
+							     -src->imm.value.s;
+		return src->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	case ZYDIS_MNEMONIC_INC:
+		*by = 1;
+		return true;
+	case ZYDIS_MNEMONIC_DEC:
+		*by = -1;
+		return true;
+	case ZYDIS_MNEMONIC_LEA:
+		*by = src->mem.disp.value;
+		return (u32)src->mem.base == base && src->mem.index == ZYDIS_REGISTER_NONE;
+	default:
+		return false;
+	}
+}
+
+/* The end of a comparison, of what size. */
+static void follow_compare(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_CMP)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+		k->next.size = PAGE_SIZE - o->imm.value.u;
+	} else if (is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && k->rax_known &&
+		   k->rax.base == ZYDIS_REGISTER_NONE && !(k->rax.disp & ~PAGE_MASK) &&
+		   o->type == ZYDIS_OPERAND_TYPE_MEMORY && in_tlb(k, o)) {
+		k->next.size = PAGE_SIZE;
+		k->looked = ZYDIS_REGISTER_RAX;
+	}
+}
+
+static void forget_register(struct check *k, ZydisRegister r)
+{
+	const struct extent none = { 0 };
+	s64 by;
+
+	if (adjusts(k, r, &by)) {
+		for (u32 i = 0; i < NR_WINDOWS; i++)
+			move_base(&k->window[i], r, by);
+	} else {
+		for (u32 i = 0; i < NR_WINDOWS; i++)
+			forget_base(&k->window[i], r);
+	}
+	if (k->rax.base == (u32)r)
+		k->rax_known = false;
+	forget_base(&k->by_r10, r);
+	if (r == ZYDIS_REGISTER_RAX) {
+		k->at_rax = none;
+		k->rax_known = false;
+	} else if (r == ZYDIS_REGISTER_R10) {
+		k->at_r10 = none;
+		k->by_r10.nr_from = 0;
+	}
+}
+
+/* What a store or an addition to memory leaves unknown: a guest's register. */
+static void forget_home(struct check *k, u32 g)
+{
+	for (u32 i = 0; i < NR_WINDOWS; i++)
+		forget_base(&k->window[i], AT_HOME + g);
+	forget_base(&k->by_r10, AT_HOME + g);
+	if (k->rax.base == AT_HOME + g)
+		k->rax_known = false;
+}
+
+/* LEA R10, [RAX + R10]: the address and the addend.  @sum: what it points to. */
+static bool adds_addend(const struct check *k, struct extent *sum)
+{
+	const ZydisDecodedOperand *m = &k->ops[1];
+	const struct addend *a = &k->by_r10;
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_LEA || !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
+	    m->mem.base != ZYDIS_REGISTER_RAX || m->mem.index != ZYDIS_REGISTER_R10 ||
+	    m->mem.scale != 1 || m->mem.disp.value)
+		return false;
+	for (u32 i = 0; i < a->nr_from; i++) {
+		*sum = a->extent;
+		if (a->from[i].base == ZYDIS_REGISTER_RAX)
+			return true;
+		if (!k->rax_known || a->from[i].base != k->rax.base)
+			continue;
+		sum->off = a->from[i].disp - k->rax.disp;
+		return true;
+	}
+	return false;
+}
+
+/* RAX becomes an address. */
+static void follow_rax(struct check *k, const struct linear *before)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_RAX))
+		return;
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+	    o->mem.index == ZYDIS_REGISTER_NONE && o->mem.base != ZYDIS_REGISTER_RAX) {
+		k->rax = (struct linear){ o->mem.base, o->mem.disp.value };
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+		   o->mem.index == ZYDIS_REGISTER_NONE && before->base >= AT_HOME) {
+		k->rax = *before;
+		k->rax.disp += o->mem.disp.value;
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && k->ops[0].size == 64 &&
+		   home_of(o) >= 0) {
+		k->rax = (struct linear){ AT_HOME + home_of(o), 0 };
+		k->rax_known = true;
+	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+		   o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && k->ops[0].size >= 32) {
+		k->rax = (struct linear){ ZYDIS_REGISTER_NONE,
+					  k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
+								 o->imm.value.s };
+		k->rax_known = true;
+	}
+}
+
+/* -- Strings ---------------------------------------------------------------------- */
+
+static bool is_target(const struct check *k, const ZydisDecodedOperand *o)
+{
+	return o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.base == ZYDIS_REGISTER_R15 &&
+	       o->mem.index == ZYDIS_REGISTER_NONE &&
+	       o->mem.disp.value + STATE_BIAS == offsetof(struct cpu, jit_target);
+}
+
+/* Where a MOV has its pointer from. */
+static struct extent moved(const struct check *k)
+{
+	const ZydisDecodedOperand *from = &k->ops[1];
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || from->size != 64)
+		return (struct extent){ 0 };
+	if (is_reg(from, ZYDIS_REGISTER_RAX))
+		return k->at_rax;
+	if (is_reg(from, ZYDIS_REGISTER_R11))
+		return k->r11;
+	return is_target(k, from) ? k->target : (struct extent){ 0 };
+}
+
+/* string.c: CMP R11D, PAGE_SIZE behind a check; R11, RSI and RDI get pointers by MOV. */
+static void follow_string(struct check *k)
+{
+	struct extent p = moved(k);
+
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_CMP && k->ops[0].size == 32 &&
+	    is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
+	    k->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	    k->ops[1].imm.value.u == PAGE_SIZE)
+		k->ends++;
+	if (is_target(k, &k->ops[0]) && is_written(&k->ops[0]))
+		k->target = p;
+	for (int i = 0; i < k->zi.operand_count; i++) {
+		const ZydisDecodedOperand *o = &k->ops[i];
+
+		if (o->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_written(o))
+			continue;
+		if (is_reg(o, ZYDIS_REGISTER_R11))
+			k->r11 = p;
+		if (is_reg(o, ZYDIS_REGISTER_RSI))
+			k->rsi = p;
+		if (is_reg(o, ZYDIS_REGISTER_RDI))
+			k->rdi = p;
+	}
+	if (k->zi.meta.category == ZYDIS_CATEGORY_STRINGOP)
+		k->ends = 0;
+}
+
+/* -- Flags made again --------------------------------------------------------------- */
+
+static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand *b)
+{
+	if (a->type != b->type || a->size != b->size)
+		return false;
+	return a->type == ZYDIS_OPERAND_TYPE_REGISTER ? a->reg.value == b->reg.value :
+	       a->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && a->imm.value.u == b->imm.value.u;
+}
+
+/* Flags made again: SUB before the same ADD, or the reverse, which leave the register. */
+static bool is_undone(struct check *k)
+{
+	ZydisMnemonic m = k->zi.mnemonic, inverse;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction zi;
+	u32 next = k->off + k->zi.length;
+
+	if (k->undoes) {
+		k->undoes = false;
+		return true;
+	}
+	if (m != ZYDIS_MNEMONIC_ADD && m != ZYDIS_MNEMONIC_SUB)
+		return false;
+	inverse = m == ZYDIS_MNEMONIC_ADD ? ZYDIS_MNEMONIC_SUB : ZYDIS_MNEMONIC_ADD;
+	k->undoes = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&k->decoder, k->tu->entry + next,
+							k->tu->size - next, &zi, ops)) &&
+		    zi.mnemonic == inverse && same_operand(&k->ops[0], &ops[0]) &&
+		    same_operand(&k->ops[1], &ops[1]);
+	return k->undoes;
+}
+
+/* -- All of it ---------------------------------------------------------------------- */
+
+static void sum_made(struct check *k)
+{
+	k->at_rax = k->next;
+	k->next.size = 0;
+}
+
+static void follow_pointers(struct check *k)
+{
+	struct linear rax = k->rax_known ? k->rax : (struct linear){ 0 };
+	struct addend *w = window_of(k, &k->ops[1]);
+	bool loads = takes_addend(k, ZYDIS_MNEMONIC_MOV, ZYDIS_REGISTER_R10);
+	bool sums = takes_addend(k, ZYDIS_MNEMONIC_ADD, ZYDIS_REGISTER_RAX) &&
+		    k->looked == ZYDIS_REGISTER_RAX;
+	bool copy = k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+		    is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
+		    is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
+	struct extent sum, copied = k->at_rax;
+	bool adds = adds_addend(k, &sum);
+
+	follow_compare(k);
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
+		k->looked = k->ops[1].reg.value;
+	for (int i = 0; i < k->zi.operand_count; i++)
+		if (k->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && is_written(&k->ops[i]))
+			forget_register(k, ZydisRegisterGetLargestEnclosing(
+					ZYDIS_MACHINE_MODE_LONG_64, k->ops[i].reg.value));
+	if (is_written(&k->ops[0]) && home_of(&k->ops[0]) >= 0)
+		forget_home(k, home_of(&k->ops[0]));
+	if (loads)
+		addend_loaded(k);
+	else if (sums)
+		sum_made(k);
+	else if (adds)
+		k->at_r10 = sum;
+	else if (copy)
+		k->at_r10 = copied;
+	else if (w && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
+		k->by_r10 = *w;
+	else
+		follow_rax(k, &rax);
+	w = window_of(k, &k->ops[0]);
+	if (w)
+		*w = is_reg(&k->ops[1], ZYDIS_REGISTER_R10) ? k->by_r10 : (struct addend){ 0 };
+}
+
+static void follow_index(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	for (int i = 0; i < k->zi.operand_count; i++) {
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
+			k->index = NOT_MASKED;
+		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R11) && is_written(&k->ops[i]))
+			k->index_end = 0;
+	}
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
+	    o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11))
+		k->index_end = o->imm.value.u + 1;
+	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
+		return;
+	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
+		k->index = OF_TLB;
+	else if (o->imm.value.u == JUMP_CACHE_SIZE - 1)
+		k->index = OF_JUMPS;
+}
+
+/* What comes behind a jump or a call does not come from there. */
+static void follow_branch(struct check *k)
+{
+	switch (k->zi.meta.category) {
+	case ZYDIS_CATEGORY_CALL:
+	case ZYDIS_CATEGORY_RET:
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		k->at_rax = k->at_r10 = k->next = (struct extent){ 0 };
+		k->by_r10.nr_from = 0;
+		memset(k->window, 0, sizeof(k->window));
+		k->rax_known = false;
+		k->index = NOT_MASKED;
+		break;
+	default:
+		break;
+	}
+}
+
+void verify_follow(struct check *k)
+{
+	follow_string(k);
+	if (!is_undone(k))
+		follow_pointers(k);
+	follow_index(k);
+	follow_branch(k);
+}
