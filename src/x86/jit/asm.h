@@ -146,6 +146,13 @@ static inline void lea(struct code *k, u8 dst, struct rm m)
 	put_op(k, true, 0x8d, dst, m);
 }
 
+/* TEST of 32 bits. */
+static inline void test_imm(struct code *k, struct rm m, u32 bits)
+{
+	put_op(k, false, 0xf7, 0, m);
+	put32(k, bits);
+}
+
 static inline void mov_imm(struct code *k, u8 dst, u64 v)
 {
 	if (v == (u32)v) {		/* zero-extends */

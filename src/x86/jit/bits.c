@@ -5,9 +5,7 @@
 /* R_C = the index with its sign. */
 static void load_index(struct trans *t, int g)
 {
-	struct rm m = pinned[g] != NOT_PINNED ? RM_REG(pinned[g]) : GPR_HOME(g);
-
-	put_op(&t->k, true, t->in->osz == 8 ? 0x8b : 0x63, R_C, m);
+	put_op(&t->k, true, t->in->osz == 8 ? 0x8b : 0x63, R_C, gpr_operand(g));
 }
 
 /* R_A = the address of the unit that has the bit (SDM vol. 2A, BT). */

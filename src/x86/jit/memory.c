@@ -10,6 +10,20 @@ const u8 pinned[NR_GPRS] = {
 	[R12] = R12, [R13] = R13, [R14] = R14, [R15] = NOT_PINNED,
 };
 
+struct rm gpr_operand(u8 g)
+{
+	return pinned[g] != NOT_PINNED ? RM_REG(pinned[g]) : GPR_HOME(g);
+}
+
+void gpr_make(struct trans *t, u8 g, u8 scratch, bool wide, u32 op, struct rm m)
+{
+	u8 to = pinned[g] != NOT_PINNED ? pinned[g] : scratch;
+
+	put_op(&t->k, wide, op, to, m);
+	if (to == scratch)
+		mov_store(&t->k, GPR_HOME(g), scratch);
+}
+
 u8 gpr_use(struct trans *t, u8 g, u8 scratch)
 {
 	if (pinned[g] != NOT_PINNED)

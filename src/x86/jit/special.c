@@ -49,12 +49,7 @@ static bool insn_pop(struct trans *t)
 		return false;
 	g = operand_gpr(o);
 	m = mem_at(t, RSP, 0, size, false);
-	if (pinned[g] != NOT_PINNED) {
-		mov_word(t, pinned[g], m);
-	} else {
-		mov_word(t, R_B, m);
-		mov_store(&t->k, GPR_HOME(g), R_B);
-	}
+	gpr_make(t, g, R_B, t->wide, 0x8b, m);
 	if (g != RSP)
 		lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, size));
 	return true;
@@ -76,18 +71,9 @@ static bool insn_leave(struct trans *t)
 
 static bool insn_lea(struct trans *t)
 {
-	int g = operand_gpr(&t->ops[0]);
-	bool wide = t->in->osz == 8;
-	struct rm m;
-	u8 dst;
-
 	if (t->in->osz < 4 || t->in->asz != word_size(t))
 		return false;
-	m = ea_operand(t);
-	dst = pinned[g] != NOT_PINNED ? pinned[g] : R_A;
-	put_op(&t->k, wide, 0x8d, dst, m);
-	if (dst == R_A)
-		mov_store(&t->k, GPR_HOME(g), R_A);
+	gpr_make(t, operand_gpr(&t->ops[0]), R_A, t->in->osz == 8, 0x8d, ea_operand(t));
 	return true;
 }
 
@@ -240,7 +226,6 @@ static bool load_divisor(struct trans *t)
 {
 	const ZydisDecodedOperand *o = &t->ops[0];
 	bool wide = t->in->osz == 8;
-	int g;
 
 	if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		if (!ea_possible(t))
@@ -251,10 +236,8 @@ static bool load_divisor(struct trans *t)
 		put_op(&t->k, wide, 0x8b, R_C, RM_MEM(R_A, 0));
 		return true;
 	}
-	g = operand_gpr(o);
 	flags_save(t);
-	put_op(&t->k, wide, 0x8b, R_C,
-	       pinned[g] != NOT_PINNED ? RM_REG(pinned[g]) : GPR_HOME(g));
+	put_op(&t->k, wide, 0x8b, R_C, gpr_operand(operand_gpr(o)));
 	return true;
 }
 

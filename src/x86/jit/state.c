@@ -9,8 +9,7 @@ static void check_tsc(struct trans *t)
 {
 	struct code *k = &t->k;
 
-	put_op(k, false, 0xf7, 0, CPU_FIELD(cr4));		/* test [], imm32 */
-	put32(k, X86_CR4_TSD);
+	test_imm(k, CPU_FIELD(cr4), X86_CR4_TSD);
 	punt_if(t, CC_NE);
 	mov_imm(k, R_B, TSC_RATIO_ONE);
 	put_op(k, true, 0x3b, R_B, CPU_FIELD(tsc_ratio));	/* cmp r10, [] */
@@ -56,8 +55,7 @@ static bool insn_pause(struct trans *t)
 	flags_save(t);
 	put_op(k, false, 0x8b, R_B, CPU_FIELD(pauses));
 	put_op(k, false, 0xff, 0, RM_REG(R_B));			/* inc */
-	put_op(k, false, 0xf7, 0, RM_REG(R_B));			/* test r10d, imm32 */
-	put32(k, PAUSE_SPINS - 1);
+	test_imm(k, RM_REG(R_B), PAUSE_SPINS - 1);
 	punt_if(t, CC_E);
 	put_op(k, false, 0x89, R_B, CPU_FIELD(pauses));
 	put8(k, 0xf3); put8(k, 0x90);
@@ -77,16 +75,12 @@ static bool insn_selector(struct trans *t)
 {
 	const ZydisDecodedOperand *o = t->ops;
 	struct rm m = CPU_FIELD(seg[0].selector);
-	int g;
 
 	if (t->zi.opcode != 0x8c || t->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
 	    o->type != ZYDIS_OPERAND_TYPE_REGISTER || t->in->osz < 4)
 		return false;
-	g = operand_gpr(o);
 	m.disp += t->in->sub * sizeof(struct segment);
-	put_op(&t->k, false, 0x0fb7, pinned[g] != NOT_PINNED ? pinned[g] : R_A, m);
-	if (pinned[g] == NOT_PINNED)
-		mov_store(&t->k, GPR_HOME(g), R_A);
+	gpr_make(t, operand_gpr(o), R_A, false, 0x0fb7, m);
 	return true;
 }
 

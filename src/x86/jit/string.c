@@ -29,8 +29,7 @@ static void check_end(struct trans *t, u8 index)
 /* DF is 0 in the host. */
 static void check_direction(struct trans *t)
 {
-	put_op(&t->k, false, 0xf7, 0, CPU_FIELD(rflags));	/* test [], imm32 */
-	put32(&t->k, X86_EFLAGS_DF);
+	test_imm(&t->k, CPU_FIELD(rflags), X86_EFLAGS_DF);
 	punt_if(t, CC_NE);
 }
 

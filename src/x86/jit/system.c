@@ -13,21 +13,11 @@ static bool at_cpl0(const struct trans *t)
 	return access_class(t->tu->page->class) != TLB_USER;
 }
 
-static void set_gpr(struct trans *t, int g, struct rm m, bool wide)
-{
-	u8 to = pinned[g] != NOT_PINNED ? pinned[g] : R_A;
-
-	put_op(&t->k, wide, 0x8b, to, m);
-	if (to == R_A)
-		mov_store(&t->k, GPR_HOME(g), R_A);
-}
-
 /* The interpreter does it unless these bits are set. */
 static void require_bits(struct trans *t, struct rm m, u32 bits)
 {
 	flags_save(t);
-	put_op(&t->k, false, 0xf7, 0, m);			/* test [], imm32 */
-	put32(&t->k, bits);
+	test_imm(&t->k, m, bits);
 	punt_if(t, CC_E);
 	flags_clobbered(t);
 }
@@ -146,7 +136,7 @@ static bool insn_swapgs(struct trans *t)
 static bool insn_read_base(struct trans *t)
 {
 	require_bits(t, CPU_FIELD(cr4), X86_CR4_FSGSBASE);
-	set_gpr(t, operand_gpr(&t->ops[0]), base_of(t), t->in->osz == 8);
+	gpr_make(t, operand_gpr(&t->ops[0]), R_A, t->in->osz == 8, 0x8b, base_of(t));
 	return true;
 }
 
@@ -177,16 +167,16 @@ static bool insn_mov_from_cr(struct trans *t)
 		return false;
 	switch (t->in->sub) {
 	case 0:
-		set_gpr(t, g, CPU_FIELD(cr0), t->wide);
+		gpr_make(t, g, R_A, t->wide, 0x8b, CPU_FIELD(cr0));
 		return true;
 	case 2:
-		set_gpr(t, g, CPU_FIELD(cr2), t->wide);
+		gpr_make(t, g, R_A, t->wide, 0x8b, CPU_FIELD(cr2));
 		return true;
 	case 3:
-		set_gpr(t, g, CPU_FIELD(cr3), t->wide);
+		gpr_make(t, g, R_A, t->wide, 0x8b, CPU_FIELD(cr3));
 		return true;
 	case 4:
-		set_gpr(t, g, CPU_FIELD(cr4), t->wide);
+		gpr_make(t, g, R_A, t->wide, 0x8b, CPU_FIELD(cr4));
 		return true;
 	default:
 		return false;

@@ -260,5 +260,9 @@ int operand_gpr(const ZydisDecodedOperand *o);
 
 /* The host register with guest @g in it, to be read: its own or @scratch. */
 u8 gpr_use(struct trans *t, u8 g, u8 scratch);
+/* Guest @g, wherever it is. */
+struct rm gpr_operand(u8 g);
+/* Guest @g becomes what @op makes of @m; @scratch is lost if it has no register. */
+void gpr_make(struct trans *t, u8 g, u8 scratch, bool wide, u32 op, struct rm m);
 
 #endif

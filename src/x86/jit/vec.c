@@ -52,8 +52,7 @@ enum { LDMXCSR = 2, STMXCSR = 3 };
 /* To the returned place if the bits are set (CC_NE), or if none is (CC_E). */
 static u8 *unless_bits(struct code *k, struct rm m, u32 bits, enum cc cc)
 {
-	put_op(k, false, 0xf7, 0, m);				/* test [], bits */
-	put32(k, bits);
+	test_imm(k, m, bits);
 	return jcc_later(k, cc);
 }
 
