@@ -176,6 +176,9 @@ static void alignment_check_at_cpl3(void **state)
 	assert_int_equal(mem_write8(&m->cpu, 0x5001, 0), STEP_NEXT);
 	assert_int_equal(mem_read64(&m->cpu, 0x5008, &v), STEP_NEXT);
 	assert_int_equal(mem_read(&m->cpu, 0x5001, &v, 7), STEP_NEXT);
+	/* An operand that is not canonical in part: #GP comes before. */
+	m->cpu.code_size = 8;
+	assert_exception(mem_read64(&m->cpu, 0x7fffffffffff, &v), EXC_GP, 0);
 	m->cpu.rflags &= ~X86_EFLAGS_AC;
 	mode_changed();
 	assert_int_equal(mem_read64(&m->cpu, 0x5004, &v), STEP_NEXT);

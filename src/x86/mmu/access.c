@@ -143,30 +143,25 @@ static enum step span_translate(struct cpu *c, u64 lin, u32 n, enum access a,
 
 /*
  * #AC (SDM vol. 3A 6.15, interrupt 17): operands of 2 to 32 bytes, of vectors
- * to a boundary of 16 (Zen 4).  It comes before the page fault, but after the #GP of an address that is none.
+ * to a boundary of 16 (Zen 4).  It comes before the page fault, but after the
+ * #GP of an operand that is not canonical as a whole.
  */
-static enum step check_aligned(struct cpu *c, u64 lin, u32 n)
-{
-	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
-		return STEP_NEXT;
-	if ((lin & (n - 1)) && is_canonical(lin))
-		return cpu_raise_error(c, EXC_AC, 0);
-	return STEP_NEXT;
-}
-
 static enum step check_alignment(struct cpu *c, u64 lin, u32 n)
 {
-	switch (n) {
-	case 2: case 4: case 8: return check_aligned(c, lin, n);
-	case 10: return check_aligned(c, lin, 8);
-	case 16: case 32: return check_aligned(c, lin, 16);
-	default: return STEP_NEXT;
-	}
+	u32 boundary = n == 10 ? 8 : n == 32 ? 16 : n;
+
+	if (c->cpl != 3 || !(c->rflags & X86_EFLAGS_AC) || !(c->cr0 & X86_CR0_AM))
+		return STEP_NEXT;
+	if (n > 32 || (boundary & (boundary - 1)) || !(lin & (boundary - 1)))
+		return STEP_NEXT;
+	if (!is_canonical(lin) || !is_canonical(lin + n - 1))
+		return STEP_NEXT;
+	return cpu_raise_error(c, EXC_AC, 0);
 }
 
 enum step mem_check_alignment(struct cpu *c, u64 lin, u32 n)
 {
-	return unlikely(mmu_checked(c)) ? check_aligned(c, lin, n) : STEP_NEXT;
+	return unlikely(mmu_checked(c)) ? check_alignment(c, lin, n) : STEP_NEXT;
 }
 
 /* -- Reads and writes ----------------------------------------------------------------- */
