@@ -16,9 +16,8 @@
 enum {
 	BUCKETS		= 1 << 16,
 	ARENA_SIZE	= 96 << 20,	/* touched pages only are there */
+	COLD_SIZE	= 16 << 20,	/* used of it if what is hot gets translated */
 	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
-	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
-			  BLOCK_MAX_INSNS * sizeof(struct insn),
 };
 
 struct block_cache {
@@ -100,7 +99,6 @@ void block_cache_flush(struct cpu *c)
 	forget_last(c->blocks);
 	if (c->native)
 		native_flush(c->native);
-	TRANSLATOR(c, blocks_flushed);
 }
 
 static const u8 *block_bytes(const struct block *b)
@@ -168,7 +166,7 @@ static struct block *block_alloc(struct cpu *c, const u8 *host)
 	struct block_cache *bc = c->blocks;
 	struct block *b;
 
-	if (bc->used + BLOCK_MAX_SIZE > ARENA_SIZE)
+	if (bc->used + BLOCK_MAX_SIZE > (c->translator ? COLD_SIZE : ARENA_SIZE))
 		block_cache_flush(c);
 	b = (struct block *)(bc->arena + bc->used);
 	b->host = host;
@@ -248,8 +246,8 @@ static const u8 *copy_code(struct copy *to, const u8 *host, u32 n)
 	return (const u8 *)to->words + skip;
 }
 
-/* Decodes what the page holds from @bytes on.  The first may not fit: 0. */
-static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
+/* Decodes what @bytes hold.  The first may not fit: 0. */
+static u32 decode_bytes(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
 {
 	u32 off = 0;
 
@@ -273,10 +271,27 @@ static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail
 		if (in->flags & INSN_END)
 			break;
 	}
+	return off;
+}
+
+/* What one block may have of what the page holds from @bytes on. */
+static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
+{
+	u32 off = decode_bytes(c, b, bytes, avail);
+
 	/* A translator does STI together with what follows it. */
 	if (b->count > 1 && b->insn[b->count - 1].op == op_sti)
 		off = b->insn[--b->count - 1].end;
 	return off;
+}
+
+void block_again(struct cpu *c, struct block *b, const u8 *host, u8 code_size,
+		 const u8 *bytes, u32 len)
+{
+	*b = (struct block){ .host = host, .code_size = code_size, .len = len };
+	decode_bytes(c, b, bytes, len);
+	b->bytes_off = sizeof(*b) + b->count * sizeof(struct insn);
+	memcpy((u8 *)b + b->bytes_off, bytes, len);
 }
 
 /* One instruction that begins on this page and ends on the next. */

@@ -37,6 +37,18 @@ struct block {
 	struct insn insn[];
 };
 
+enum {
+	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
+			  BLOCK_MAX_INSNS * sizeof(struct insn),
+};
+
+/*
+ * Makes, outside of the cache, the block at @host again that had the @len bytes
+ * at @bytes, or the rest of it.  It takes the size that the block had, or less.
+ */
+void block_again(struct cpu *c, struct block *b, const u8 *host, u8 code_size,
+		 const u8 *bytes, u32 len);
+
 int block_cache_create(struct cpu *c);	/* -ENOMEM */
 void block_cache_destroy(struct cpu *c);
 void block_cache_flush(struct cpu *c);

@@ -57,12 +57,23 @@ static u64 fault(struct cpu *c)
 	return st == STEP_JUMP ? go_elsewhere(c) : st;
 }
 
-u64 jit_punt(struct cpu *c, const struct insn *in)
+/* The instruction that @punt names; CS:RIP is there. */
+static const struct insn *insn_of(struct cpu *c, u32 punt)
 {
-	bool slow = (u64)in & PUNT_SLOW_BIT;
+	struct tu *tu = (struct tu *)(c->jit->pool + (punt >> PUNT_TU_SHIFT & ~15u));
+	const struct insn *in = &tu_block(c->jit, tu)->insn[punt >> PUNT_INSN_SHIFT &
+							    (BLOCK_MAX_INSNS - 1)];
+
+	c->rip = tu->rip + in->end - in->len;
+	return in;
+}
+
+u64 jit_punt(struct cpu *c, u32 punt)
+{
+	const struct insn *in = insn_of(c, punt);
+	bool slow = punt & PUNT_SLOW_BIT;
 	enum step st;
 
-	in = (const struct insn *)((u64)in & ~(u64)PUNT_SLOW_BIT);
 	if (slow)
 		stat_inc(c->vcpu, anykvm_slow_accesses);
 	else
@@ -252,8 +263,8 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 /* RET or JMP has found what is no address: it is the interpreter's to fault. */
 static void undo_branch(struct cpu *c)
 {
-	const struct tu *tu = (const struct tu *)(c->jit->pool + c->jit_ret);
-	const struct insn *in = &tu->block->insn[tu->block->count - 1];
+	struct tu *tu = (struct tu *)(c->jit->pool + c->jit_ret);
+	const struct insn *in = &tu_block(c->jit, tu)->insn[tu->count - 1];
 
 	c->rip = tu->rip + in->end - in->len;
 	if (in->mnemonic == ZYDIS_MNEMONIC_RET)

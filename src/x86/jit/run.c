@@ -179,11 +179,6 @@ static void code_changed(struct cpu *c)
 	page_check_shared(c->jit);
 }
 
-static void blocks_flushed(struct cpu *c)
-{
-	jit_flush(c->jit);
-}
-
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
@@ -206,7 +201,6 @@ static const struct translator_ops ops = {
 	.may_write = page_may_write,
 	.written = page_written,
 	.rescue = rescue_resume,
-	.blocks_flushed = blocks_flushed,
 	.destroy = destroy,
 };
 

@@ -68,10 +68,9 @@ void poll_emit(struct trans *t, u64 target)
 
 /* -- Behind the main line ----------------------------------------------------------- */
 
-static void put_punt(struct trans *t, const struct insn *in, u64 rip, u32 slow)
+static void put_punt(struct trans *t, const struct insn *in, u32 slow)
 {
-	mov_imm(&t->k, RAX, rip);
-	mov_imm(&t->k, R_B, (u64)in | slow);
+	mov_imm(&t->k, R_B, punt_of(t->j, t->tu, in - t->block->insn, slow));
 	call_to(&t->k, t->j->punt);
 }
 
@@ -113,7 +112,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 		park_by(t, &cold->recipe);
 	else
 		park_as(t, cold);
-	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
+	put_punt(t, cold->in, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
@@ -214,7 +213,7 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
-	put_punt(t, t->in, t->rip, 0);
+	put_punt(t, t->in, 0);
 	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
 	t->vec = 0;
@@ -329,14 +328,16 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
 		.flags = FLAGS_PARKED, .outlook = outlook, .decoded = decoded,
 	};
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
+	size_t insns = (b->count + 1) * sizeof(struct tu_insn);
+	struct tu *tu = pool_alloc(j, sizeof(*tu) + insns + b->len);
 
 	if (!tu)
 		return NULL;
 	*tu = (struct tu){
-		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count, .plain = plain, .out = j->edges + j->nr_edges,
+		.rip = c->rip, .page = p, .entry = t.k.p, .count = b->count,
+		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->edges + j->nr_edges,
 	};
+	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, b->len);
 	t.tu = tu;
 	look_at_block(&t);
 	put_block(&t);
