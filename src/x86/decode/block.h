@@ -53,6 +53,9 @@ int block_cache_create(struct cpu *c);	/* -ENOMEM */
 void block_cache_destroy(struct cpu *c);
 void block_cache_flush(struct cpu *c);
 
+/* @b need not be kept: it is not expected to be executed again. */
+void block_translated(struct cpu *c, const struct block *b);
+
 /* The block at CS:RIP.  STEP_FAULT and STEP_EXIT as mmu_fetch() has them. */
 enum step block_get(struct cpu *c, const struct block **out);
 

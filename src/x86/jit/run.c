@@ -127,6 +127,7 @@ bool jit_count(struct cpu *c, const struct block *b)
 	if (!tu)
 		return false;
 	tu_add(c->jit, tu);
+	block_translated(c, b);
 	stat_inc(c->vcpu, anykvm_translations);
 	return true;
 }
