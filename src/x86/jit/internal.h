@@ -53,17 +53,21 @@ static inline enum tlb_class access_class(u32 code_class)
 
 /* -- Translated code --------------------------------------------------------------- */
 
-/* An exit to a known RIP, which becomes a jump. */
+/*
+ * An exit to a known RIP, which becomes a jump.  There are many: blocks are
+ * offsets in the pool, places offsets in the code, edges numbers from 1 on.
+ */
 struct edge {
 	u64 target;
-	struct tu *from;
-	struct tu *to;		/* NULL until linked */
-	struct edge *to_next, **to_prev;	/* others that lead to @to */
-	u8 *site;		/* writable view: jmp to the stub until linked */
-	u8 *stub;		/* writable view */
-	bool plain;		/* to code without windows */
-	u8 misses;		/* of a window */
+	u32 from;
+	u32 to;			/* 0 until linked */
+	u32 to_next, to_prev;	/* others that lead to @to; 0: none */
+	u32 site;		/* jmp to the stub until linked */
+	u32 plain : 1;		/* to code without windows */
+	u32 misses : 3;		/* of a window, up to jit_patience() */
+	u32 stub : 28;		/* less @site */
 };
+_Static_assert(sizeof(struct edge) == 32, "half a line");
 
 /* An instruction's code, as offsets from the block's entry. */
 struct tu_insn {
@@ -79,8 +83,8 @@ struct tu {
 	u8 *entry;		/* writable view */
 	struct block *block;	/* tu_block() */
 	struct tu *page_next, *made_before;
-	struct edge *in;	/* edges that have been linked to it */
-	struct edge *out;	/* its own */
+	u32 in;			/* first of the edges that have been linked to it */
+	u32 out;		/* first of its own */
 	u32 nr_out;
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
@@ -152,7 +156,7 @@ struct jit {
 	s64 exec_delta;
 	size_t used, glue_used;
 	struct edge *edges;
-	u32 nr_edges;
+	u32 nr_edges;		/* the one that is no edge included */
 	u64 *epoch;		/* the VM's */
 	u64 own_epochs;		/* begun by this vCPU, flushes of its TLB among them */
 	bool epoch_due;		/* begun, and volatile pages are entered still */
@@ -186,7 +190,17 @@ struct jit {
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
-enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
+enum { POOL_SIZE = 64 << 20, POOL_FIRST = 16, MAX_EDGES = 1 << 20 };
+
+static inline struct tu *tu_at(const struct jit *j, u32 off)
+{
+	return (struct tu *)(j->pool + off);
+}
+
+static inline u32 tu_off(const struct jit *j, const struct tu *tu)
+{
+	return (const u8 *)tu - j->pool;
+}
 
 /* Where the jump cache has it. */
 static inline u32 jump_slot(u64 rip)
@@ -315,7 +329,7 @@ bool jit_has_room(const struct jit *j);
 
 struct tu *jit_find(struct cpu *c, u64 rip);
 /* The edges from and to @tu are as if they had never been linked. */
-void jit_unlink(struct tu *tu);
+void jit_unlink(struct jit *j, struct tu *tu);
 /* What the jump cache knows of @rip in @class is not so any more. */
 void jit_forget_jump(struct jit *j, u64 rip, u32 class);
 /*
@@ -327,7 +341,7 @@ _Static_assert(BLOCK_MAX_INSNS << PUNT_INSN_SHIFT <= 16 << PUNT_TU_SHIFT, "fits"
 
 static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u32 slow)
 {
-	return (u32)((u8 *)tu - j->pool) << PUNT_TU_SHIFT | insn << PUNT_INSN_SHIFT | slow;
+	return tu_off(j, tu) << PUNT_TU_SHIFT | insn << PUNT_INSN_SHIFT | slow;
 }
 
 const u8 *jit_follow(struct cpu *c, u32 edge);

@@ -25,12 +25,14 @@ static struct tu *make(struct cpu *c, const struct tu *from, u64 rip)
 
 struct tu *plain_find(struct cpu *c, struct edge *e)
 {
-	struct tu *to = NULL;
+	struct tu *from = tu_at(c->jit, e->from), *to = NULL;
 
-	if (!c->jit->lockstep && ++e->misses >= jit_patience()) {
-		to = tu_find(c->jit, e->from->page, e->target, true);
+	if (!c->jit->lockstep && e->misses + 1u >= jit_patience()) {
+		to = tu_find(c->jit, from->page, e->target, true);
 		if (!to)
-			to = make(c, e->from, e->target);
+			to = make(c, from, e->target);
+	} else {
+		e->misses++;
 	}
 	c->jit_skip = !to;
 	return to;

@@ -44,15 +44,24 @@ void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
 	cold->write = write;
 }
 
+static void edge_add(struct trans *t, u64 target, bool plain)
+{
+	struct jit *j = t->j;
+	u32 n = j->nr_edges++;
+
+	j->edges[n] = (struct edge){
+		.target = target, .from = tu_off(j, t->tu), .site = t->k.p - j->rw,
+		.plain = plain,
+	};
+	cold_add(t, COLD_STUB, jmp_later(&t->k))->edge = n;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
-	struct edge *e = &t->j->edges[t->j->nr_edges];
-	struct cold *cold;
+	const u8 *site = t->k.p;
 
-	*e = (struct edge){ .target = target, .from = t->tu, .site = t->k.p };
-	cold = cold_add(t, COLD_STUB, jmp_later(&t->k));
-	cold->edge = t->j->nr_edges++;
-	while (t->k.p < e->site + EDGE_SIZE)
+	edge_add(t, target, false);
+	while (t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
 }
 
@@ -144,16 +153,9 @@ static void fill_window(struct trans *t, const struct cold *cold)
 /* In the same page, so that a jump will do. */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
-	struct edge *e = &t->j->edges[t->j->nr_edges];
-	struct cold *stub;
-
 	fill_window(t, cold);
 	park_by(t, &cold->recipe);
-	*e = (struct edge){
-		.target = cold->target, .from = t->tu, .site = t->k.p, .plain = true,
-	};
-	stub = cold_add(t, COLD_STUB, jmp_later(&t->k));
-	stub->edge = t->j->nr_edges++;
+	edge_add(t, cold->target, true);
 }
 
 static void cold_event(struct trans *t, const struct cold *cold)
@@ -164,7 +166,9 @@ static void cold_event(struct trans *t, const struct cold *cold)
 
 static void cold_stub(struct trans *t, const struct cold *cold)
 {
-	t->j->edges[cold->edge].stub = t->k.p;
+	struct edge *e = &t->j->edges[cold->edge];
+
+	e->stub = t->k.p - t->j->rw - e->site;
 	mov_imm(&t->k, R_B, cold->edge);
 	jmp_to(&t->k, t->j->follow);
 }
@@ -335,14 +339,14 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		return NULL;
 	*tu = (struct tu){
 		.rip = c->rip, .page = p, .entry = t.k.p, .count = b->count,
-		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->edges + j->nr_edges,
+		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->nr_edges,
 	};
 	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, b->len);
 	t.tu = tu;
 	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
-	tu->nr_out = j->edges + j->nr_edges - tu->out;
+	tu->nr_out = j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))

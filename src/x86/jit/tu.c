@@ -40,7 +40,7 @@ static void tu_kill(struct jit *j, struct tu *tu)
 	while (*p != tu)
 		p = &(*p)->hash_next;
 	*p = tu->hash_next;
-	jit_unlink(tu);
+	jit_unlink(j, tu);
 	jit_forget_jump(j, tu->rip, tu->page->class);
 	page_leave(j, tu->page);
 	stat_inc(j->vcpu, anykvm_invalidations);
