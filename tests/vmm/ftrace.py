@@ -17,7 +17,7 @@ SWITCH = ("switch() { i=0; traced=0; while [ $i -lt $1 ] && "
           "grep -q '();' trace && traced=$((traced + 1)); "
           "echo nop > current_tracer; i=$((i + 1)); done; "
           "echo switched $i, traced $traced; }")
-AT_ONCE = 10
+AT_ONCE = 2
 
 
 def ftrace(directory, arguments):
@@ -29,7 +29,7 @@ def ftrace(directory, arguments):
         for _cpu in range(arguments.smp):
             vm.sh(f"{{ {LOAD}; }} & true")
         for done in range(0, arguments.switches, AT_ONCE):
-            answer = vm.sh(f"switch {AT_ONCE}")
+            answer = vm.sh(f"switch {AT_ONCE}", timeout=240)
             if f"switched {AT_ONCE}, traced {AT_ONCE}" not in answer:
                 raise vmm.Failure(f"after {done} switches: {answer}")
         log = vm.sh("dmesg")
@@ -43,7 +43,7 @@ def ftrace(directory, arguments):
 def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--smp", type=int, default=4)
-    parser.add_argument("--switches", type=int, default=2 * AT_ONCE)
+    parser.add_argument("--switches", type=int, default=4)
     return parser.parse_args()
 
 
