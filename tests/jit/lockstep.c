@@ -76,6 +76,29 @@ static void equal_engines(void **state)
 	down(&w);
 }
 
+/* Translations do without the decoded blocks that they were made of. */
+static void emptied_blocks(void **state)
+{
+	const struct block *b;
+	struct world w;
+	struct tu *tu;
+
+	up(&w);
+	tu = translation(&w, LOOP);
+	block_cache_flush(w.c);
+	assert_ptr_equal(translation(&w, LOOP), tu);
+	b = tu_block(w.c->jit, tu);
+	assert_int_equal(b->count, 3);
+	assert_int_equal(b->len, 22);
+	assert_int_equal(b->insn[1].end, 17);
+	assert_int_equal(b->insn[2].len, 5);
+	assert_ptr_equal(b->host, w.g.mem + LOOP);
+	guest_long(&w.g, 0, GUEST_CODE);
+	assert_int_equal(guest_run(&w.g, 0), KVM_EXIT_HLT);
+	assert_ptr_equal(translation(&w, LOOP), tu);
+	down(&w);
+}
+
 /* #XM of what would have made x87 registers MMX ones. */
 static const u8 conversion[] = {
 	0x0f, 0xae, 0x14, 0x25, 0, 0, 4, 0,		/* ldmxcsr [0x40000] */
@@ -185,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_engines),
+		cmocka_unit_test(emptied_blocks),
 		cmocka_unit_test(simd_exception),
 		cmocka_unit_test(wrong_register),
 		cmocka_unit_test(wrong_store),

@@ -11,7 +11,7 @@ import argparse
 import vmm
 
 # CPUs are busy in the kernel meanwhile.
-LOAD = "while :; do cat /proc/stat > /dev/null; done"
+LOAD = "while :; do cat /proc/stat > /dev/null; usleep 20000; done"
 SWITCH = ("switch() { i=0; traced=0; while [ $i -lt $1 ] && "
           "echo function_graph > current_tracer; do "
           "grep -q '();' trace && traced=$((traced + 1)); "

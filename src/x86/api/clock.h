@@ -22,6 +22,7 @@ struct pvclock {
 	u64 steal_switches;
 	u64 steal_run_delay;
 	u64 steal_next_tsc;	/* no update before */
+	u64 steal_left_tsc;	/* KVM_RUN ended */
 };
 
 /* The guest's page (api: pvclock ABI, Linux Documentation/virt/kvm/x86/msr). */

@@ -20,8 +20,10 @@
 #include "x86/mmu/mmu.h"
 #include "x86/xen/xen.h"
 
-/* How often a guest is told, whether it runs on or leaves and comes back. */
+/* How often a guest is told, whether it runs on or leaves and soon comes back... */
 #define UPDATES_PER_SEC	250
+/* ...sooner than any other thread would have had the CPU for. */
+#define SOON_PER_SEC	50000
 
 /* KVM: a Xen guest is told by runstate instead. */
 static bool xen_guest(const struct cpu *c)
@@ -96,23 +98,23 @@ u64 steal_time_stolen(struct pvclock *p)
 	return same && p->steal_run_delay > before ? p->steal_run_delay - before : 0;
 }
 
-/* It costs system calls. */
+/* It costs system calls.  What is not told now is told the next time. */
 static bool is_due(const struct pvclock *p)
 {
 	return !p->steal_running || host_tsc() >= p->steal_next_tsc;
+}
+
+static bool was_away(const struct pvclock *p)
+{
+	return host_tsc() - p->steal_left_tsc > host_tsc_hz() / SOON_PER_SEC;
 }
 
 /* Version is odd meanwhile. */
 static void account(struct pvclock *p, struct kvm_steal_time *st)
 {
 	u32 version = READ_ONCE(st->version) | 1;
-	u64 stolen;
+	u64 stolen = is_due(p) || was_away(p) ? steal_time_stolen(p) : 0;
 
-	if (!is_due(p))
-		return;
-	stolen = steal_time_stolen(p);
-	if (!stolen)
-		return;
 	WRITE_ONCE(st->version, version);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	WRITE_ONCE(st->steal, READ_ONCE(st->steal) + stolen);
@@ -147,6 +149,7 @@ ATOMIC_MAY_UNWIND static void leave(struct cpu *c)
 	if (!st)
 		return;
 	stat_inc(c->vcpu, preemption_reported);
+	c->pvclock->steal_left_tsc = host_tsc();
 	__atomic_store_n(&st->preempted, KVM_VCPU_PREEMPTED, __ATOMIC_RELEASE);
 }
 

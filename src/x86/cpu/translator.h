@@ -69,8 +69,6 @@ struct translator_ops {
 	void (*written)(struct cpu *c, const u8 *host);
 	/* A fault of host memory, of struct cpu @arg: see struct guard. */
 	bool (*rescue)(void *arg, void *ucontext);
-	/* No struct block is valid any more. */
-	void (*blocks_flushed)(struct cpu *c);
 	void (*destroy)(struct cpu *c);
 };
 

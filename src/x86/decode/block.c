@@ -16,23 +16,27 @@
 enum {
 	BUCKETS		= 1 << 16,
 	ARENA_SIZE	= 96 << 20,	/* touched pages only are there */
+	COLD_SIZE	= 24 << 20,	/* used of it if what is hot gets translated */
 	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
-	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
-			  BLOCK_MAX_INSNS * sizeof(struct insn),
 };
 
 struct block_cache {
 	struct block *last;	/* executed; its successor is wanted next */
 	struct block none;	/* where no block is; goes nowhere */
 	size_t used;		/* of arena[] */
+	u8 runs[BUCKETS];	/* of blocks that have been dropped, by bucket_of() */
+	struct block *free[BLOCK_MAX_SIZE / 16 + 1];	/* in arena[], by size / 16 */
 	struct block *bucket[BUCKETS];
 	u8 arena[ARENA_SIZE] __attribute__((aligned(16)));
 };
 
 static struct spares spares;
 
-static void forget_last(struct block_cache *bc)
+/* Nothing has been decoded. */
+static void all_unused(struct block_cache *bc)
 {
+	bc->used = 0;
+	memset(bc->free, 0, sizeof(bc->free));
 	bc->last = bc->none.next[0] = bc->none.next[1] = &bc->none;
 }
 
@@ -52,7 +56,7 @@ int block_cache_create(struct cpu *c)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (bc == MAP_FAILED)
 			return -ENOMEM;
-		forget_last(bc);
+		all_unused(bc);
 	}
 	c->blocks = bc;
 	return 0;
@@ -74,8 +78,7 @@ static void empty_small(struct block_cache *bc)
 		bc->bucket[bucket_of(b->host, b->code_size)] = NULL;
 		at += block_size(b);
 	}
-	bc->used = 0;
-	forget_last(bc);
+	all_unused(bc);
 }
 
 void block_cache_destroy(struct cpu *c)
@@ -93,14 +96,24 @@ void block_cache_destroy(struct cpu *c)
 	munmap(bc, sizeof(*bc));
 }
 
+/* What is about to be hot stays so. */
+static void keep_runs(struct block_cache *bc)
+{
+	for (size_t at = 0; at < bc->used;) {
+		const struct block *b = (struct block *)(bc->arena + at);
+
+		bc->runs[bucket_of(b->host, b->code_size)] = MIN(b->runs, 0xff);
+		at += block_size(b);
+	}
+}
+
 void block_cache_flush(struct cpu *c)
 {
+	keep_runs(c->blocks);
 	memset(c->blocks->bucket, 0, sizeof(c->blocks->bucket));
-	c->blocks->used = 0;
-	forget_last(c->blocks);
+	all_unused(c->blocks);
 	if (c->native)
 		native_flush(c->native);
-	TRANSLATOR(c, blocks_flushed);
 }
 
 static const u8 *block_bytes(const struct block *b)
@@ -168,13 +181,13 @@ static struct block *block_alloc(struct cpu *c, const u8 *host)
 	struct block_cache *bc = c->blocks;
 	struct block *b;
 
-	if (bc->used + BLOCK_MAX_SIZE > ARENA_SIZE)
+	if (bc->used + BLOCK_MAX_SIZE > (c->translator ? COLD_SIZE : ARENA_SIZE))
 		block_cache_flush(c);
 	b = (struct block *)(bc->arena + bc->used);
 	b->host = host;
 	b->code_size = c->code_size;
 	b->count = b->len = b->cross = 0;
-	b->runs = 0;
+	b->runs = bc->runs[bucket_of(host, c->code_size)];
 	b->next[0] = b->next[1] = &bc->none;
 	return b;
 }
@@ -194,29 +207,72 @@ static struct block *block_find(struct block_cache *bc, const u8 *host, u8 code_
 	return b;
 }
 
+/* What is found at @host is not any more: NULL, or that. */
+static struct block *block_remove(struct block_cache *bc, const u8 *host, u8 code_size)
+{
+	struct block **p = &bc->bucket[bucket_of(host, code_size)], *b;
+
+	while (*p && !is_at(*p, host, code_size))
+		p = &(*p)->hash_next;
+	b = *p;
+	if (b)
+		*p = b->hash_next;
+	return b;
+}
+
 /* @b becomes findable instead of what is there. */
 static void block_enter(struct block_cache *bc, struct block *b)
 {
-	struct block **first = &bc->bucket[bucket_of(b->host, b->code_size)], **p = first;
+	struct block **first = &bc->bucket[bucket_of(b->host, b->code_size)];
 
-	while (*p && !is_at(*p, b->host, b->code_size))
-		p = &(*p)->hash_next;
-	if (*p)
-		*p = (*p)->hash_next;
+	block_remove(bc, b->host, b->code_size);
 	b->hash_next = *first;
 	*first = b;
 }
 
-/* Keeps the snapshot behind the instructions, and makes the block findable. */
-static void block_publish(struct cpu *c, struct block *b, const u8 *bytes)
+/* Guesses may lead to it still: there is always a block, of this size. */
+static void block_free(struct block_cache *bc, struct block *b)
+{
+	struct block **first = &bc->free[block_size(b) / 16];
+
+	b->host = NULL;
+	b->hash_next = *first;
+	*first = b;
+}
+
+void block_translated(struct cpu *c, const struct block *b)
+{
+	struct block *found = block_find(c->blocks, b->host, b->code_size);
+
+	if (found == b)
+		block_free(c->blocks, block_remove(c->blocks, b->host, b->code_size));
+}
+
+/* Where @b, which is the last in use, is to stay. */
+static struct block *block_place(struct block_cache *bc, const struct block *b)
+{
+	size_t size = block_size(b);
+	struct block *to = bc->free[size / 16];
+
+	if (!to) {
+		bc->used += size;
+		return (struct block *)b;
+	}
+	bc->free[size / 16] = to->hash_next;
+	return memcpy(to, b, size);
+}
+
+/* Keeps the snapshot behind the instructions; the block that is found then. */
+static struct block *block_publish(struct cpu *c, struct block *b, const u8 *bytes)
 {
 	struct block_cache *bc = c->blocks;
 	size_t size = sizeof(*b) + b->count * sizeof(struct insn);
 
 	b->bytes_off = size;
 	memcpy((u8 *)b + size, bytes, b->len);
-	bc->used += block_size(b);
+	b = block_place(bc, b);
 	block_enter(bc, b);
+	return b;
 }
 
 static void set_fault(struct insn *in, op_fn op)
@@ -248,8 +304,8 @@ static const u8 *copy_code(struct copy *to, const u8 *host, u32 n)
 	return (const u8 *)to->words + skip;
 }
 
-/* Decodes what the page holds from @bytes on.  The first may not fit: 0. */
-static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
+/* Decodes what @bytes hold.  The first may not fit: 0. */
+static u32 decode_bytes(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
 {
 	u32 off = 0;
 
@@ -273,10 +329,27 @@ static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail
 		if (in->flags & INSN_END)
 			break;
 	}
+	return off;
+}
+
+/* What one block may have of what the page holds from @bytes on. */
+static u32 decode_run(struct cpu *c, struct block *b, const u8 *bytes, u32 avail)
+{
+	u32 off = decode_bytes(c, b, bytes, avail);
+
 	/* A translator does STI together with what follows it. */
 	if (b->count > 1 && b->insn[b->count - 1].op == op_sti)
 		off = b->insn[--b->count - 1].end;
 	return off;
+}
+
+void block_again(struct cpu *c, struct block *b, const u8 *host, u8 code_size,
+		 const u8 *bytes, u32 len)
+{
+	*b = (struct block){ .host = host, .code_size = code_size, .len = len };
+	decode_bytes(c, b, bytes, len);
+	b->bytes_off = sizeof(*b) + b->count * sizeof(struct insn);
+	memcpy((u8 *)b + b->bytes_off, bytes, len);
 }
 
 /* One instruction that begins on this page and ends on the next. */
@@ -311,8 +384,7 @@ static enum step make_crossing(struct cpu *c, u64 lin, const u8 *host, u32 room,
 	b->count = 1;
 	b->len = b->insn[0].len;
 	b->cross = b->len > here ? b->len - here : 0;
-	block_publish(c, b, bytes);
-	*out = b;
+	*out = block_publish(c, b, bytes);
 	return STEP_NEXT;
 }
 
@@ -329,8 +401,7 @@ static enum step block_make(struct cpu *c, u64 lin, const u8 *host, u32 room,
 	if (!b->count)
 		return avail < room ? make_crossing(c, lin, host, room, out) :
 				      cpu_raise_gp0(c);
-	block_publish(c, b, bytes);
-	*out = b;
+	*out = block_publish(c, b, bytes);
 	return STEP_NEXT;
 }
 

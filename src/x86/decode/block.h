@@ -37,9 +37,24 @@ struct block {
 	struct insn insn[];
 };
 
+enum {
+	BLOCK_MAX_SIZE	= sizeof(struct block) + BLOCK_MAX_BYTES + 16 +
+			  BLOCK_MAX_INSNS * sizeof(struct insn),
+};
+
+/*
+ * Makes, outside of the cache, the block at @host again that had the @len bytes
+ * at @bytes, or the rest of it.  It takes the size that the block had, or less.
+ */
+void block_again(struct cpu *c, struct block *b, const u8 *host, u8 code_size,
+		 const u8 *bytes, u32 len);
+
 int block_cache_create(struct cpu *c);	/* -ENOMEM */
 void block_cache_destroy(struct cpu *c);
 void block_cache_flush(struct cpu *c);
+
+/* @b need not be kept: it is not expected to be executed again. */
+void block_translated(struct cpu *c, const struct block *b);
 
 /* The block at CS:RIP.  STEP_FAULT and STEP_EXIT as mmu_fetch() has them. */
 enum step block_get(struct cpu *c, const struct block **out);

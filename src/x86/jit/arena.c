@@ -67,6 +67,8 @@ static bool map_code(struct jit *j, int fd)
 		return false;
 	}
 	j->rw = rw;
+	j->pool_used = POOL_FIRST;
+	j->nr_edges = 1;
 	j->exec_delta = exec - rw;
 	return true;
 }
@@ -158,13 +160,13 @@ void *pool_alloc(struct jit *j, size_t n)
 
 void jit_flush(struct jit *j)
 {
-	if (j->pool_used) {
+	if (j->pool_used > POOL_FIRST) {
 		tu_forget_all(j);
 		memset(j->pages, 0, sizeof(j->pages));
 		memset(j->hosts, 0, sizeof(j->hosts));
 	}
-	j->pool_used = 0;
-	j->nr_edges = 0;
+	j->pool_used = POOL_FIRST;
+	j->nr_edges = 1;
 	j->used = j->glue_used;
 	page_forget(j);
 }

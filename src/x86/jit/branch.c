@@ -136,7 +136,7 @@ static bool insn_ret(struct trans *t)
 
 	flags_park(t);
 	mov_word(t, RAX, mem_at(t, RSP, 0, size, false));
-	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
+	mov_imm(&t->k, R_B, tu_off(t->j, t->tu));
 	lea_word(t, R_GUEST_RSP, RM_MEM(R_GUEST_RSP, size + (s32)t->in->imm));
 	put8(&t->k, 0xc3);
 	t->ended = true;
@@ -168,7 +168,7 @@ static bool insn_jmp_indirect(struct trans *t)
 	event = jcc_later(&t->k, CC_B);
 	put_jump(&t->k, t->c);
 	patch_here(&t->k, event);
-	mov_imm(&t->k, R_B, (u8 *)t->tu - t->j->pool);
+	mov_imm(&t->k, R_B, tu_off(t->j, t->tu));
 	jmp_to(&t->k, t->j->returned);
 	t->ended = true;
 	return true;

@@ -108,12 +108,11 @@ static void disassemble(FILE *f, ZydisMachineMode mode, const u8 *code, size_t n
 
 void jit_dump_guest(FILE *f, const struct tu *tu)
 {
-	const struct block *b = tu->block;
-	ZydisMachineMode mode = b->code_size == 8 ? ZYDIS_MACHINE_MODE_LONG_64 :
+	ZydisMachineMode mode = tu->code_size == 8 ? ZYDIS_MACHINE_MODE_LONG_64 :
 						     ZYDIS_MACHINE_MODE_LONG_COMPAT_32;
 
-	fprintf(f, "guest %016lx, %u instructions\n", (unsigned long)tu->rip, b->count);
-	disassemble(f, mode, (const u8 *)b + b->bytes_off, b->len, tu->rip);
+	fprintf(f, "guest %016lx, %u instructions\n", (unsigned long)tu->rip, tu->count);
+	disassemble(f, mode, tu_bytes(tu), tu->len, tu->rip);
 }
 
 void jit_dump_host(FILE *f, const struct jit *j, const struct tu *tu)

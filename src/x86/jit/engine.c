@@ -17,7 +17,7 @@ static const struct {
 	{ "jit", ENGINE_JIT },
 	{ "interp", ENGINE_INTERP },
 	{ "lockstep", ENGINE_LOCKSTEP },
-	{ "auto", ENGINE_INTERP },
+	{ "auto", ENGINE_JIT },
 };
 
 static const char *why_not;

@@ -160,7 +160,7 @@ static void go_on(struct code *k)
 }
 
 /*
- * Called with RAX = RIP, R10 = struct insn; returns if the next one follows.
+ * Called with R10 = what jit_punt() is told; returns if the next one follows.
  * If it leaves, that is a RET, too: the processor's stack of return addresses
  * stays what it has to be for the C functions that return next.
  */
@@ -170,7 +170,6 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	u8 *elsewhere, *code;
 
 	spill(k, j);
-	mov_store(k, CPU_FIELD(rip), RAX);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
 	call_c(k, jit_punt);

@@ -53,22 +53,26 @@ static inline enum tlb_class access_class(u32 code_class)
 
 /* -- Translated code --------------------------------------------------------------- */
 
-/* An exit to a known RIP, which becomes a jump. */
+/*
+ * An exit to a known RIP, which becomes a jump.  There are many: blocks are
+ * offsets in the pool, places offsets in the code, edges numbers from 1 on.
+ */
 struct edge {
 	u64 target;
-	struct tu *from;
-	struct tu *to;		/* NULL until linked */
-	struct edge *to_next, **to_prev;	/* others that lead to @to */
-	u8 *site;		/* writable view: jmp to the stub until linked */
-	u8 *stub;		/* writable view */
-	bool plain;		/* to code without windows */
-	u8 misses;		/* of a window */
+	u32 from;
+	u32 to;			/* 0 until linked */
+	u32 to_next, to_prev;	/* others that lead to @to; 0: none */
+	u32 site;		/* jmp to the stub until linked */
+	u32 plain : 1;		/* to code without windows */
+	u32 misses : 3;		/* of a window, up to jit_patience() */
+	u32 stub : 28;		/* less @site */
 };
+_Static_assert(sizeof(struct edge) == 32, "half a line");
 
 /* An instruction's code, as offsets from the block's entry. */
 struct tu_insn {
-	u32 start;
-	u32 punt;	/* where the interpreter is called for it; 0: nowhere */
+	u16 start;
+	u16 punt;	/* where the interpreter is called for it; 0: nowhere */
 };
 
 /* One translated block. */
@@ -77,10 +81,10 @@ struct tu {
 	struct code_page *page;
 	struct tu *hash_next;
 	u8 *entry;		/* writable view */
-	const struct block *block;
+	struct block *block;	/* tu_block() */
 	struct tu *page_next, *made_before;
-	struct edge *in;	/* edges that have been linked to it */
-	struct edge *out;	/* its own */
+	u32 in;			/* first of the edges that have been linked to it */
+	u32 out;		/* first of its own */
 	u32 nr_out;
 	u32 size;		/* bytes of all its code */
 	u32 punted;		/* instructions without a translation, a bit each */
@@ -88,8 +92,15 @@ struct tu {
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
 	u8 count;		/* of instructions */
+	u8 code_size;
+	u8 len;			/* of the guest's code, which is behind insn[] */
 	struct tu_insn insn[];	/* and one behind the last */
 };
+
+static inline const u8 *tu_bytes(const struct tu *tu)
+{
+	return (const u8 *)&tu->insn[tu->count + 1];
+}
 
 /* A linear page of code of one class. */
 struct code_page {
@@ -118,6 +129,11 @@ struct host_page {
 	struct host_page *hash_next;
 };
 
+static inline const u8 *tu_host(const struct tu *tu)
+{
+	return tu->page->host->host + (tu->rip & ~PAGE_MASK);
+}
+
 /*
  * What an entered page is, and so when it has to be entered anew: bits, and an
  * index of jit.entered.  epoch.c says when a page is volatile.
@@ -140,7 +156,7 @@ struct jit {
 	s64 exec_delta;
 	size_t used, glue_used;
 	struct edge *edges;
-	u32 nr_edges;
+	u32 nr_edges;		/* the one that is no edge included */
 	u64 *epoch;		/* the VM's */
 	u64 own_epochs;		/* begun by this vCPU, flushes of its TLB among them */
 	bool epoch_due;		/* begun, and volatile pages are entered still */
@@ -154,6 +170,8 @@ struct jit {
 	struct entered entered[NR_PAGE_KINDS];
 	u8 *pool;		/* struct tu and pages: all at once, with the code */
 	size_t pool_used;
+	struct tu *block_of;	/* what block[] was made for */
+	u8 block[BLOCK_MAX_SIZE] __attribute__((aligned(16)));
 	struct tu *tu[NR_TU_BUCKETS];
 	struct tu *made;	/* the last one; dead ones, too */
 	struct code_page *pages[NR_BUCKETS];
@@ -172,7 +190,17 @@ struct jit {
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
 
-enum { POOL_SIZE = 64 << 20, MAX_EDGES = 1 << 20 };
+enum { POOL_SIZE = 64 << 20, POOL_FIRST = 16, MAX_EDGES = 1 << 20 };
+
+static inline struct tu *tu_at(const struct jit *j, u32 off)
+{
+	return (struct tu *)(j->pool + off);
+}
+
+static inline u32 tu_off(const struct jit *j, const struct tu *tu)
+{
+	return (const u8 *)tu - j->pool;
+}
 
 /* Where the jump cache has it. */
 static inline u32 jump_slot(u64 rip)
@@ -262,6 +290,11 @@ struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
 void tu_forget_all(struct jit *j);
+/*
+ * The instructions of @tu, for the interpreter: decoded again when they are
+ * first wanted, for few are.
+ */
+const struct block *tu_block(struct jit *j, struct tu *tu);
 
 /* arena.c */
 void *pool_alloc(struct jit *j, size_t n);
@@ -296,18 +329,28 @@ bool jit_has_room(const struct jit *j);
 
 struct tu *jit_find(struct cpu *c, u64 rip);
 /* The edges from and to @tu are as if they had never been linked. */
-void jit_unlink(struct tu *tu);
+void jit_unlink(struct jit *j, struct tu *tu);
 /* What the jump cache knows of @rip in @class is not so any more. */
 void jit_forget_jump(struct jit *j, u64 rip, u32 class);
-/* In the address of the instruction that is punted: it has a translation. */
-enum { PUNT_SLOW_BIT = 1 };
+/*
+ * What is punted: an instruction of a tu, by its place in the pool, which is a
+ * multiple of 16.  PUNT_SLOW_BIT: it has a translation.
+ */
+enum { PUNT_SLOW_BIT = 1, PUNT_INSN_SHIFT = 1, PUNT_TU_SHIFT = 2 };
+_Static_assert(BLOCK_MAX_INSNS << PUNT_INSN_SHIFT <= 16 << PUNT_TU_SHIFT, "fits");
+
+static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u32 slow)
+{
+	return tu_off(j, tu) << PUNT_TU_SHIFT | insn << PUNT_INSN_SHIFT | slow;
+}
+
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 /*
- * 0: the instruction behind @in is next; up to STEP_MAX: leave with that step;
- * else the code to go on at.
+ * 0: the instruction behind that of @punt is next; up to STEP_MAX: leave with
+ * that step; else the code to go on at.
  */
-u64 jit_punt(struct cpu *c, const struct insn *in);
+u64 jit_punt(struct cpu *c, u32 punt);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);

@@ -57,12 +57,23 @@ static u64 fault(struct cpu *c)
 	return st == STEP_JUMP ? go_elsewhere(c) : st;
 }
 
-u64 jit_punt(struct cpu *c, const struct insn *in)
+/* The instruction that @punt names; CS:RIP is there. */
+static const struct insn *insn_of(struct cpu *c, u32 punt)
 {
-	bool slow = (u64)in & PUNT_SLOW_BIT;
+	struct tu *tu = tu_at(c->jit, punt >> PUNT_TU_SHIFT & ~15u);
+	const struct insn *in = &tu_block(c->jit, tu)->insn[punt >> PUNT_INSN_SHIFT &
+							    (BLOCK_MAX_INSNS - 1)];
+
+	c->rip = tu->rip + in->end - in->len;
+	return in;
+}
+
+u64 jit_punt(struct cpu *c, u32 punt)
+{
+	const struct insn *in = insn_of(c, punt);
+	bool slow = punt & PUNT_SLOW_BIT;
 	enum step st;
 
-	in = (const struct insn *)((u64)in & ~(u64)PUNT_SLOW_BIT);
 	if (slow)
 		stat_inc(c->vcpu, anykvm_slow_accesses);
 	else
@@ -177,37 +188,52 @@ static struct tu *find_target(struct cpu *c, u64 rip, struct tu *was)
 	return to;
 }
 
-static void link_drop(struct edge *e)
+static u8 *site_of(const struct jit *j, const struct edge *e)
+{
+	return j->rw + e->site;
+}
+
+static u8 *stub_of(const struct jit *j, const struct edge *e)
+{
+	return site_of(j, e) + e->stub;
+}
+
+static void link_drop(struct jit *j, struct edge *e)
 {
 	if (!e->to)
 		return;
-	*e->to_prev = e->to_next;
+	if (e->to_prev)
+		j->edges[e->to_prev].to_next = e->to_next;
+	else
+		tu_at(j, e->to)->in = e->to_next;
 	if (e->to_next)
-		e->to_next->to_prev = e->to_prev;
-	e->to = NULL;
+		j->edges[e->to_next].to_prev = e->to_prev;
+	e->to = 0;
 }
 
-static void link_add(struct edge *e, struct tu *to)
+static void link_add(struct jit *j, struct edge *e, struct tu *to)
 {
-	link_drop(e);
-	e->to = to;
-	e->to_prev = &to->in;
+	u32 n = e - j->edges;
+
+	link_drop(j, e);
+	e->to = tu_off(j, to);
+	e->to_prev = 0;
 	e->to_next = to->in;
 	if (to->in)
-		to->in->to_prev = &e->to_next;
-	to->in = e;
+		j->edges[to->in].to_prev = n;
+	to->in = n;
 }
 
-void jit_unlink(struct tu *tu)
+void jit_unlink(struct jit *j, struct tu *tu)
 {
-	struct edge *e;
+	while (tu->in) {
+		struct edge *e = &j->edges[tu->in];
 
-	while ((e = tu->in)) {
-		put_jmp_at(e->site, e->stub);
-		link_drop(e);
+		put_jmp_at(site_of(j, e), stub_of(j, e));
+		link_drop(j, e);
 	}
 	for (u32 i = 0; i < tu->nr_out; i++)
-		link_drop(&tu->out[i]);
+		link_drop(j, &j->edges[tu->out + i]);
 }
 
 /*
@@ -218,33 +244,33 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 {
 	u32 slot = page_slot(e->target, to->page->class);
 	s32 off = offsetof(struct translator_tables, page_id) + slot * sizeof(u32);
-	struct code k = { .p = e->site, .exec_delta = c->jit->exec_delta };
+	struct code k = { .p = site_of(c->jit, e), .exec_delta = c->jit->exec_delta };
 
 	put_op(&k, false, 0x81, 7, RM_MEM(R_STATE, TABLES(c) + off));
 	put32(&k, to->page->id);
-	patch_rel32(jcc_later(&k, CC_NE), e->stub);
+	patch_rel32(jcc_later(&k, CC_NE), stub_of(c->jit, e));
 	patch_rel32(jmp_later(&k), to->entry);
 }
 
 static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 {
-	if (e->from->page == to->page)
-		put_jmp_at(e->site, to->entry);
+	if (tu_at(c->jit, e->from)->page == to->page)
+		put_jmp_at(site_of(c->jit, e), to->entry);
 	else
 		link_across(c, e, to);
-	link_add(e, to);
+	link_add(c->jit, e, to);
 }
 
 const u8 *jit_follow(struct cpu *c, u32 edge)
 {
 	struct edge *e = &c->jit->edges[edge];
-	struct tu *to;
+	struct tu *to = e->to ? tu_at(c->jit, e->to) : NULL;
 
 	c->rip = e->target;
-	to = e->plain ? plain_find(c, e) : find_target(c, e->target, e->to);
+	to = e->plain ? plain_find(c, e) : find_target(c, e->target, to);
 	if (!to)
 		return NULL;
-	if (e->to != to)
+	if (e->to != tu_off(c->jit, to))
 		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);
 }
@@ -252,8 +278,8 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 /* RET or JMP has found what is no address: it is the interpreter's to fault. */
 static void undo_branch(struct cpu *c)
 {
-	const struct tu *tu = (const struct tu *)(c->jit->pool + c->jit_ret);
-	const struct insn *in = &tu->block->insn[tu->block->count - 1];
+	struct tu *tu = tu_at(c->jit, c->jit_ret);
+	const struct insn *in = &tu_block(c->jit, tu)->insn[tu->count - 1];
 
 	c->rip = tu->rip + in->end - in->len;
 	if (in->mnemonic == ZYDIS_MNEMONIC_RET)

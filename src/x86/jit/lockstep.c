@@ -106,7 +106,7 @@ static void put_back(struct cpu *c, struct lockstep *ls)
 static bool interpret_one(struct cpu *c, struct lockstep *ls, const struct insn *in,
 			  enum step *st)
 {
-	if (ls->tu->punted & BIT_ULL(in - ls->tu->block->insn))
+	if (ls->tu->punted & BIT_ULL(in - tu_block(c->jit, ls->tu)->insn))
 		return false;
 	if (ls->tu->vectors)
 		ls->fpu_before = c->fpu;
@@ -127,7 +127,7 @@ static bool interpret_one(struct cpu *c, struct lockstep *ls, const struct insn 
 /* From instruction @first to the end of the block, or what is done only once. */
 static void interpret(struct cpu *c, struct lockstep *ls, u32 first)
 {
-	const struct block *b = ls->tu->block;
+	const struct block *b = tu_block(c->jit, ls->tu);
 	enum step st = STEP_NEXT;
 	u32 i = 0;
 
@@ -280,9 +280,9 @@ bool lockstep_before(struct cpu *c, const struct insn *in)
 void lockstep_after(struct cpu *c, const struct insn *in)
 {
 	struct lockstep *ls = c->jit->lockstep;
-	u32 next = in - ls->tu->block->insn + 1;
+	u32 next = in - tu_block(c->jit, ls->tu)->insn + 1;
 
-	if (!ls->active && next < ls->tu->block->count)
+	if (!ls->active && next < ls->tu->count)
 		interpret(c, ls, next);
 }
 

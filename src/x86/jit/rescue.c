@@ -17,7 +17,7 @@ static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
 }
 
 /* All are looked through, the dead ones too: this is rare. */
-static const struct tu *tu_at(const struct jit *j, const u8 *pc)
+static const struct tu *tu_around(const struct jit *j, const u8 *pc)
 {
 	const struct tu *tu = j->made;
 
@@ -58,7 +58,7 @@ static void resume_unfilled(const struct cpu *c, greg_t *gregs)
 
 static bool resume_at_punt(const struct jit *j, greg_t *rip)
 {
-	const struct tu *tu = tu_at(j, (const u8 *)*rip);
+	const struct tu *tu = tu_around(j, (const u8 *)*rip);
 	const u8 *punt = tu ? punt_at(j, tu, (const u8 *)*rip) : NULL;
 
 	if (!punt)

@@ -127,6 +127,7 @@ bool jit_count(struct cpu *c, const struct block *b)
 	if (!tu)
 		return false;
 	tu_add(c->jit, tu);
+	block_translated(c, b);
 	stat_inc(c->vcpu, anykvm_translations);
 	return true;
 }
@@ -179,11 +180,6 @@ static void code_changed(struct cpu *c)
 	page_check_shared(c->jit);
 }
 
-static void blocks_flushed(struct cpu *c)
-{
-	jit_flush(c->jit);
-}
-
 static void destroy(struct cpu *c)
 {
 	sweep_destroy(c->jit);
@@ -206,7 +202,6 @@ static const struct translator_ops ops = {
 	.may_write = page_may_write,
 	.written = page_written,
 	.rescue = rescue_resume,
-	.blocks_flushed = blocks_flushed,
 	.destroy = destroy,
 };
 

@@ -44,15 +44,24 @@ void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
 	cold->write = write;
 }
 
+static void edge_add(struct trans *t, u64 target, bool plain)
+{
+	struct jit *j = t->j;
+	u32 n = j->nr_edges++;
+
+	j->edges[n] = (struct edge){
+		.target = target, .from = tu_off(j, t->tu), .site = t->k.p - j->rw,
+		.plain = plain,
+	};
+	cold_add(t, COLD_STUB, jmp_later(&t->k))->edge = n;
+}
+
 void edge_emit(struct trans *t, u64 target)
 {
-	struct edge *e = &t->j->edges[t->j->nr_edges];
-	struct cold *cold;
+	const u8 *site = t->k.p;
 
-	*e = (struct edge){ .target = target, .from = t->tu, .site = t->k.p };
-	cold = cold_add(t, COLD_STUB, jmp_later(&t->k));
-	cold->edge = t->j->nr_edges++;
-	while (t->k.p < e->site + EDGE_SIZE)
+	edge_add(t, target, false);
+	while (t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
 }
 
@@ -68,10 +77,9 @@ void poll_emit(struct trans *t, u64 target)
 
 /* -- Behind the main line ----------------------------------------------------------- */
 
-static void put_punt(struct trans *t, const struct insn *in, u64 rip, u32 slow)
+static void put_punt(struct trans *t, const struct insn *in, u32 slow)
 {
-	mov_imm(&t->k, RAX, rip);
-	mov_imm(&t->k, R_B, (u64)in | slow);
+	mov_imm(&t->k, R_B, punt_of(t->j, t->tu, in - t->block->insn, slow));
 	call_to(&t->k, t->j->punt);
 }
 
@@ -113,7 +121,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 		park_by(t, &cold->recipe);
 	else
 		park_as(t, cold);
-	put_punt(t, cold->in, cold->target, PUNT_SLOW_BIT);
+	put_punt(t, cold->in, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
 	t->flags = FLAGS_PARKED;
@@ -145,16 +153,9 @@ static void fill_window(struct trans *t, const struct cold *cold)
 /* In the same page, so that a jump will do. */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
-	struct edge *e = &t->j->edges[t->j->nr_edges];
-	struct cold *stub;
-
 	fill_window(t, cold);
 	park_by(t, &cold->recipe);
-	*e = (struct edge){
-		.target = cold->target, .from = t->tu, .site = t->k.p, .plain = true,
-	};
-	stub = cold_add(t, COLD_STUB, jmp_later(&t->k));
-	stub->edge = t->j->nr_edges++;
+	edge_add(t, cold->target, true);
 }
 
 static void cold_event(struct trans *t, const struct cold *cold)
@@ -165,7 +166,9 @@ static void cold_event(struct trans *t, const struct cold *cold)
 
 static void cold_stub(struct trans *t, const struct cold *cold)
 {
-	t->j->edges[cold->edge].stub = t->k.p;
+	struct edge *e = &t->j->edges[cold->edge];
+
+	e->stub = t->k.p - t->j->rw - e->site;
 	mov_imm(&t->k, R_B, cold->edge);
 	jmp_to(&t->k, t->j->follow);
 }
@@ -214,7 +217,7 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
-	put_punt(t, t->in, t->rip, 0);
+	put_punt(t, t->in, 0);
 	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
 	t->vec = 0;
@@ -329,19 +332,21 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
 		.flags = FLAGS_PARKED, .outlook = outlook, .decoded = decoded,
 	};
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + (b->count + 1) * sizeof(struct tu_insn));
+	size_t insns = (b->count + 1) * sizeof(struct tu_insn);
+	struct tu *tu = pool_alloc(j, sizeof(*tu) + insns + b->len);
 
 	if (!tu)
 		return NULL;
 	*tu = (struct tu){
-		.rip = c->rip, .block = b, .page = p, .entry = t.k.p,
-		.count = b->count, .plain = plain, .out = j->edges + j->nr_edges,
+		.rip = c->rip, .page = p, .entry = t.k.p, .count = b->count,
+		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->nr_edges,
 	};
+	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, b->len);
 	t.tu = tu;
 	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
-	tu->nr_out = j->edges + j->nr_edges - tu->out;
+	tu->nr_out = j->nr_edges - tu->out;
 	j->used = (t.k.p - j->rw + 15) & ~15ul;
 	tu->size = t.k.p - tu->entry;
 	if (unlikely(jit_debug))

@@ -40,7 +40,7 @@ static void tu_kill(struct jit *j, struct tu *tu)
 	while (*p != tu)
 		p = &(*p)->hash_next;
 	*p = tu->hash_next;
-	jit_unlink(tu);
+	jit_unlink(j, tu);
 	jit_forget_jump(j, tu->rip, tu->page->class);
 	page_leave(j, tu->page);
 	stat_inc(j->vcpu, anykvm_invalidations);
@@ -56,9 +56,30 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 	j->left = true;
 }
 
+static struct block *make_block(struct jit *j, const struct tu *tu, struct block *b)
+{
+	block_again(j->vcpu->cpu, b, tu_host(tu), tu->code_size, tu_bytes(tu), tu->len);
+	return b;
+}
+
+const struct block *tu_block(struct jit *j, struct tu *tu)
+{
+	struct block *b;
+
+	if (likely(tu->block))
+		return tu->block;
+	b = pool_alloc(j, sizeof(*b) + tu->count * sizeof(struct insn) + tu->len);
+	if (b)
+		return tu->block = make_block(j, tu, b);
+	if (j->block_of != tu)
+		make_block(j, tu, (struct block *)j->block);
+	j->block_of = tu;
+	return (struct block *)j->block;
+}
+
 void tu_forget_all(struct jit *j)
 {
 	for (struct tu *tu = j->made; tu; tu = tu->made_before)
 		*bucket(j, tu->rip) = NULL;
-	j->made = NULL;
+	j->made = j->block_of = NULL;
 }
