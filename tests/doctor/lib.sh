@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # For the doctor's tests: a copy of anykvm that any user can run, and checks.
 #   NAME.sh ANYKVM PRELOAD LIBRARY SANDBOX OLD_PRELOAD FAKE_ENGINE
+. "$(dirname "$0")/../lib/check.sh"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cp "$1" "$dir/anykvm"
@@ -14,14 +15,7 @@ cd "$dir" || exit 1
 anykvm=$dir/anykvm
 sandbox=$dir/sandbox
 unset ANYKVM_ENGINE ANYKVM_ENGINE_LIB ANYKVM_PRELOAD ANYKVM_MODE LD_PRELOAD COLUMNS
-failures=0
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
-
-failed() {
-	echo "FAILED: $1:"
-	printf '%s\n' "$output" | sed 's/^/  /'
-	failures=$((failures + 1))
-}
 
 # cause ID STATUS command...: the command's report names the cause in one line
 # with a fix, and it ends with this status.
@@ -55,31 +49,10 @@ no_cause() {
 	fi
 }
 
-# check DESCRIPTION STATUS PATTERN command...
-check() {
-	what=$1
-	want=$2
-	pattern=$3
-	shift 3
-	output=$("$@" 2>&1)
-	status=$?
-	if [ $status -ne "$want" ] ||
-	   ! printf '%s\n' "$output" | grep -Eq -- "$pattern"; then
-		failed "$what: status $status, wanted $want and '$pattern'"
-	else
-		echo "ok: $what"
-	fi
-}
-
 is_root() {
 	[ "$(id -u)" -eq 0 ]
 }
 
 can_mount() {
 	is_root && unshare -m true 2>/dev/null
-}
-
-finish() {
-	[ $failures -eq 0 ] || { echo "$failures failed"; exit 1; }
-	exit 0
 }

@@ -3,30 +3,12 @@
 # The launcher and the preload object from outside:
 #   launcher.sh ANYKVM PRELOAD FAKE_ENGINE
 # Run by Meson with the fake engine and ANYKVM_QUIET=1 in the environment.
+. "$(dirname "$0")/../lib/check.sh"
 anykvm=$(realpath "$1")
 preload=$(realpath "$2")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-failures=0
-
-# check DESCRIPTION STATUS PATTERN command...: status and output of a command.
-check() {
-	what=$1
-	want=$2
-	pattern=$3
-	shift 3
-	output=$("$@" 2>&1)
-	status=$?
-	if [ $status -ne "$want" ] ||
-	   ! printf '%s\n' "$output" | grep -Eq -- "$pattern"; then
-		echo "FAILED: $what: status $status, wanted $want; output:"
-		printf '%s\n' "$output" | sed 's/^/  /'
-		failures=$((failures + 1))
-	else
-		echo "ok: $what"
-	fi
-}
 
 one_line() {
 	[ "$("$@" 2>&1 >/dev/null | wc -l)" -eq 1 ]
@@ -153,4 +135,4 @@ else
 	check "mode real refuses" 125 'not usable' "$anykvm" --mode=real true
 fi
 
-[ $failures -eq 0 ] || { echo "$failures failed"; exit 1; }
+finish

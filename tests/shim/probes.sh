@@ -9,10 +9,10 @@ if [ -z "$PROBES_HIDDEN" ] && [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/nul
 	export PROBES_HIDDEN=1
 	exec unshare -m "$self" "$@"
 fi
+. "$(dirname "$self")/../lib/check.sh"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-failures=0
 
 if [ -n "$PROBES_HIDDEN" ]; then
 	sed 's/ \(svm\|vmx\)\b//g' /proc/cpuinfo > cpuinfo
@@ -33,8 +33,7 @@ probe() {
 	if output=$("$anykvm" --fake-cpuinfo -- "$@" 2>&1); then
 		echo "ok: $what"
 	else
-		echo "FAILED: $what: status $?: $output"
-		failures=$((failures + 1))
+		failed "$what: status $?"
 	fi
 }
 
@@ -44,8 +43,7 @@ no_probe() {
 	shift
 	[ -n "$PROBES_HIDDEN" ] || return
 	if output=$("$anykvm" -- "$@" 2>&1); then
-		echo "FAILED: $what says yes without being asked to: $output"
-		failures=$((failures + 1))
+		failed "$what says yes without being asked to"
 	else
 		echo "ok: $what, not faked"
 	fi
@@ -127,4 +125,4 @@ if has virt-host-validate; then
 		grep -c "hardware virtualization\|/dev/kvm" | grep -qx 0'
 fi
 
-[ $failures -eq 0 ] || { echo "$failures failed"; exit 1; }
+finish

@@ -182,6 +182,13 @@ bool insn_ends_flags(const struct trans *t);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
+/* The host register with guest @g in it, to be read: its own or @scratch. */
+u8 gpr_use(struct trans *t, u8 g, u8 scratch);
+/* Guest @g, wherever it is. */
+struct rm gpr_operand(u8 g);
+/* Guest @g becomes what @op makes of @m; @scratch is lost if it has no register. */
+void gpr_make(struct trans *t, u8 g, u8 scratch, bool wide, u32 op, struct rm m);
+
 /* Can the address of the memory operand be translated? */
 bool ea_possible(const struct trans *t);
 /* Is it an offset in FS or GS? */
@@ -215,22 +222,25 @@ void window_follow(struct trans *t, const struct outlook *o);
 /* The TLB may be another one. */
 void window_close_all(struct trans *t);
 
-/* -- insn.c, special.c, branch.c: false if the interpreter has to do it ------------- */
-bool insn_generic(struct trans *t);
+/* -- Families of instructions: false if the interpreter has to do it ----------------- */
+bool insn_generic(struct trans *t);	/* insn.c */
 bool insn_special(struct trans *t);
 bool insn_branch(struct trans *t);
-bool insn_string(struct trans *t);	/* string.c */
+bool insn_string(struct trans *t);
 bool insn_bits(struct trans *t);
 bool insn_state(struct trans *t);
-bool insn_vector(struct trans *t);	/* vector.c */
+bool insn_vector(struct trans *t);
 bool insn_x87(struct trans *t);
 bool insn_system(struct trans *t);
 
+/* The guest's register number of an explicit operand, or -1: AH to BH, or none. */
+int operand_gpr(const ZydisDecodedOperand *o);	/* insn.c */
+
 /* The interpreter does it if RAX is not canonical.  Flags and R10 are lost. */
-void check_canonical(struct trans *t);
+void check_canonical(struct trans *t);	/* branch.c */
 
 /* RDI and RSI, which were host addresses, are the guest's. */
-void string_leave(struct trans *t, bool source);
+void string_leave(struct trans *t, bool source);	/* string.c */
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 
@@ -254,15 +264,5 @@ void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 void edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
-
-/* The guest's register number of an explicit operand, or -1: AH to BH, or none. */
-int operand_gpr(const ZydisDecodedOperand *o);
-
-/* The host register with guest @g in it, to be read: its own or @scratch. */
-u8 gpr_use(struct trans *t, u8 g, u8 scratch);
-/* Guest @g, wherever it is. */
-struct rm gpr_operand(u8 g);
-/* Guest @g becomes what @op makes of @m; @scratch is lost if it has no register. */
-void gpr_make(struct trans *t, u8 g, u8 scratch, bool wide, u32 op, struct rm m);
 
 #endif
