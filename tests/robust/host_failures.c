@@ -77,6 +77,9 @@ static void check_held(const char *call)
 
 	if (!memcmp(&now, &expected, sizeof(now)))
 		return;
+	if (costs_the_translator() && now.blocks <= expected.blocks &&
+	    now.mapped < expected.mapped && now.fds <= expected.fds)
+		return;
 	snprintf(text, sizeof(text), "leaks %ld blocks, %ld bytes mapped, %ld descriptors",
 		 now.blocks - expected.blocks, now.mapped - expected.mapped,
 		 now.fds - expected.fds);
