@@ -18,6 +18,7 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
+#include "watch/watch.h"
 
 static int fail(int err)
 {
@@ -52,6 +53,8 @@ int anykvm_open(int flags)
 			  "descriptors are made; is a sandbox in the way?", strerror(-ret));
 	if (ret >= 0)
 		ret = kfile_install(SCOPE_SYSTEM, NULL, NULL, ret, flags);
+	if (watched() && ret < 0)
+		watch_opened(ret, NULL);
 	return ret < 0 ? fail(ret) : ret;
 }
 
@@ -64,6 +67,22 @@ bool anykvm_owns(int fd)
 		kfile_put(f);
 	errno = err;
 	return f;
+}
+
+static __attribute__((noinline)) long watched_call(int fd, struct kfile *f, u32 cmd,
+						    uintptr_t arg)
+{
+	struct watch_call call = {
+		.fd = fd, .file = f, .cmd = cmd, .arg = arg,
+		.desc = ioctl_find(f->scope, cmd),
+	};
+
+	watch_before(&call);
+	call.ret = ioctl_call(f, cmd, arg);
+	watch_after(&call);
+	if (trace_on(TRACE_IOCTL))
+		trace_ioctl(fd, call.desc ? call.desc->name : NULL, cmd, arg, call.ret);
+	return call.ret;
 }
 
 static int do_ioctl(int fd, unsigned long request, void *arg)
@@ -79,12 +98,10 @@ static int do_ioctl(int fd, unsigned long request, void *arg)
 		return fail(fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY);
 	guard_prepare_thread();
 
-	ret = ioctl_call(f, (u32)request, (uintptr_t)arg);
-	if (trace_on(TRACE_IOCTL)) {
-		const struct ioctl_desc *d = ioctl_find(f->scope, (u32)request);
-
-		trace_ioctl(fd, d ? d->name : NULL, (u32)request, (uintptr_t)arg, ret);
-	}
+	if (watched() || trace_on(TRACE_IOCTL))
+		ret = watched_call(fd, f, (u32)request, (uintptr_t)arg);
+	else
+		ret = ioctl_call(f, (u32)request, (uintptr_t)arg);
 	kfile_put(f);
 	if (ret < 0)
 		return fail(ret);
@@ -124,6 +141,8 @@ static void *do_mmap(void *addr, size_t length, int prot, int flags, int fd, off
 		errno = ENODEV;
 		map = MAP_FAILED;
 	}
+	if (watched())
+		watch_mapped(fd, f, map, length, offset, map == MAP_FAILED ? errno : 0);
 	kfile_put(f);
 	return map;
 }

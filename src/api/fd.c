@@ -26,6 +26,7 @@
 #include "api/fd_internal.h"
 #include "api/vm.h"
 #include "trace/trace.h"
+#include "watch/watch.h"
 
 #define MAX_FDS		(1u << 20)
 #define MAX_KFILES	(1u << 18)
@@ -117,6 +118,8 @@ void kfile_put(struct kfile *f)
 
 	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (watched())
+		watch_ended(f);
 	if (trace_on(TRACE_FD))
 		trace_printf("end of descriptor, scope %d, inode %lu",
 			     f->scope, (unsigned long)f->ino);
@@ -404,6 +407,8 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	if (vm)
 		vm_get(vm);
 	table_set(fd, f);
+	if (watched())
+		watch_opened(fd, f);
 	if (trace_on(TRACE_FD))
 		trace_printf("descriptor %d, scope %d, inode %lu", fd, scope,
 			     (unsigned long)f->ino);

@@ -11,6 +11,7 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
+#include "watch/watch.h"
 
 static u32 first_state;
 u32 *process_state = &first_state;
@@ -66,6 +67,8 @@ static int reinit_child(void)
 	worker_reinit_child();
 	fd_reinit_child();
 	vm_reinit_child();
+	if (watched())
+		watch_forked();
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "api/arch.h"
 #include "api/dirty_ring.h"
 #include "api/stats.h"
+#include "watch/watch.h"
 #include "x86/api/clock.h"
 #include "x86/api/msr.h"
 #include "x86/api/run_state.h"
@@ -93,6 +94,8 @@ static enum event_result deliver_exception(struct cpu *c)
 	c->ev.exc_injected = true;
 	if (c->ev.exc.vector == EXC_PF)
 		stat_inc(c->vcpu, pf_guest);
+	if (watched())
+		watch_event(c->vcpu, WATCH_EXCEPTION, c->ev.exc.vector);
 	st = cpu_deliver(c, &c->ev.exc);
 	if (st == STEP_JUMP || st == STEP_NEXT)
 		c->ev.exc_injected = false;
@@ -113,6 +116,8 @@ static enum event_result deliver_irq(struct cpu *c)
 	enum step st;
 
 	TRANSLATOR(c, epoch);
+	if (watched())
+		watch_event(c->vcpu, WATCH_INTERRUPT, c->ev.irq_vector);
 	st = cpu_deliver_interrupt(c, c->ev.irq_vector);
 
 	stat_inc(c->vcpu, irq_injections);
@@ -127,6 +132,8 @@ static enum event_result deliver_nmi(struct cpu *c)
 	TRANSLATOR(c, epoch);
 	WRITE_ONCE(c->ev.nmi_masked, true);
 	stat_inc(c->vcpu, nmi_injections);
+	if (watched())
+		watch_event(c->vcpu, WATCH_NMI, EXC_NMI);
 	st = cpu_deliver_interrupt(c, EXC_NMI);
 	WRITE_ONCE(c->ev.nmi_injected, is_under_way(st));
 	return delivered(c, st);
@@ -248,6 +255,8 @@ static enum event_result deliver_due(struct cpu *c, bool opened, bool *again)
 		return EVENT_EXIT;
 	if (READ_ONCE(c->ev.smi_pending) && !c->smm && !c->ev.shadow) {
 		__atomic_store_n(&c->ev.smi_pending, false, __ATOMIC_RELEASE);
+		if (watched())
+			watch_event(c->vcpu, WATCH_SMI, 0);
 		return delivered(c, cpu_enter_smm(c));
 	}
 	if (take_nmi(c)) {

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "watch/watch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+u32 nr_watchers;
+static const struct watcher *watchers[MAX_WATCHERS];
+
+#define for_each_watcher(w, fn)						\
+	for (u32 i = 0; i < nr_watchers; i++)				\
+		if (((w) = watchers[i])->fn)
+
+static void finish_all(void)
+{
+	const struct watcher *w;
+
+	for_each_watcher(w, finish)
+		w->finish();
+}
+
+void watch_add(const struct watcher *w)
+{
+	assert(nr_watchers < MAX_WATCHERS);
+	if (!nr_watchers)
+		atexit(finish_all);
+	watchers[nr_watchers++] = w;
+}
+
+static u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+void watch_before(struct watch_call *call)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, before)
+		w->before(call);
+	call->start = now_ns();
+	errno = err;
+}
+
+void watch_after(struct watch_call *call)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	call->end = now_ns();
+	for_each_watcher(w, after)
+		w->after(call);
+	errno = err;
+}
+
+void watch_opened(int fd, const struct kfile *file)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, opened)
+		w->opened(fd, file);
+	errno = err;
+}
+
+void watch_ended(const struct kfile *file)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, ended)
+		w->ended(file);
+	errno = err;
+}
+
+void watch_mapped(int fd, const struct kfile *file, void *map, size_t length,
+		  off_t offset, int mmap_errno)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, mapped)
+		w->mapped(fd, file, map, length, offset, mmap_errno);
+	errno = err;
+}
+
+void watch_forked(void)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, forked)
+		w->forked();
+	errno = err;
+}
+
+void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, event)
+		w->event(vcpu, event, vector);
+	errno = err;
+}
