@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The options of the launcher: env.def says which there are. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ extern char **environ;
 
 struct option_desc {
 	const char *env;	/* or NULL: an action */
-	const char *option;	/* "name" or "name=VALUE|VALUE"; or NULL */
+	const char *option;	/* "name", "name=VALUES", "name[=VALUES]"; or NULL */
 	const char *value;	/* of a variable without option */
 	const char *help;
 	int debug;		/* for who works on the engine */
@@ -63,22 +64,37 @@ static void print_help(void)
 
 static size_t name_length(const struct option_desc *opt)
 {
-	return strcspn(opt->option, "=");
+	return strcspn(opt->option, "=[");
 }
 
-/* True if @value is one of the choices after the "=" of @opt. */
-static int is_choice(const struct option_desc *opt, const char *value)
+static int may_lack_value(const struct option_desc *opt)
 {
-	const char *choice = opt->option + name_length(opt);
+	return opt->option[name_length(opt)] == '[';
+}
 
-	while (*choice++) {
-		size_t n = strcspn(choice, "|");
+static int has_value(const struct option_desc *opt)
+{
+	return opt->option[name_length(opt)];
+}
 
-		if (strlen(value) == n && !memcmp(choice, value, n))
+/* What is behind the "=": "FILE", "A|B" or "A,B". */
+static const char *choices_of(const struct option_desc *opt)
+{
+	return strchr(opt->option, '=') + 1;
+}
+
+/* True if the @n bytes at @value are one of the choices. */
+static int is_choice(const char *choice, const char *value, size_t n)
+{
+	for (;;) {
+		size_t len = strcspn(choice, "|,]");
+
+		if (len == n && !memcmp(choice, value, n))
 			return 1;
-		choice += n;
+		if (!choice[len] || choice[len] == ']')
+			return 0;
+		choice += len + 1;
 	}
-	return 0;
 }
 
 /* What a wrong option exits with; the doctor has its own. */
@@ -86,11 +102,24 @@ static int usage_status = EXIT_ANYKVM;
 
 static void check_value(const struct option_desc *opt, const char *value)
 {
-	const char *choices = opt->option + name_length(opt);
+	const char *choices = choices_of(opt);
+	const char *end = strchr(choices, ',') ? "," : "";
 
-	if (!is_choice(opt, value))
-		fail(usage_status, "unknown %.*s '%s'; known are: %s",
-		     (int)name_length(opt), opt->option, value, choices + 1);
+	if (isupper(*choices))
+		return;
+	if (may_lack_value(opt) && !strcmp(value, "1"))
+		return;
+	for (;; value++) {
+		size_t n = strcspn(value, end);
+
+		if (!is_choice(choices, value, n))
+			fail(usage_status, "unknown %.*s '%.*s'; known are: %.*s",
+			     (int)name_length(opt), opt->option, (int)n, value,
+			     (int)strcspn(choices, "]"), choices);
+		value += n;
+		if (!*value)
+			return;
+	}
 }
 
 static const struct option_desc *find_option(const char *name, size_t len)
@@ -117,33 +146,43 @@ static void act(const struct option_desc *opt, struct actions *actions)
 	}
 }
 
+/* The value of @opt, which the next argument may be. */
+static const char *value_of(const struct option_desc *opt, char **argv, int *taken)
+{
+	const char *value = strchr(argv[0], '=');
+
+	if (value)
+		value++;
+	if (!has_value(opt)) {
+		if (value)
+			fail(usage_status, "option '--%s' takes no value", opt->option);
+		return "1";
+	}
+	if (!value && may_lack_value(opt))
+		return "1";
+	if (!value) {
+		value = argv[1];
+		*taken = 2;
+	}
+	if (!value || !*value)
+		fail(usage_status, "option '--%.*s' needs a value",
+		     (int)name_length(opt), opt->option);
+	check_value(opt, value);
+	return value;
+}
+
 /* Returns how many arguments the option took. */
 static int take_option(char **argv, struct actions *actions)
 {
 	const char *name = argv[0] + 2;
-	size_t len = strcspn(name, "=");
-	const struct option_desc *opt = find_option(name, len);
-	const char *value = name[len] ? name + len + 1 : NULL;
+	const struct option_desc *opt = find_option(name, strcspn(name, "="));
+	const char *value;
 	int taken = 1;
 
 	if (!opt)
 		fail(usage_status, "unknown option '%s'; see anykvm --help",
 		     argv[0]);
-	if (!opt->option[len]) {
-		if (value)
-			fail(usage_status, "option '--%s' takes no value",
-			     opt->option);
-		value = "1";
-	} else {
-		if (!value) {
-			value = argv[1];
-			taken = 2;
-		}
-		if (!value)
-			fail(usage_status, "option '--%s' needs a value",
-			     opt->option);
-		check_value(opt, value);
-	}
+	value = value_of(opt, argv, &taken);
 	if (opt->env)
 		setenv(opt->env, value, 1);
 	else
@@ -162,7 +201,7 @@ static int asks_doctor(char **argv)
 		if (strncmp(*argv, "--", 2))
 			return 0;
 		opt = find_option(*argv + 2, strlen(*argv + 2));
-		if (opt && opt->option[name_length(opt)] && argv[1])
+		if (opt && has_value(opt) && !may_lack_value(opt) && argv[1])
 			argv++;
 	}
 	return 0;
@@ -187,10 +226,16 @@ static void check_environment(void)
 		if (i == N_OPTIONS)
 			fprintf(stderr, "anykvm: warning: unknown environment "
 				"variable %.*s\n", (int)len, *e);
-		else if (options[i].option && strchr(options[i].option, '=') &&
+		else if (options[i].option && has_value(&options[i]) &&
 			 (*e)[len] && (*e)[len + 1])
 			check_value(&options[i], *e + len + 1);
 	}
+}
+
+/* Of a short option. */
+static char *long_name(char *argument)
+{
+	return !strcmp(argument, "-h") ? "--help" : argument;
 }
 
 int options_parse(int argc, char **argv, struct actions *actions)
@@ -200,8 +245,7 @@ int options_parse(int argc, char **argv, struct actions *actions)
 	if (asks_doctor(argv + 1))
 		usage_status = DOCTOR_USAGE;
 	while (i < argc && argv[i][0] == '-' && strcmp(argv[i], "--")) {
-		if (!strcmp(argv[i], "-h"))
-			argv[i] = "--help";
+		argv[i] = long_name(argv[i]);
 		if (argv[i][1] != '-')
 			fail(usage_status, "unknown option '%s'; see anykvm --help",
 			     argv[i]);

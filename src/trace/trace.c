@@ -31,7 +31,7 @@ static void read_trace(const char *list)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		if (list_has(list, words[i].word))
+		if (!strcmp(list, "1") || list_has(list, words[i].word))
 			trace_mask |= words[i].bit;
 	}
 }

@@ -34,6 +34,12 @@ check "unknown mode" 125 'known are: soft' "$anykvm" --mode=nonsense true
 check "missing value" 125 'needs a value' "$anykvm" --mode
 check "unwanted value" 125 'takes no value' "$anykvm" --quiet=1 true
 check "value as next argument" 0 '' "$anykvm" --engine interp true
+check "empty value" 125 'needs a value' "$anykvm" --mode= true
+check "optional value left out" 0 '^ANYKVM_TRACE=1$' "$anykvm" --trace -- env
+check "optional value" 0 '^ANYKVM_TRACE=fd,run$' "$anykvm" --trace=fd,run -- env
+check "unknown word of a list" 125 "unknown trace 'x'; known are: ioctl,run,fd" \
+	"$anykvm" --trace=fd,x true
+check "empty word of a list" 125 "unknown trace ''" "$anykvm" --trace=fd, true
 check "option becomes its variable" 0 '^ANYKVM_MODE=soft' \
 	"$anykvm" --mode=soft -- env
 check "option wins over variable" 0 '' \

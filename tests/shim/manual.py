@@ -20,8 +20,8 @@ def read(*path):
 
 rows = re.sub(r"/\*.*?\*/", "", read("src/trace/env.def"), flags=re.S)
 options = re.findall(r'(?:ENV\("\w+", |ACTION\()"([a-z-]+)', rows)
-values = {v for choices in re.findall(r'ENV\("\w+", "[a-z-]+=([a-z|]+)"', rows)
-          for v in choices.split("|")}
+values = {v for choices in re.findall(r'ENV\("\w+", "[a-z-]+\[?=([a-z|,]+)\]?"', rows)
+          for v in re.split("[|,]", choices)}
 variables = re.findall(r'(?:ENV|ENV_ONLY)\("(\w+)"', rows)
 debug = re.findall(r'ENV_DEBUG\("(\w+)"', rows)
 statuses = re.findall(r"EXIT_\w+ = (\d+)", read("src/shim/launcher.h"))
