@@ -265,7 +265,7 @@ void punt_if(struct trans *t, enum cc cc);
  */
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
-void edge_emit(struct trans *t, u64 target);
+struct edge *edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
 
