@@ -115,15 +115,23 @@ void findings_start(u64 now);
 
 /* -- place.c ----------------------------------------------------------------------- */
 
-struct place {
-	uintptr_t address;		/* 0: not known */
+enum { PLACE_DEPTH = 3 };
+
+struct frame {
 	uintptr_t offset;		/* in the module */
 	uintptr_t into;			/* the symbol */
 	char module[64], symbol[64];
 };
 
+struct place {
+	u32 depth;			/* 0: not known */
+	uintptr_t callers[PLACE_DEPTH];	/* return addresses, innermost first */
+};
+
 void place_init(void);
 /* Where the program has called us from. */
 void place_find(struct place *p);
+bool place_is(const struct place *a, const struct place *b);
+void place_describe(uintptr_t caller, struct frame *f);
 
 #endif

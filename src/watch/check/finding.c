@@ -112,11 +112,15 @@ static void add_sentence(struct text *t, const struct found *f)
 
 static void add_place(struct text *t, const struct place *p)
 {
-	if (!p->address)
-		return;
-	add(t, ", called from %s+0x%lx", p->module, p->offset);
-	if (*p->symbol)
-		add(t, " (%s+0x%lx)", p->symbol, p->into);
+	struct frame f;
+
+	for (u32 i = 0; i < p->depth; i++) {
+		place_describe(p->callers[i], &f);
+		add(t, "    %s %s+0x%lx", i ? "by" : "at", f.module, f.offset);
+		if (*f.symbol)
+			add(t, " (%s+0x%lx)", f.symbol, f.into);
+		add(t, "\n");
+	}
 }
 
 static const char *level_name(enum rule rule)
@@ -140,10 +144,10 @@ static void tell(const struct check_call *c, const struct found *f,
 		add(&t, " (vCPU %u)", (u32)c->vcpu_id);
 	if (c->call && c->ret < 0)
 		add(&t, " = -1 %s", strerrorname_np(-c->ret) ?: "?");
-	add(&t, ", thread %u, %llu.%06llu s", c->thread,
+	add(&t, ", thread %u, %llu.%06llu s\n", c->thread,
 	    (unsigned long long)us / 1000000, (unsigned long long)us % 1000000);
 	add_place(&t, p);
-	add(&t, "\n    api.rst %s; %s\n", f->section, rules[f->rule].advice);
+	add(&t, "    api.rst %s; %s\n", f->section, rules[f->rule].advice);
 	emit(&t);
 }
 
@@ -157,7 +161,7 @@ static bool note_locked(const struct check_call *c, const struct found *f,
 		struct seen *s = &seen[i];
 
 		if (s->rule == f->rule && s->cmd == c->cmd &&
-		    s->place.address == p->address) {
+		    place_is(&s->place, p)) {
 			s->count++;
 			return false;
 		}
@@ -203,10 +207,9 @@ static void add_repeats(struct text *t, const struct seen *s)
 {
 	char name[32];
 
-	add(t, "anykvm: check: %s %llu times: %s", rule_name(s->rule, name),
+	add(t, "anykvm: check: %s %llu times: %s\n", rule_name(s->rule, name),
 	    (unsigned long long)s->count, s->what);
 	add_place(t, &s->place);
-	add(t, "\n");
 	emit(t);
 	t->n = 0;
 }

@@ -31,38 +31,43 @@ void place_init(void)
 	backtrace(&frame, 1);
 }
 
-static void describe(struct place *p, const Dl_info *info)
-{
-	const char *slash = info->dli_fname ? strrchr(info->dli_fname, '/') : NULL;
-	const char *name = slash ? slash + 1 : info->dli_fname;
-
-	p->offset = p->address - (uintptr_t)info->dli_fbase;
-	snprintf(p->module, sizeof(p->module), "%s", name ? name : "?");
-	if (!info->dli_sname)
-		return;
-	p->into = p->address - (uintptr_t)info->dli_saddr;
-	snprintf(p->symbol, sizeof(p->symbol), "%s", info->dli_sname);
-}
-
 void place_find(struct place *p)
 {
 	void *frames[MAX_FRAMES];
 	int n = backtrace(frames, MAX_FRAMES);
-	Dl_info info;
 
 	memset(p, 0, sizeof(*p));
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && p->depth < PLACE_DEPTH; i++) {
 		/* A return address may be that of the next function. */
-		if (!dladdr((u8 *)frames[i] - 1, &info)) {
-			p->address = (uintptr_t)frames[i];
-			snprintf(p->module, sizeof(p->module), "?");
-			p->offset = p->address;
-			return;
-		}
-		if (info.dli_fbase == own_base || info.dli_fbase == preload_base)
-			continue;
-		p->address = (uintptr_t)frames[i];
-		describe(p, &info);
-		return;
+		const void *base = base_of((u8 *)frames[i] - 1);
+
+		if (p->depth || (base != own_base && base != preload_base))
+			p->callers[p->depth++] = (uintptr_t)frames[i];
 	}
+}
+
+bool place_is(const struct place *a, const struct place *b)
+{
+	return a->depth == b->depth &&
+	       !memcmp(a->callers, b->callers, a->depth * sizeof(a->callers[0]));
+}
+
+void place_describe(uintptr_t caller, struct frame *f)
+{
+	const char *name = "?", *slash;
+	Dl_info info;
+
+	memset(f, 0, sizeof(*f));
+	if (dladdr((void *)(caller - 1), &info)) {
+		slash = info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
+		name = slash ? slash + 1 : info.dli_fname ?: "?";
+		f->offset = caller - (uintptr_t)info.dli_fbase;
+		if (info.dli_sname) {
+			f->into = caller - (uintptr_t)info.dli_saddr;
+			snprintf(f->symbol, sizeof(f->symbol), "%s", info.dli_sname);
+		}
+	} else {
+		f->offset = caller;
+	}
+	snprintf(f->module, sizeof(f->module), "%s", name);
 }

@@ -15,9 +15,9 @@ static const struct {
 };
 
 static const char *const scopes[] = {
-	[SCOPE_SYSTEM] = "/dev/kvm", [SCOPE_VM] = "VM", [SCOPE_VCPU] = "vCPU",
-	[SCOPE_DEVICE] = "device", [SCOPE_STATS] = "statistics descriptor",
-	[SCOPE_MAPPING] = "mapping",
+	[SCOPE_SYSTEM] = "/dev/kvm", [SCOPE_VM] = "a VM", [SCOPE_VCPU] = "a vCPU",
+	[SCOPE_DEVICE] = "a device", [SCOPE_STATS] = "statistics",
+	[SCOPE_MAPPING] = "a mapping",
 };
 
 static const struct ioctl_desc *find_anywhere(u32 cmd)
@@ -49,7 +49,7 @@ static void judge_descriptor(struct check_call *c)
 	if (!d)
 		return;
 	c->what = d->name;
-	check_found(c, RULE_WRONG_DESCRIPTOR, NULL, "%s is a request for a %s, not for a %s",
+	check_found(c, RULE_WRONG_DESCRIPTOR, NULL, "%s is a request for %s, not for %s",
 		    d->name, scopes[d->scope], scopes[c->file->scope]);
 }
 
@@ -60,14 +60,6 @@ static void judge_need(struct check_call *c)
 		    !cap_was_asked(needs[i].cap))
 			check_found(c, RULE_CAP_UNCHECKED, needs[i].section, "%s needs %s",
 				    c->what, needs[i].name);
-}
-
-static void judge_enable(struct check_call *c)
-{
-	const struct kvm_enable_cap *cap = check_arg(c, struct kvm_enable_cap);
-
-	if (cap && !cap_was_asked(cap->cap))
-		check_found(c, RULE_CAP_UNCHECKED, "4.37", "capability %u is enabled", cap->cap);
 }
 
 static void judge_events(struct check_call *c)
@@ -126,8 +118,6 @@ void judge_system(struct check_call *c)
 	if (c->cmd == (u32)KVM_CREATE_VM && !check_process.version_asked)
 		check_found(c, RULE_API_VERSION, NULL, "%s", "");
 	judge_need(c);
-	if (c->cmd == (u32)KVM_ENABLE_CAP)
-		judge_enable(c);
 	if (c->vm)
 		judge_enabled(c);
 }
