@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "watch/output.h"
+
 u32 nr_watchers;
 static const struct watcher *watchers[MAX_WATCHERS];
 
@@ -19,6 +21,7 @@ static void finish_all(void)
 
 	for_each_watcher(w, finish)
 		w->finish();
+	output_flush();
 }
 
 void watch_add(const struct watcher *w)
@@ -105,6 +108,7 @@ void watch_forked(void)
 	const struct watcher *w;
 	int err = errno;
 
+	output_forked();
 	for_each_watcher(w, forked)
 		w->forked();
 	errno = err;

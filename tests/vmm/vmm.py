@@ -154,6 +154,8 @@ class Vm:
             print("--- stderr\n" + stderr[-4000:], flush=True)
         elif ACCEL == "kvm" and SERVED not in stderr:
             raise Failure("anykvm did not serve /dev/kvm:\n" + stderr)
+        elif re.search(r"anykvm: check: (error|warning)", stderr):
+            raise Failure("QEMU is said to misuse the API:\n" + stderr)
 
     @property
     def qmp(self):

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "watch/check/check.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +9,8 @@
 #include <unistd.h>
 
 #include "util/guard.h"
+#include "watch/check/report.h"
+#include "watch/output.h"
 
 /* What a program that ends with 0 exits with instead, if it is asked to. */
 enum { EXIT_FINDINGS = 123 };
@@ -354,7 +354,8 @@ void check_init(const char *value)
 		fatal = LEVEL_WARN;
 	quiet = is_asked(getenv("ANYKVM_QUIET"));
 	own_pid = getpid();
-	findings_start(watch_now());
+	report_start(watch_now(), is_asked(getenv("ANYKVM_JSON")));
+	output_open();
 	place_init();
 	on_exit(at_exit, NULL);
 	watch_add(&check_watcher);

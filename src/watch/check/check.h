@@ -5,6 +5,7 @@
  * check.c	is told of calls and descriptors, and asks the rules
  * state.c	what is known of VMs, vCPUs and slots, from the calls alone
  * finding.c	what was found: said once per place, counted, summed up at exit
+ * report.c	the same as text or JSON
  * place.c	where in the program a call came from
  * the others	the rules by subject; rules.def lists them
  *
@@ -102,8 +103,6 @@ void cpuid_digest(struct cpuid_digest *d, uintptr_t arg, bool has_subleaves);
 /* Of any scope; NULL: not known. */
 const char *request_name(u32 cmd);
 
-const char *rule_name(enum rule rule, char name[32]);
-
 /* Prints what was found, if it is new.  No lock is held. */
 void findings_tell(struct check_call *c);
 
@@ -111,7 +110,6 @@ void findings_tell(struct check_call *c);
 bool findings_any(enum level level);
 void findings_summary(void);
 void findings_forget(void);		/* in a forked child */
-void findings_start(u64 now);
 
 /* -- place.c ----------------------------------------------------------------------- */
 
