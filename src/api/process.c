@@ -11,6 +11,7 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
+#include "watch/stats/stats.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -44,6 +45,7 @@ static int init(void)
 	int ret;
 
 	trace_init();
+	stats_init();
 	page = state_page();
 	if (!page)
 		return -errno;

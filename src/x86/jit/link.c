@@ -68,7 +68,7 @@ static const struct insn *insn_of(struct cpu *c, u32 punt)
 	return in;
 }
 
-u64 jit_punt(struct cpu *c, u32 punt)
+static u64 interpret(struct cpu *c, u32 punt)
 {
 	const struct insn *in = insn_of(c, punt);
 	bool slow = punt & PUNT_SLOW_BIT;
@@ -113,6 +113,26 @@ u64 jit_punt(struct cpu *c, u32 punt)
 	default:
 		return st;
 	}
+}
+
+/* They have been counted, and come again in blocks of their own. */
+static u32 insns_behind(struct cpu *c, u32 punt)
+{
+	return tu_at(c->jit, punt >> PUNT_TU_SHIFT & ~15u)->count - 1 -
+	       (punt >> PUNT_INSN_SHIFT & (BLOCK_MAX_INSNS - 1));
+}
+
+u64 jit_punt(struct cpu *c, u32 punt)
+{
+	u64 ret, rest;
+
+	if (likely(!stats_count_insns))
+		return interpret(c, punt);
+	rest = insns_behind(c, punt);
+	ret = interpret(c, punt);
+	if (ret)
+		c->insns -= rest;
+	return ret;
 }
 
 u32 jit_fill_read(struct cpu *c, u64 lin)
