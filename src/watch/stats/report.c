@@ -119,28 +119,14 @@ static void print_pcs(FILE *out, const struct stats_page *p, u64 exits,
 	free(pcs);
 }
 
+/* Under the names of KVM_GET_STATS_FD. */
 static void print_counts(FILE *out, const struct stats_sum *sum)
 {
-	static const struct {
-		const char *name;
-		u32 i;
-	} rows[] = {
-		{ "interrupts injected", STATS_KVM_irq_injections },
-		{ "NMIs injected", STATS_KVM_nmi_injections },
-		{ "page faults of the guest", STATS_KVM_pf_guest },
-		{ "hypercalls", STATS_KVM_hypercalls },
-		{ "HLT", STATS_KVM_halt_exits },
-		{ "blocks translated", STATS_KVM_anykvm_translations },
-		{ "blocks invalidated", STATS_KVM_anykvm_invalidations },
-		{ "instructions without translation", STATS_KVM_anykvm_punts },
-		{ "TLB misses", STATS_KVM_anykvm_tlb_misses },
-		{ "TLB flushes", STATS_KVM_tlb_flush },
-	};
-
 	fputc('\n', out);
-	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
-		fprintf(out, "%-32s %14llu\n", rows[i].name,
-			(unsigned long long)sum->kvm[rows[i].i]);
+	for (u32 i = 0; i < NR_STATS_KVM; i++)
+		if (sum->kvm[i])
+			fprintf(out, "%-28s %14llu\n", stats_kvm_name(i),
+				(unsigned long long)sum->kvm[i]);
 }
 
 void report_text(FILE *out, const struct stats_page *p, const struct symbols *s)
