@@ -6,6 +6,7 @@
 #include "watch/stats/page.h"
 
 struct vcpu;
+struct vm;
 
 /* Adds the watcher if ANYKVM_STATS asks for it.  Before any vCPU exists. */
 void stats_init(void);
