@@ -43,7 +43,8 @@ static int init(void)
 	u32 *page;
 	int ret;
 
-	trace_init();
+	log_init();
+	watch_init();
 	page = state_page();
 	if (!page)
 		return -errno;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Who watches: each looks at its variable and adds itself, or does not. */
+#include "watch/trace/trace.h"
+#include "watch/watch.h"
+
+void watch_init(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	trace_init();
+}
