@@ -25,7 +25,6 @@
 
 #include "api/fd_internal.h"
 #include "api/vm.h"
-#include "trace/trace.h"
 #include "watch/watch.h"
 
 #define MAX_FDS		(1u << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who watches: each looks at its variable and adds itself, or does not. */
-#include "watch/trace/trace.h"
+#include "watch/trace/watcher.h"
 #include "watch/watch.h"
 
 void watch_init(void)

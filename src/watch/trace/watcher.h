@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* --trace: every call, exit, interrupt and descriptor written down (output.h). */
-#ifndef ANYKVM_WATCH_TRACE_TRACE_H
-#define ANYKVM_WATCH_TRACE_TRACE_H
+#ifndef ANYKVM_WATCH_TRACE_WATCHER_H
+#define ANYKVM_WATCH_TRACE_WATCHER_H
 
 /* Adds the watcher if ANYKVM_TRACE asks for it. */
 void trace_init(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The watcher: one record for each thing it is told of. */
-#include "watch/trace/trace.h"
+#include "watch/trace/watcher.h"
 
 #include <stdlib.h>
 #include <string.h>
