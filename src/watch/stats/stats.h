@@ -5,6 +5,8 @@
 
 #include "watch/stats/page.h"
 
+struct vm;
+
 struct vcpu;
 struct vm;
 
