@@ -5,8 +5,6 @@
 
 #include "watch/stats/page.h"
 
-struct vm;
-
 struct vcpu;
 struct vm;
 
