@@ -4,6 +4,7 @@
 
 #include "run/guest.h"
 
+#include "watch/stats/symbols.h"
 #include "watch/stats/sum.h"
 #include "watch/stats/stats.h"
 
@@ -285,6 +286,36 @@ static void forked_child_has_its_own(void **state)
 	assert_int_equal(reason_count(KVM_EXIT_IO), io);
 }
 
+static void symbols_move_with_the_kernel(void **state)
+{
+	static const char lines[] = "ffffffff81000000 T _text\n"
+				    "ffffffff81a00080 T entry_SYSCALL_64\n"
+				    "0000000000001000 T low\n";
+	char path[] = "/tmp/anykvm-symbols-XXXXXX", why[SYMBOLS_WHY_MAX];
+	int fd = mkstemp(path);
+	struct symbols *s;
+	u64 off;
+
+	assert_int_equal(write(fd, lines, sizeof(lines) - 1), sizeof(lines) - 1);
+	close(fd);
+	s = symbols_read(path, why);
+	unlink(path);
+	assert_non_null(s);
+	assert_string_equal(symbols_find(s, 0xffffffff81000010, &off), "_text");
+	assert_null(symbols_find(s, 0xffffffffb8200010, &off));
+	symbols_move(s, 0xffffffffb8c00080);
+	assert_string_equal(symbols_find(s, 0xffffffffb8200010, &off), "_text");
+	assert_int_equal(off, 0x10);
+	assert_string_equal(symbols_find(s, 0x1010, &off), "low");
+	/* Backwards, and what KASLR does not do. */
+	symbols_move(s, 0xffffffff80c00080);
+	assert_string_equal(symbols_find(s, 0xffffffff80200010, &off), "_text");
+	symbols_move(s, 0xffffffffb8c00084);
+	assert_string_equal(symbols_find(s, 0xffffffff81000010, &off), "_text");
+	symbols_move(s, 0x1080);
+	assert_string_equal(symbols_find(s, 0xffffffff81000010, &off), "_text");
+}
+
 /* More addresses than the table has; comes last. */
 static void full_table_counts_what_it_lacks(void **state)
 {
@@ -323,6 +354,7 @@ int main(void)
 		cmocka_unit_test(numbers_come_while_it_runs),
 		cmocka_unit_test(nothing_is_lost_with_the_slots),
 		cmocka_unit_test(forked_child_has_its_own),
+		cmocka_unit_test(symbols_move_with_the_kernel),
 		cmocka_unit_test(full_table_counts_what_it_lacks),
 	};
 	struct guest g;
