@@ -165,6 +165,7 @@ struct resume {
 	const struct insn *in;
 	u64 rip;		/* of @in */
 	u64 changes;		/* jit.changes; another number: it does not */
+	u32 insns;		/* for --stats: behind @in in its block */
 };
 
 struct jit {
