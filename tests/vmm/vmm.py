@@ -229,6 +229,8 @@ class Vm(Guest):
     def check(self, stderr):
         if ACCEL == "kvm" and SERVED not in stderr:
             raise Failure("anykvm did not serve /dev/kvm:\n" + stderr)
+        if re.search(r"anykvm: check: (error|warning)", stderr):
+            raise Failure("QEMU is said to misuse the API:\n" + stderr)
 
     @property
     def qmp(self):
