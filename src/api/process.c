@@ -13,6 +13,7 @@
 #include "trace/trace.h"
 #include "util/guard.h"
 #include "watch/check/check.h"
+#include "watch/stats/stats.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -47,6 +48,7 @@ static int init(void)
 
 	trace_init();
 	check_init(getenv("ANYKVM_CHECK"));
+	stats_init();
 	page = state_page();
 	if (!page)
 		return -errno;
