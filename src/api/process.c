@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "api/arch.h"
@@ -11,6 +12,7 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
+#include "watch/check/check.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -44,6 +46,7 @@ static int init(void)
 	int ret;
 
 	trace_init();
+	check_init(getenv("ANYKVM_CHECK"));
 	page = state_page();
 	if (!page)
 		return -errno;

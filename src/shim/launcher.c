@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/program.h"
 #include "doctor/real.h"
 #include "launcher.h"
 
@@ -59,7 +60,7 @@ static bool choose_real(void)
 int main(int argc, char **argv)
 {
 	struct actions actions = { 0 };
-	char path[PATH_MAX];
+	char path[PATH_MAX], first[ELF_NAME_MAX];
 	int program, err;
 
 	if (argc && !strcmp(argv[0], TRIAL_NAME))
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
 		preload_remove();
 	} else {
 		target_check(path);
-		preload_add();
+		preload_add(program_sanitizer(path, first) ? first : NULL);
 	}
 	/* execvp() for its fallback to the shell; the path has a slash. */
 	execvp(path, argv + program);
