@@ -61,6 +61,8 @@ void edge_emit(struct trans *t, u64 target)
 	const u8 *site = t->k.p;
 
 	edge_add(t, target, false);
+	if (edge_is_near(t->tu, target))
+		return;
 	while (t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
 }
