@@ -58,18 +58,13 @@ static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 	return &j->edges[n];
 }
 
-static bool in_page(const struct trans *t, u64 target)
-{
-	return (target & PAGE_MASK) == (t->tu->rip & PAGE_MASK);
-}
-
 struct edge *edge_emit(struct trans *t, u64 target)
 {
 	const u8 *site = t->k.p;
 	struct edge *e = edge_add(t, target, false);
 
 	/* Within the page it remains a jump. */
-	while (!in_page(t, target) && t->k.p < site + EDGE_SIZE)
+	while (!edge_is_near(t->tu, target) && t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
 	return e;
 }
