@@ -2,6 +2,31 @@
 #include "watch/trace/out.h"
 
 static const char hex_digits[] = "0123456789abcdef";
+static const char pairs[] =
+	"00010203040506070809101112131415161718192021222324"
+	"25262728293031323334353637383940414243444546474849"
+	"50515253545556575859606162636465666768697071727374"
+	"75767778798081828384858687888990919293949596979899";
+
+bool memo_put(const struct memo *m, struct out *o, const u64 key[MEMO_KEYS])
+{
+	if (!m->n || memcmp(m->key, key, sizeof(m->key)))
+		return false;
+	out_bytes(o, m->text, m->n);
+	o->comma = m->comma;
+	return true;
+}
+
+void memo_keep(struct memo *m, const struct out *o, const u64 key[MEMO_KEYS],
+	       const char *begin)
+{
+	if (o->p - begin > MEMO_TEXT || o->overflow)
+		return;
+	memcpy(m->key, key, sizeof(m->key));
+	memcpy(m->text, begin, o->p - begin);
+	m->n = o->p - begin;
+	m->comma = o->comma;
+}
 
 void out_open(struct out *o, char brace)
 {
@@ -21,11 +46,29 @@ void out_digits(struct out *o, u64 value, u32 width)
 	char digits[24];
 	u32 at = sizeof(digits);
 
-	do {
-		digits[--at] = '0' + value % 10;
-		value /= 10;
-	} while (value || sizeof(digits) - at < width);
+	while (value >= 10) {
+		const char *two = pairs + value % 100 * 2;
+
+		value /= 100;
+		digits[--at] = two[1];
+		digits[--at] = two[0];
+	}
+	if (value || at == sizeof(digits) || sizeof(digits) - at < width)
+		digits[--at] = '0' + value;
+	while (sizeof(digits) - at < width)
+		digits[--at] = '0';
 	out_bytes(o, digits + at, sizeof(digits) - at);
+}
+
+void out_micros(struct out *o, u32 us)
+{
+	const u32 high = us / 10000 % 100, mid = us / 100 % 100, low = us % 100;
+	const char digits[6] = {
+		pairs[2 * high], pairs[2 * high + 1], pairs[2 * mid], pairs[2 * mid + 1],
+		pairs[2 * low], pairs[2 * low + 1],
+	};
+
+	out_bytes(o, digits, sizeof(digits));
 }
 
 void out_dec(struct out *o, u64 value)
