@@ -43,21 +43,20 @@ void out_close(struct out *o, char brace)
 
 void out_digits(struct out *o, u64 value, u32 width)
 {
-	char digits[24];
-	u32 at = sizeof(digits);
+	char digits[24], *const end = digits + sizeof(digits), *p = end;
 
 	while (value >= 10) {
 		const char *two = pairs + value % 100 * 2;
 
 		value /= 100;
-		digits[--at] = two[1];
-		digits[--at] = two[0];
+		*--p = two[1];
+		*--p = two[0];
 	}
-	if (value || at == sizeof(digits) || sizeof(digits) - at < width)
-		digits[--at] = '0' + value;
-	while (sizeof(digits) - at < width)
-		digits[--at] = '0';
-	out_bytes(o, digits + at, sizeof(digits) - at);
+	if (value || p == end)
+		*--p = '0' + value;
+	while (end - p < width)
+		*--p = '0';
+	out_bytes(o, p, end - p);
 }
 
 void out_micros(struct out *o, u32 us)
@@ -87,16 +86,15 @@ void out_signed(struct out *o, s64 value)
 
 static void hex(struct out *o, u64 value)
 {
-	char digits[18];
-	u32 at = sizeof(digits);
+	char digits[18], *const end = digits + sizeof(digits), *p = end;
 
 	do {
-		digits[--at] = hex_digits[value & 15];
+		*--p = hex_digits[value & 15];
 		value >>= 4;
 	} while (value);
-	digits[--at] = 'x';
-	digits[--at] = '0';
-	out_bytes(o, digits + at, sizeof(digits) - at);
+	*--p = 'x';
+	*--p = '0';
+	out_bytes(o, p, end - p);
 }
 
 static void quote_json(struct out *o)
