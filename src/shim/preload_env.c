@@ -9,7 +9,7 @@
 
 #define PRELOAD_NAME	"libanykvm-preload.so"
 
-/* Beside the launcher in the build tree; installed, relative to bin/. */
+/* Beside the launcher in the build tree; installed, relative to bin/ or absolute. */
 static const char *const places[] = {
 	"",
 	ANYKVM_PRELOAD_FROM_BIN "/",
@@ -29,8 +29,8 @@ static int find_near_launcher(char path[PATH_MAX])
 		return -1;
 	slash[1] = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		n = snprintf(wanted, sizeof(wanted), "%s%s%s", exe, places[i],
-			     PRELOAD_NAME);
+		n = snprintf(wanted, sizeof(wanted), "%s%s%s",
+			     *places[i] == '/' ? "" : exe, places[i], PRELOAD_NAME);
 		if (n < PATH_MAX && realpath(wanted, path))
 			return 0;
 	}

@@ -32,7 +32,7 @@ void watch_add(const struct watcher *w)
 	watchers[nr_watchers++] = w;
 }
 
-static u64 now_ns(void)
+u64 watch_now(void)
 {
 	struct timespec t;
 
@@ -47,7 +47,7 @@ void watch_before(struct watch_call *call)
 
 	for_each_watcher(w, before)
 		w->before(call);
-	call->start = now_ns();
+	call->start = watch_now();
 	errno = err;
 }
 
@@ -56,9 +56,19 @@ void watch_after(struct watch_call *call)
 	const struct watcher *w;
 	int err = errno;
 
-	call->end = now_ns();
+	call->end = watch_now();
 	for_each_watcher(w, after)
 		w->after(call);
+	errno = err;
+}
+
+void watch_stray(int fd, u32 cmd)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, stray)
+		w->stray(fd, cmd);
 	errno = err;
 }
 

@@ -33,6 +33,9 @@ struct watcher {
 	void (*before)(struct watch_call *call);
 	void (*after)(struct watch_call *call);
 
+	/* A request on @fd, which is none of ours and not open. */
+	void (*stray)(int fd, u32 cmd);
+
 	/* Descriptor @fd (or -errno) for @file, NULL if there is none; its end. */
 	void (*opened)(int fd, const struct kfile *file);
 	void (*ended)(const struct kfile *file);
@@ -64,8 +67,12 @@ void watch_init(void);
 /* Before the first descriptor is made; @w is not copied. */
 void watch_add(const struct watcher *w);
 
+/* The clock of struct watch_call. */
+u64 watch_now(void);
+
 void watch_before(struct watch_call *call);
 void watch_after(struct watch_call *call);
+void watch_stray(int fd, u32 cmd);
 void watch_opened(int fd, const struct kfile *file);
 void watch_ended(const struct kfile *file);
 void watch_mapped(int fd, const struct kfile *file, void *map, size_t length,

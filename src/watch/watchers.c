@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who watches: each looks at its variable and adds itself, or does not. */
+#include <stdlib.h>
+
+#include "watch/check/check.h"
 #include "watch/trace/watcher.h"
 #include "watch/watch.h"
 
@@ -11,4 +14,5 @@ void watch_init(void)
 		return;
 	done = true;
 	trace_init();
+	check_init(getenv("ANYKVM_CHECK"));
 }

@@ -449,6 +449,7 @@ static enum event_result process(struct cpu *c)
 	} while (again);
 
 	c->irq_waits = irq_waits(c);
+	c->plain_entry = !vapic_active(c) && !xen_enabled(c->vcpu->vm) && !c->vcpu->dirty_ring;
 	return one_by_one(c) ? EVENT_RUN_ONE : EVENT_RUN;
 }
 

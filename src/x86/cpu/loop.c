@@ -29,6 +29,19 @@ _Static_assert(sizeof(((struct kvm_run *)0)->emulation_failure.insn_bytes) == IN
 	       offsetof(struct kvm_run, emulation_failure.flags) ==
 	       offsetof(struct kvm_run, internal.data), "layout of the ABI");
 
+/* The last instruction of a block has returned @st: RIP behind it, if it is done. */
+static inline enum step last_insn(struct cpu *c, const struct insn *in, enum step st)
+{
+	if (st == STEP_END || st == STEP_EXIT_DONE) {
+		c->rip += in->len;
+	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		/* Its breakpoint is behind it (SDM vol. 3B 17.3.1.1); so is its MMIO. */
+		c->rflags |= X86_EFLAGS_RF;
+		st = st == STEP_AGAIN ? STEP_NEXT : st;
+	}
+	return st;
+}
+
 /* Runs up to @max instructions of a block; what the last one returned. */
 static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 {
@@ -46,15 +59,7 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 		c->rip = start + in->end;
 		in++;
 	} while (in != end && !c->stop_block);
-
-	if (st == STEP_END || st == STEP_EXIT_DONE) {
-		c->rip += in->len;
-	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
-		/* Its breakpoint is behind it (SDM vol. 3B 17.3.1.1); so is its MMIO. */
-		c->rflags |= X86_EFLAGS_RF;
-		st = st == STEP_AGAIN ? STEP_NEXT : st;
-	}
-	return st;
+	return last_insn(c, in, st);
 }
 
 enum step cpu_run_block(struct cpu *c, const struct block *b)
@@ -236,10 +241,33 @@ static enum one_result step_one(struct cpu *c)
 	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
 }
 
+/* Nothing but @in, which is known to be at RIP, is to be looked at. */
+static bool finish_quietly(struct cpu *c, const struct insn *in)
+{
+	enum step st;
+
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->insn = in;
+	st = in->op(c, in);
+	if (st == STEP_NEXT)
+		c->rip += in->len;
+	st = last_insn(c, in, st);
+	if (st == STEP_EXIT)
+		return true;
+	settle(c);
+	return st == STEP_FAULT ? event_exception(c) : exit_done(st);
+}
+
 bool cpu_finish_insn(struct cpu *c)
 {
+	const struct insn *in = NULL;
+
 	if (c->mmio.delivery)
 		return false;
+	if (c->translator && event_quiet(c))
+		in = c->translator->waiting(c);
+	if (in)
+		return finish_quietly(c, in);
 	do {
 		if (step_one(c) == ONE_EXIT)
 			return true;
@@ -291,11 +319,12 @@ static bool run_blocks_translated(struct cpu *c)
 	return run_blocks(c, false, c->translator);
 }
 
-int cpu_loop(struct cpu *c)
+int cpu_loop(struct cpu *c, bool quiet)
 {
-	TRANSLATOR(c, begin);
-	for (;;) {
-		switch (event_process(c)) {
+	enum event_result r = quiet && event_quiet(c) ? EVENT_RUN : event_process(c);
+
+	for (;; r = event_process(c)) {
+		switch (r) {
 		case EVENT_EINTR:
 			return -EINTR;
 		case EVENT_EXIT:

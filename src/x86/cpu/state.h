@@ -208,6 +208,7 @@ struct cpu {
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
 	bool halted;		/* in a HLT that does not exit; mp_state is RUNNABLE */
+	bool plain_entry;	/* no feature of the VM has KVM_RUN look at memory first */
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
 	struct hv_vcpu *hv;	/* x86/hyperv/ */
 

@@ -68,7 +68,19 @@ static const struct insn *insn_of(struct cpu *c, u32 punt)
 	return in;
 }
 
-u64 jit_punt(struct cpu *c, u32 punt)
+/* @in goes on after an exit. */
+static u64 leave_inside(struct cpu *c, const struct insn *in, const u8 *behind)
+{
+	struct jit *j = c->jit;
+
+	if (!j->lockstep)
+		j->resume = (struct resume){
+			.code = behind, .in = in, .rip = c->rip, .changes = j->changes,
+		};
+	return STEP_EXIT;
+}
+
+u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
 {
 	const struct insn *in = insn_of(c, punt);
 	bool slow = punt & PUNT_SLOW_BIT;
@@ -101,6 +113,8 @@ u64 jit_punt(struct cpu *c, u32 punt)
 		return event_quiet(c) ? go_elsewhere(c) : STEP_END;
 	case STEP_FAULT:
 		return fault(c);
+	case STEP_EXIT:
+		return leave_inside(c, in, behind);
 	case STEP_EXIT_DONE:
 		c->rip += in->len;
 		return st;

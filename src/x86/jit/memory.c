@@ -214,6 +214,11 @@ static struct rm check_constant(struct trans *t, u64 lin, bool write, bool keep_
 
 /* -- Near a register --------------------------------------------------------------- */
 
+bool near_has_base(const struct near *a)
+{
+	return a->index != NO_GPR || pinned[a->base] == NOT_PINNED;
+}
+
 /* [base + disp] with the addend in R_B. */
 static struct rm based_operand(struct trans *t, const struct near *a, bool keep_rax)
 {
@@ -242,15 +247,32 @@ static struct rm window_slot(const struct trans *t, const struct window *w)
 	return m;
 }
 
-/* The register that has [@g + @disp]: its own or R_A. */
-static u8 linear_of(struct trans *t, u8 g, s32 disp)
+/* The register that has the address of @a with @disp instead: its base's or R_A. */
+static u8 linear_of(struct trans *t, const struct near *a, s32 disp)
 {
-	u8 base = gpr_use(t, g, R_A);
+	u8 base = gpr_use(t, a->base, R_A);
 
+	if (a->index != NO_GPR) {
+		lea(&t->k, R_A, RM_SIB(base, pinned[a->index], a->shift, disp));
+		return R_A;
+	}
 	if (!disp)
 		return base;
 	lea(&t->k, R_A, RM_MEM(base, disp));
 	return R_A;
+}
+
+/* What @w leads to, by what is in cpu->jit_window and R_B. */
+static struct rm window_operand(struct trans *t, const struct window *w,
+				const struct near *a)
+{
+	s32 disp = a->disp + w->moved;
+
+	if (!near_has_base(a))
+		return RM_SIB(pinned[a->base], R_B, 0, a->disp);
+	if (a->index == NO_GPR)
+		return RM_MEM(R_B, disp);
+	return RM_SIB(R_B, pinned[a->index], a->shift, disp);
 }
 
 /* Looks at all of @w; a miss is first one of @a, which opens it. */
@@ -259,11 +281,13 @@ static void open_window(struct trans *t, const struct window *w, const struct ne
 	const u8 *check = t->k.p;
 	struct cold *cold;
 
-	put_compare(t, linear_of(t, w->base, w->lo), w->hi - w->lo, w->write);
+	put_compare(t, linear_of(t, a, w->lo), w->hi - w->lo, w->write);
 	cold = cold_if(t, COLD_PLAIN, CC_A);
 	cold->check = check;
 	cold->access = *a;
 	mov_load(&t->k, R_B, TLB_FIELD(t, addend));
+	if (near_has_base(a))
+		put_op(&t->k, true, 0x03, R_B, gpr_operand(a->base));
 	flags_clobbered(t);
 	mov_store(&t->k, window_slot(t, w), R_B);
 }
@@ -275,22 +299,25 @@ static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 	if (w) {
 		mov_load(&t->k, R_B, window_slot(t, w));
 		punt_never(t);
-		return based_operand(t, a, keep_rax);
+		return window_operand(t, w, a);
 	}
 	flags_save(t);
 	w = window_open(t, a);
 	if (w) {
 		open_window(t, w, a);
 		punt_never(t);
-	} else {
-		put_check(t, linear_of(t, a->base, a->disp), a->size, a->write);
+		return window_operand(t, w, a);
 	}
-	return based_operand(t, a, keep_rax);
+	put_check(t, linear_of(t, a, a->disp), a->size, a->write);
+	return a->index == NO_GPR ? based_operand(t, a, keep_rax) :
+				    operand_of(t, 0, keep_rax);
 }
 
 struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
 {
-	struct near a = { .base = g, .disp = disp, .size = size, .write = write };
+	struct near a = {
+		.base = g, .index = NO_GPR, .disp = disp, .size = size, .write = write,
+	};
 
 	if (t->wide)
 		return mem_based(t, &a, false);
@@ -306,14 +333,36 @@ bool mem_is_based(const struct insn *in)
 	       in->index == GPR_OFF_NONE;
 }
 
+/* An index has to be in a register; the base need not. */
+bool mem_near(const struct insn *in, struct near *a)
+{
+	u8 index = in->index / 8;
+
+	if (!(in->flags & INSN_EA64) || in->base >= GPR_OFF_NONE)
+		return false;
+	*a = (struct near){ .base = in->base / 8, .index = NO_GPR, .disp = in->disp };
+	if (in->index == GPR_OFF_NONE)
+		return true;
+	if (pinned[index] == NOT_PINNED && !in->shift) {
+		index = a->base;
+		a->base = in->index / 8;
+	}
+	if (pinned[index] == NOT_PINNED)
+		return false;
+	a->index = index;
+	a->shift = in->shift;
+	return true;
+}
+
 struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
 {
 	const struct insn *in = t->in;
 	u64 lin = t->rip + (s64)in->disp;
-	struct near a = { .disp = in->disp, .size = size, .write = write };
+	struct near a;
 
-	if (mem_is_based(in)) {
-		a.base = in->base / 8;
+	if (mem_near(in, &a)) {
+		a.size = size;
+		a.write = write;
 		return mem_based(t, &a, keep_rax);
 	}
 	flags_save(t);

@@ -28,9 +28,11 @@ struct recipe {
 
 enum { NO_GPR = 0xff };
 
-/* @size bytes at [@base + @disp]: guest registers. */
+/* @size bytes at [@base + @index << @shift + @disp]: guest registers. */
 struct near {
 	u8 base;		/* NO_GPR: no access, or not of this form */
+	u8 index;		/* or NO_GPR */
+	u8 shift;
 	s32 disp, size;
 	bool write;
 };
@@ -80,14 +82,16 @@ struct outlook {
 };
 
 /*
- * What one look at the TLB has found, from @lo to @hi bytes of the register's
- * present value: the addend in cpu->jit_window.  Closed: @lo == @hi.
+ * What one look at the TLB has found, from @lo to @hi bytes of the present sum of
+ * the registers.  cpu->jit_window has the addend; with an index, or a base that
+ * is in memory, that and the base as it was, which is @moved bytes further now.
+ * Closed: @lo == @hi.
  */
 struct window {
-	u8 base;
+	u8 base, index, shift;
 	bool write;
 	u8 uses;		/* still to come */
-	s32 lo, hi;
+	s32 lo, hi, moved;
 };
 
 struct trans {
@@ -203,6 +207,10 @@ void ea_absolute(struct trans *t, u64 off);
 void mem_check(struct trans *t, u32 size, bool write);
 /* Is the operand a general register's value and a constant, without a segment? */
 bool mem_is_based(const struct insn *in);
+/* The operand, if it is of the form that windows have. */
+bool mem_near(const struct insn *in, struct near *a);
+/* Does a window on it have the base's value in it, too? */
+bool near_has_base(const struct near *a);
 /*
  * The host's operand of the guest's, of @size bytes.  R_A, if @keep_rax is not
  * set, and R_B are used by it; R_A and R_C are lost.  Flags are saved if need be.

@@ -144,8 +144,10 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 static void fill_window(struct trans *t, const struct cold *cold)
 {
 	const struct near *a = &cold->access;
+	u8 base = gpr_use(t, a->base, RAX);
+	u8 index = a->index == NO_GPR ? NO_INDEX : pinned[a->index];
 
-	lea(&t->k, RAX, RM_MEM(gpr_use(t, a->base, RAX), a->disp));
+	lea(&t->k, RAX, RM_SIB(base, index, a->shift, a->disp));
 	call_to(&t->k, t->j->fill[a->write]);
 	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
 }

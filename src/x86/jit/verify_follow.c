@@ -53,15 +53,39 @@ static int home_of(const ZydisDecodedOperand *m)
 static void forget_base(struct addend *a, u32 base)
 {
 	for (u32 i = a->nr_from; i-- > 0;)
-		if (a->from[i].base == base)
+		if (a->from[i].base == base || a->from[i].index == base)
 			a->from[i] = a->from[--a->nr_from];
 }
 
 static void move_base(struct addend *a, u32 base, s64 by)
 {
-	for (u32 i = 0; i < a->nr_from; i++)
+	for (u32 i = 0; i < a->nr_from; i++) {
 		if (a->from[i].base == base)
 			a->from[i].disp -= by;
+		if (a->from[i].index == base)
+			a->from[i].disp -= by * a->from[i].scale;
+	}
+}
+
+/* ADD R10, base: what is left of @a is to be added yet. */
+static bool adds_base(const struct check *k, struct addend *a)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+	u32 base = home_of(o) >= 0 ? AT_HOME + home_of(o) : 0;
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_ADD || !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
+	    k->ops[0].size != 64)
+		return false;
+	if (o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+		base = o->reg.value;
+	*a = k->by_r10;
+	for (u32 i = a->nr_from; i-- > 0;) {
+		if (a->from[i].base == base)
+			a->from[i].base = ZYDIS_REGISTER_NONE;
+		else
+			a->from[i] = a->from[--a->nr_from];
+	}
+	return base && a->nr_from;
 }
 
 /* By how much the instruction changes a register; false if not so. */
@@ -102,7 +126,8 @@ static void follow_compare(struct check *k)
 	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
 		k->next.size = PAGE_SIZE - o->imm.value.u;
 	} else if (is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && k->rax_known &&
-		   k->rax.base == ZYDIS_REGISTER_NONE && !(k->rax.disp & ~PAGE_MASK) &&
+		   k->rax.base == ZYDIS_REGISTER_NONE && !k->rax.index &&
+		   !(k->rax.disp & ~PAGE_MASK) &&
 		   o->type == ZYDIS_OPERAND_TYPE_MEMORY && in_tlb(k, o)) {
 		k->next.size = PAGE_SIZE;
 		k->looked = ZYDIS_REGISTER_RAX;
@@ -114,6 +139,8 @@ static void forget_register(struct check *k, ZydisRegister r)
 	const struct extent none = { 0 };
 	s64 by;
 
+	if (r == ZYDIS_REGISTER_NONE)
+		return;		/* flags */
 	if (adjusts(k, r, &by)) {
 		for (u32 i = 0; i < NR_WINDOWS; i++)
 			move_base(&k->window[i], r, by);
@@ -121,7 +148,7 @@ static void forget_register(struct check *k, ZydisRegister r)
 		for (u32 i = 0; i < NR_WINDOWS; i++)
 			forget_base(&k->window[i], r);
 	}
-	if (k->rax.base == (u32)r)
+	if (k->rax.base == (u32)r || k->rax.index == (u32)r)
 		k->rax_known = false;
 	forget_base(&k->by_r10, r);
 	if (r == ZYDIS_REGISTER_RAX) {
@@ -157,7 +184,7 @@ static bool adds_addend(const struct check *k, struct extent *sum)
 		*sum = a->extent;
 		if (a->from[i].base == ZYDIS_REGISTER_RAX)
 			return true;
-		if (!k->rax_known || a->from[i].base != k->rax.base)
+		if (!k->rax_known || !same_registers(&a->from[i], &k->rax))
 			continue;
 		sum->off = a->from[i].disp - k->rax.disp;
 		return true;
@@ -173,23 +200,28 @@ static void follow_rax(struct check *k, const struct linear *before)
 	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_RAX))
 		return;
 	if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
-	    o->mem.index == ZYDIS_REGISTER_NONE && o->mem.base != ZYDIS_REGISTER_RAX) {
-		k->rax = (struct linear){ o->mem.base, o->mem.disp.value };
+	    o->mem.index != ZYDIS_REGISTER_RAX && o->mem.base != ZYDIS_REGISTER_RAX) {
+		k->rax = (struct linear){ o->mem.base, o->mem.index, o->mem.scale,
+					  o->mem.disp.value };
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
-		   o->mem.index == ZYDIS_REGISTER_NONE && before->base >= AT_HOME) {
+		   o->mem.index != ZYDIS_REGISTER_RAX && before->base >= AT_HOME &&
+		   !before->index) {
 		k->rax = *before;
+		k->rax.index = o->mem.index;
+		k->rax.scale = o->mem.scale;
 		k->rax.disp += o->mem.disp.value;
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && k->ops[0].size == 64 &&
 		   home_of(o) >= 0) {
-		k->rax = (struct linear){ AT_HOME + home_of(o), 0 };
+		k->rax = (struct linear){ .base = AT_HOME + home_of(o) };
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
 		   o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && k->ops[0].size >= 32) {
-		k->rax = (struct linear){ ZYDIS_REGISTER_NONE,
-					  k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
-								 o->imm.value.s };
+		k->rax = (struct linear){
+			.disp = k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
+						       o->imm.value.s,
+		};
 		k->rax_known = true;
 	}
 }
@@ -297,6 +329,8 @@ static void follow_pointers(struct check *k)
 		    is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
 	struct extent sum, copied = k->at_rax;
 	bool adds = adds_addend(k, &sum);
+	struct addend summed;
+	bool sums_base = adds_base(k, &summed);
 
 	follow_compare(k);
 	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
@@ -315,6 +349,8 @@ static void follow_pointers(struct check *k)
 		k->at_r10 = sum;
 	else if (copy)
 		k->at_r10 = copied;
+	else if (sums_base)
+		k->by_r10 = summed;
 	else if (w && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		k->by_r10 = *w;
 	else

@@ -186,6 +186,8 @@ bool mmu_fill(struct cpu *c, u64 lin, enum access a)
 	const struct memslot *s;
 	struct walk w;
 
+	if (c->mmu->mmio_tag == mmio_tag(lin, a, c->tlb->class))
+		return false;
 	/* There already: the access goes on into the next page. */
 	if (*tag == page || unlikely(!is_canonical(lin) || c->mmu->shadow))
 		return false;
