@@ -15,6 +15,7 @@
 #include "doctor/program.h"
 #include "doctor/real.h"
 #include "launcher.h"
+#include "statview/statview.h"
 
 void fail(int status, const char *fmt, ...)
 {
@@ -62,18 +63,24 @@ int main(int argc, char **argv)
 	struct actions actions = { 0 };
 	char path[PATH_MAX], first[ELF_NAME_MAX];
 	int program, err;
+	pid_t viewed;
 
 	if (argc && !strcmp(argv[0], TRIAL_NAME))
 		return trial_main(argc, argv);
 	program = options_parse(argc, argv, &actions);
 	if (actions.doctor)
 		return doctor(argv[program], is_on("ANYKVM_JSON"));
+	statview_check_symbols();
+	viewed = statview_pid(argc - program, argv + program);
+	if (viewed)
+		return statview_attach(viewed);
 	target_find(argv[program], path);
 	if (choose_real()) {
 		preload_remove();
 	} else {
 		target_check(path);
 		output_check();
+		statview_begin();
 		preload_add(program_sanitizer(path, first) ? first : NULL);
 	}
 	/* execvp() for its fallback to the shell; the path has a slash. */

@@ -50,6 +50,9 @@ struct watcher {
 	/* @cpu takes interrupt or exception @vector (see enum watch_event). */
 	void (*event)(struct vcpu *vcpu, int event, u8 vector);
 
+	/* Asked for by REQ_TICK: on the vCPU's own thread, in guest. */
+	void (*tick)(struct vcpu *vcpu);
+
 	/* At exit of the process, and when it execs nothing any more. */
 	void (*finish)(void);
 };
@@ -79,5 +82,6 @@ void watch_mapped(int fd, const struct kfile *file, void *map, size_t length,
 		  off_t offset, int err);
 void watch_forked(void);
 void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector);
+void watch_tick(struct vcpu *vcpu);
 
 #endif

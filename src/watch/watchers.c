@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "watch/check/check.h"
+#include "watch/stats/stats.h"
 #include "watch/trace/watcher.h"
 #include "watch/watch.h"
 
@@ -15,4 +16,5 @@ void watch_init(void)
 	done = true;
 	trace_init();
 	check_init(getenv("ANYKVM_CHECK"));
+	stats_init();
 }
