@@ -150,7 +150,7 @@ static bool recipe_sum(const struct trans *t, struct recipe *r)
  */
 static bool reach_end(const struct trans *t)
 {
-	for (const struct insn *in = t->in + 1; in < t->block->insn + t->block->count; in++) {
+	for (const struct insn *in = t->in + 1; in < t->block->insn + t->count; in++) {
 		switch (effect_of(in->mnemonic)) {
 		case SETS_ALL:
 		case SETS_SOME:
@@ -226,7 +226,7 @@ static bool is_harmless(const struct trans *t, const struct insn *in)
 
 bool insn_ends_flags(const struct trans *t)
 {
-	const struct insn *in = t->in + 1, *end = t->block->insn + t->block->count;
+	const struct insn *in = t->in + 1, *end = t->block->insn + t->count;
 
 	while (in < end && is_harmless(t, in))
 		in++;

@@ -92,14 +92,22 @@ struct tu {
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
 	u8 count;		/* of instructions */
+	u8 copies;		/* of their code, in a row: loop.c */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
-	struct tu_insn insn[];	/* and one behind the last */
+	struct tu_insn insn[];	/* of all copies, and one behind the last */
 };
+
+enum { LOOP_MAX_INSNS = 64 };	/* of all copies of a loop's body */
+
+static inline u32 tu_insns(const struct tu *tu)
+{
+	return tu->count * tu->copies;
+}
 
 static inline const u8 *tu_bytes(const struct tu *tu)
 {
-	return (const u8 *)&tu->insn[tu->count + 1];
+	return (const u8 *)&tu->insn[tu_insns(tu) + 1];
 }
 
 /* A linear page of code of one class. */

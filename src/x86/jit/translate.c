@@ -16,6 +16,7 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	memset(cold, 0, sizeof(*cold));
 	cold->kind = kind;
 	cold->at = at;
+	cold->pos = t->pos;
 	return cold;
 }
 
@@ -73,6 +74,8 @@ void poll_emit(struct trans *t, u64 target)
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
+	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
+		cold->recipe = t->recipe;
 }
 
 /* -- Behind the main line ----------------------------------------------------------- */
@@ -114,7 +117,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 {
 	if (cold->check)
 		put_fill(t, cold);
-	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	t->tu->insn[cold->pos].punt = t->k.p - t->tu->entry;
 	if (cold->kind == COLD_STRING)
 		string_leave(t, cold->source);
 	if (cold->at)
@@ -140,6 +143,16 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	edge_emit(t, cold->target);
 }
 
+static void cold_exit(struct trans *t, const struct cold *cold)
+{
+	if (t->exit[cold->flags]) {
+		patch_rel32(cold->at, t->exit[cold->flags]);
+		return;
+	}
+	t->exit[cold->flags] = t->k.p;
+	cold_taken(t, cold);
+}
+
 /* What is in one page is in the TLB then, or it is not to be written yet. */
 static void fill_window(struct trans *t, const struct cold *cold)
 {
@@ -155,13 +168,21 @@ static void fill_window(struct trans *t, const struct cold *cold)
 /* In the same page, so that a jump will do. */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
+	u8 *straddles;
+
+	/* The page is there: it ends too early. */
+	put_op(&t->k, true, 0x81, 7, RM_REG(R_C));		/* cmp r11, imm32 */
+	put32(&t->k, PAGE_SIZE);
+	straddles = jcc_later(&t->k, CC_B);
 	fill_window(t, cold);
+	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
 	edge_add(t, cold->target, true);
 }
 
 static void cold_event(struct trans *t, const struct cold *cold)
 {
+	park_by(t, &cold->recipe);
 	mov_imm(&t->k, RAX, cold->target);
 	jmp_to(&t->k, t->j->exit);
 }
@@ -197,6 +218,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_TAKEN:
 			cold_taken(t, &cold);
+			break;
+		case COLD_EXIT:
+			cold_exit(t, &cold);
 			break;
 		case COLD_EVENT:
 			cold_event(t, &cold);
@@ -310,18 +334,41 @@ static void put_block(struct trans *t)
 	const struct block *b = t->block;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
-	for (u32 i = 0; i < b->count; i++) {
+	for (t->pos = 0; t->pos < t->count * t->copies; t->pos++) {
+		u32 i = t->pos % t->count;
+
+		if (t->pos == t->count)
+			loop_begin(t);
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
-		t->tu->insn[i] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
+		t->tu->insn[t->pos] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
 		one_insn(t, i);
 	}
-	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
+	t->tu->insn[t->pos].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
-		edge_emit(t, cut_rip(t, t->tu->rip + b->len));
+		edge_emit(t, cut_rip(t, t->tu->rip + t->tu->len));
 	}
+}
+
+/* NULL: there is no room. */
+static struct tu *make_tu(struct trans *t, struct code_page *p, bool plain)
+{
+	const struct block *b = t->block;
+	u32 len = b->insn[t->count - 1].end, insns = t->count * t->copies + 1;
+	struct tu *tu;
+
+	tu = pool_alloc(t->j, sizeof(*tu) + insns * sizeof(struct tu_insn) + len);
+	if (!tu)
+		return NULL;
+	*tu = (struct tu){
+		.rip = t->c->rip, .page = p, .entry = t->k.p, .count = t->count,
+		.copies = t->copies, .code_size = b->code_size, .len = len, .plain = plain,
+		.out = t->j->nr_edges,
+	};
+	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, len);
+	return tu;
 }
 
 struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, bool plain)
@@ -333,19 +380,16 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
 		.flags = FLAGS_PARKED, .outlook = outlook, .decoded = decoded,
+		.count = b->count, .copies = 1,
 	};
-	size_t insns = (b->count + 1) * sizeof(struct tu_insn);
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + insns + b->len);
+	struct tu *tu;
 
+	look_at_block(&t);
+	if (!plain)
+		loop_find(&t);
+	tu = t.tu = make_tu(&t, p, plain);
 	if (!tu)
 		return NULL;
-	*tu = (struct tu){
-		.rip = c->rip, .page = p, .entry = t.k.p, .count = b->count,
-		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->nr_edges,
-	};
-	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, b->len);
-	t.tu = tu;
-	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
 	tu->nr_out = j->nr_edges - tu->out;
