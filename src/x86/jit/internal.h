@@ -31,7 +31,7 @@ extern const u8 pinned[NR_GPRS];
 
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
-	TU_MAX_SIZE	= 32 << 10,	/* of one block */
+	TU_MAX_SIZE	= 48 << 10,	/* of one block */
 	NR_BUCKETS	= 1 << 14,	/* of pages */
 	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
@@ -98,7 +98,7 @@ struct tu {
 	struct tu_insn insn[];	/* of all copies, and one behind the last */
 };
 
-enum { LOOP_MAX_INSNS = 64 };	/* of all copies of a loop's body */
+enum { LOOP_MAX_INSNS = 96 };	/* of all copies of a loop's body */
 
 static inline u32 tu_insns(const struct tu *tu)
 {

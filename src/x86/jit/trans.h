@@ -66,7 +66,7 @@ struct cold {
 	struct near access;	/* PLAIN: that opens the window, at @check */
 };
 
-enum { MAX_COLD = 512 };
+enum { MAX_COLD = 640 };
 
 struct decoded {
 	bool known;		/* else the others are undefined */
