@@ -2,17 +2,13 @@
 /*
  * Loops that are one block: it ends in a conditional branch to its beginning.
  * The body is translated several times in a row, with the branch turned round,
- * so that a window serves several rounds, and one look for requests is enough.
- *
- * The first copy is the way in.  The others are the loop: it begins with flags
- * as the branch leaves them, not parked if there is a recipe, and with the
- * vector registers known to be live.
+ * so that windows, and one look for requests, serve several rounds.
  */
 #include "x86/jit/debug.h"
 #include "x86/jit/trans.h"
 #include "x86/mmu/internal.h"
 
-enum { MAX_COPIES = 9 };
+enum { MAX_COPIES = 8 };
 
 static bool is_jcc(const ZydisDecodedInstruction *zi)
 {
@@ -43,58 +39,20 @@ void loop_find(struct trans *t)
 	t->copies = MIN(LOOP_MAX_INSNS / count, MAX_COPIES);
 }
 
-/* -- The loop ------------------------------------------------------------------- */
-
-static bool has_recipe(const struct trans *t)
-{
-	return t->recipe.len && (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE);
-}
-
-void loop_begin(struct trans *t)
-{
-	struct loop *l = &t->loop;
-
-	window_close_all(t);
-	if (has_recipe(t)) {
-		t->flags = FLAGS_RECIPE;
-		l->recipe = t->recipe;
-	} else {
-		flags_park(t);
-		flags_forget(t);
-	}
-	l->flags = t->flags;
-	l->vec = t->vec;
-	l->start = t->k.p;
-}
-
-/* Is all as it was at the loop's beginning? */
-static bool is_as_begun(const struct trans *t)
-{
-	const struct loop *l = &t->loop;
-
-	if (l->vec & ~t->vec)
-		return false;
-	return l->flags == FLAGS_PARKED ||
-	       (has_recipe(t) && t->recipe.len == l->recipe.len &&
-		!memcmp(t->recipe.code, l->recipe.code, l->recipe.len));
-}
-
-/* The engines are compared where code leaves for another block: it does here. */
+/*
+ * Back to the first copy.  The engines are compared where code leaves for
+ * another block: it does here.
+ */
 static void go_back(struct trans *t)
 {
-	bool as_begun = is_as_begun(t);
-
 	t->ended = true;
-	if (!as_begun || t->loop.flags == FLAGS_PARKED || (jit_debug & JIT_LOCKSTEP))
-		flags_park(t);
+	flags_park(t);
 	if (jit_debug & JIT_LOCKSTEP) {
 		edge_emit(t, t->tu->rip);
 		return;
 	}
 	poll_emit(t, t->tu->rip);
-	if (as_begun && t->loop.vec)
-		t->vec_relied = t->nr_cold;
-	jmp_to(&t->k, (as_begun ? t->loop.start : t->tu->entry) + t->k.exec_delta);
+	jmp_to(&t->k, t->tu->entry + t->k.exec_delta);
 }
 
 bool loop_branch(struct trans *t)

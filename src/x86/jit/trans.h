@@ -56,7 +56,7 @@ struct cold {
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	enum flags_at before;	/* PUNT without @at: at the instruction */
-	struct recipe recipe;	/* PUNT, VEC, EVENT: of the flags before the instruction */
+	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
@@ -96,14 +96,6 @@ struct window {
 	s32 lo, hi, moved;
 };
 
-/* What is so wherever a loop begins anew. */
-struct loop {
-	const u8 *start;
-	enum flags_at flags;	/* PARKED or RECIPE */
-	struct recipe recipe;
-	u8 vec;
-};
-
 struct trans {
 	struct code k;
 	struct cpu *c;
@@ -113,7 +105,6 @@ struct trans {
 	bool wide;			/* 64-bit code; else 32-bit, which is flat */
 	u32 count, copies;		/* instructions to be translated, how many times */
 	u32 pos;			/* of the one under way among all */
-	struct loop loop;
 	const u8 *exit[FLAGS_BOTH + 1];	/* code of COLD_EXIT, by its flags */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
@@ -247,8 +238,6 @@ void window_close_all(struct trans *t);
 /* -- loop.c ------------------------------------------------------------------------ */
 /* What is to be translated, and how many times. */
 void loop_find(struct trans *t);
-/* Between the first copy and the second. */
-void loop_begin(struct trans *t);
 /* The branch that ends each copy. */
 bool loop_branch(struct trans *t);
 
@@ -292,7 +281,7 @@ void punt_if(struct trans *t, enum cc cc);
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 void edge_emit(struct trans *t, u64 target);
-/* Leaves to @target if there is a request; flags are parked, or there is a recipe. */
+/* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
 
 #endif

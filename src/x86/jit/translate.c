@@ -74,8 +74,6 @@ void poll_emit(struct trans *t, u64 target)
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
-	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
-		cold->recipe = t->recipe;
 }
 
 /* -- Behind the main line ----------------------------------------------------------- */
@@ -182,7 +180,6 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 
 static void cold_event(struct trans *t, const struct cold *cold)
 {
-	park_by(t, &cold->recipe);
 	mov_imm(&t->k, RAX, cold->target);
 	jmp_to(&t->k, t->j->exit);
 }
@@ -337,8 +334,6 @@ static void put_block(struct trans *t)
 	for (t->pos = 0; t->pos < t->count * t->copies; t->pos++) {
 		u32 i = t->pos % t->count;
 
-		if (t->pos == t->count)
-			loop_begin(t);
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;

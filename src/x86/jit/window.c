@@ -200,19 +200,13 @@ static void join(struct window *w, const struct near *a, s32 off, bool branched)
 	w->uses++;
 }
 
-/* Where the code under way ends, or a loop begins: windows are closed there. */
-static u32 end_of_run(const struct trans *t)
-{
-	return t->pos < t->count ? t->count : t->count * t->copies;
-}
-
 /* What comes after the first access, until the register is another one. */
 static void look_ahead(const struct trans *t, struct window *w)
 {
 	s64 off = 0, base, index;
 	bool branched = false;
 
-	for (u32 pos = t->pos; pos < end_of_run(t); pos++) {
+	for (u32 pos = t->pos; pos < t->count * t->copies; pos++) {
 		const struct outlook *o = &t->outlook[pos % t->count];
 
 		join(w, &o->access, off, branched);
