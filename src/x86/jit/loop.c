@@ -47,6 +47,7 @@ static void go_back(struct trans *t)
 {
 	t->ended = true;
 	flags_park(t);
+	x87_settle(t);
 	if (jit_debug & JIT_LOCKSTEP) {
 		edge_emit(t, t->tu->rip);
 		return;

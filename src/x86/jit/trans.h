@@ -56,6 +56,7 @@ struct cold {
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	enum flags_at before;	/* PUNT without @at: at the instruction */
+	const struct insn *x87;	/* as trans.x87_last */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	bool source;		/* STRING: has one */
@@ -105,7 +106,10 @@ struct trans {
 	bool wide;			/* 64-bit code; else 32-bit, which is flat */
 	u32 count, copies;		/* instructions to be translated, how many times */
 	u32 pos;			/* of the one under way among all */
-	const u8 *exit[FLAGS_BOTH + 1];	/* code of COLD_EXIT, by its flags */
+	struct {
+		const u8 *code;
+		const struct insn *x87;
+	} exit[FLAGS_BOTH + 1];		/* for COLD_EXIT, by its flags */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
 	u64 rip;			/* of it */
@@ -114,6 +118,7 @@ struct trans {
 	enum flags_at flags;
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
 	bool ended;			/* nothing follows the last instruction */
+	const struct insn *x87_last;	/* its FIP and FOP are still to be stored */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
 	u32 nr_cold, punts_from;
@@ -260,6 +265,15 @@ void check_canonical(struct trans *t);	/* branch.c */
 
 /* RDI and RSI, which were host addresses, are the guest's. */
 void string_leave(struct trans *t, bool source);	/* string.c */
+
+/* -- x87.c ------------------------------------------------------------------------ */
+
+/* FIP and FOP become those of @last, if there is one.  R_B is lost. */
+void x87_put_last(struct trans *t, const struct insn *last);
+/* The same of trans.x87_last, which is none then. */
+void x87_settle(struct trans *t);
+/* The same if the instruction under way has to find them. */
+void x87_before(struct trans *t);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	cold->kind = kind;
 	cold->at = at;
 	cold->pos = t->pos;
+	cold->x87 = t->x87_last;
 	return cold;
 }
 
@@ -122,6 +123,7 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 		park_by(t, &cold->recipe);
 	else
 		park_as(t, cold);
+	x87_put_last(t, cold->x87);
 	put_punt(t, cold->in, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
@@ -136,6 +138,7 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	t->flags = cold->flags;
 	t->recipe.len = 0;
 	flags_park(t);
+	x87_put_last(t, cold->x87);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
@@ -143,11 +146,14 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 
 static void cold_exit(struct trans *t, const struct cold *cold)
 {
-	if (t->exit[cold->flags]) {
-		patch_rel32(cold->at, t->exit[cold->flags]);
+	typeof(t->exit[0]) *same = &t->exit[cold->flags];
+
+	if (same->code && same->x87 == cold->x87) {
+		patch_rel32(cold->at, same->code);
 		return;
 	}
-	t->exit[cold->flags] = t->k.p;
+	same->code = t->k.p;
+	same->x87 = cold->x87;
 	cold_taken(t, cold);
 }
 
@@ -175,6 +181,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 	fill_window(t, cold);
 	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
+	x87_put_last(t, cold->x87);
 	edge_add(t, cold->target, true);
 }
 
@@ -196,6 +203,7 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 static void cold_vec(struct trans *t, const struct cold *cold)
 {
 	park_by(t, &cold->recipe);
+	x87_put_last(t, cold->x87);
 	vec_load(t, cold->vec, cold->target);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
@@ -240,6 +248,7 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
+	x87_settle(t);
 	put_punt(t, t->in, 0);
 	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
@@ -285,6 +294,7 @@ static bool emit(struct trans *t, u32 i)
 		return false;
 	t->zi = d->zi;
 	memcpy(t->ops, d->ops, d->zi.operand_count * sizeof(d->ops[0]));
+	x87_before(t);
 	/* Only then it may take the recipe's registers. */
 	if (!insn_sets_flags(t) && !insn_ends_flags(t))
 		flags_keep(t, t->outlook[i].written);
@@ -343,6 +353,7 @@ static void put_block(struct trans *t)
 	t->tu->insn[t->pos].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
+		x87_settle(t);
 		edge_emit(t, cut_rip(t, t->tu->rip + t->tu->len));
 	}
 }
