@@ -94,8 +94,12 @@ static int do_ioctl(int fd, unsigned long request, void *arg)
 	if (ret < 0)
 		return fail(ret);
 	f = kfile_get(fd);
-	if (unlikely(!f))
-		return fail(fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY);
+	if (unlikely(!f)) {
+		ret = fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY;
+		if (watched() && ret == -EBADF)
+			watch_stray(fd, (u32)request);
+		return fail(ret);
+	}
 	guard_prepare_thread();
 
 	if (watched() || trace_on(TRACE_IOCTL))

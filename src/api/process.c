@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "api/arch.h"
@@ -11,6 +12,8 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
+#include "watch/check/check.h"
+#include "watch/stats/stats.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -44,6 +47,8 @@ static int init(void)
 	int ret;
 
 	trace_init();
+	check_init(getenv("ANYKVM_CHECK"));
+	stats_init();
 	page = state_page();
 	if (!page)
 		return -errno;

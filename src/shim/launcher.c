@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/program.h"
 #include "doctor/real.h"
 #include "launcher.h"
+#include "statview/statview.h"
 
 void fail(int status, const char *fmt, ...)
 {
@@ -59,20 +61,26 @@ static bool choose_real(void)
 int main(int argc, char **argv)
 {
 	struct actions actions = { 0 };
-	char path[PATH_MAX];
+	char path[PATH_MAX], first[ELF_NAME_MAX];
 	int program, err;
+	pid_t viewed;
 
 	if (argc && !strcmp(argv[0], TRIAL_NAME))
 		return trial_main(argc, argv);
 	program = options_parse(argc, argv, &actions);
 	if (actions.doctor)
 		return doctor(argv[program], actions.json);
+	statview_check_symbols();
+	viewed = statview_pid(argc - program, argv + program);
+	if (viewed)
+		return statview_attach(viewed);
 	target_find(argv[program], path);
 	if (choose_real()) {
 		preload_remove();
 	} else {
 		target_check(path);
-		preload_add();
+		statview_begin();
+		preload_add(program_sanitizer(path, first) ? first : NULL);
 	}
 	/* execvp() for its fallback to the shell; the path has a slash. */
 	execvp(path, argv + program);

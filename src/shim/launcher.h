@@ -45,8 +45,11 @@ void target_check(const char *path);
 /* Where the preload object is: CHECK_OK, or *f says why it cannot be used. */
 enum check preload_find(char path[PATH_MAX], struct finding *f);
 
-/* Appends the preload object to LD_PRELOAD, or takes it out again. */
-void preload_add(void);
+/*
+ * Appends the preload object to LD_PRELOAD, behind the library @first if that
+ * is not NULL; or takes it out again.
+ */
+void preload_add(const char *first);
 void preload_remove(void);
 
 #endif

@@ -158,6 +158,17 @@ struct entered {
 /* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
 enum vec_need { VEC_SSE = 1, VEC_AVX = 2, VEC_X87 = 4 };
 
+/*
+ * An instruction that has left KVM_RUN in its middle: where translated code goes
+ * on once it is done.  Good for the next entry only.
+ */
+struct resume {
+	const u8 *code;		/* NULL: nowhere */
+	const struct insn *in;
+	u64 rip;		/* of @in */
+	u64 changes;		/* jit.changes; another number: it does not */
+};
+
 struct jit {
 	struct translator_tables *t;
 	u8 *rw;			/* writable view of the code */
@@ -172,6 +183,8 @@ struct jit {
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
 	bool left;		/* translated code must not go on after this instruction */
+	u64 changes;		/* grows when code, its class or its addresses may be others */
+	struct resume resume;
 	u64 rflags;		/* when it was entered */
 	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
@@ -220,6 +233,13 @@ static inline u32 jump_slot(u64 rip)
 static inline u32 page_slot(u64 lin, u32 class)
 {
 	return (lin >> PAGE_SHIFT ^ class << 8) & (CODE_TLB_SIZE - 1);
+}
+
+/* Code is stale, or what it has found in the TLB. */
+static inline void jit_changed(struct jit *j)
+{
+	j->left = true;
+	j->changes++;
 }
 
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
@@ -355,10 +375,10 @@ static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u3
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 /*
- * 0: the instruction behind that of @punt is next; up to STEP_MAX: leave with
- * that step; else the code to go on at.
+ * 0: the instruction behind that of @punt is next, whose code is at @behind; up
+ * to STEP_MAX: leave with that step; else the code to go on at.
  */
-u64 jit_punt(struct cpu *c, u32 punt);
+u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
+#include "api/stats.h"
 #include "x86/cpu/translator.h"
 #include "x86/decode/decode.h"
 #include "x86/jit/debug.h"
@@ -77,6 +78,27 @@ void poll_emit(struct trans *t, u64 target)
 	cold->target = target;
 }
 
+/* For --stats: @n more instructions.  Flags are parked. */
+static void count_emit(struct trans *t, s32 n)
+{
+	if (likely(!stats_count_insns))
+		return;
+	put_op(&t->k, true, 0x83, 0, CPU_FIELD(insns));		/* ADD */
+	put8(&t->k, (u8)n);
+}
+
+/* What the block has from @rip on is not executed, or not by this code. */
+static void uncount_emit(struct trans *t, u64 rip)
+{
+	const struct block *b = t->block;
+	u32 done = 0;
+
+	while (done < b->count && t->tu->rip + b->insn[done].end <= rip)
+		done++;
+	if (done < b->count)
+		count_emit(t, (s32)done - (s32)b->count);
+}
+
 /* -- Behind the main line ----------------------------------------------------------- */
 
 static void put_punt(struct trans *t, const struct insn *in, u32 slow)
@@ -139,6 +161,8 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	t->recipe.len = 0;
 	flags_park(t);
 	x87_put_last(t, cold->x87);
+	if (cold->in)
+		uncount_emit(t, t->tu->rip + cold->in->end);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
@@ -182,6 +206,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
 	x87_put_last(t, cold->x87);
+	uncount_emit(t, cold->target);
 	edge_add(t, cold->target, true);
 }
 
@@ -341,6 +366,7 @@ static void put_block(struct trans *t)
 	const struct block *b = t->block;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
+	count_emit(t, b->count);
 	for (t->pos = 0; t->pos < t->count * t->copies; t->pos++) {
 		u32 i = t->pos % t->count;
 
@@ -391,7 +417,8 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 	struct tu *tu;
 
 	look_at_block(&t);
-	if (!plain)
+	/* Instructions are counted by whole blocks. */
+	if (!plain && !stats_count_insns)
 		loop_find(&t);
 	tu = t.tu = make_tu(&t, p, plain);
 	if (!tu)

@@ -53,7 +53,7 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 		tu_kill(j, tu);
 	hp->tus = NULL;
 	hp->lines = 0;
-	j->left = true;
+	jit_changed(j);
 }
 
 static struct block *make_block(struct jit *j, const struct tu *tu, struct block *b)
