@@ -12,7 +12,6 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
-#include "watch/check/check.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -45,8 +44,8 @@ static int init(void)
 	u32 *page;
 	int ret;
 
-	trace_init();
-	check_init(getenv("ANYKVM_CHECK"));
+	log_init();
+	watch_init();
 	page = state_page();
 	if (!page)
 		return -errno;

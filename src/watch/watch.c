@@ -123,3 +123,13 @@ void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector)
 		w->event(vcpu, event, vector);
 	errno = err;
 }
+
+void watch_tick(struct vcpu *vcpu)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, tick)
+		w->tick(vcpu);
+	errno = err;
+}

@@ -50,6 +50,9 @@ struct watcher {
 	/* @cpu takes interrupt or exception @vector (see enum watch_event). */
 	void (*event)(struct vcpu *vcpu, int event, u8 vector);
 
+	/* Asked for by REQ_TICK: on the vCPU's own thread, in guest. */
+	void (*tick)(struct vcpu *vcpu);
+
 	/* At exit of the process, and when it execs nothing any more. */
 	void (*finish)(void);
 };
@@ -60,6 +63,9 @@ enum { MAX_WATCHERS = 4 };
 
 extern u32 nr_watchers;
 #define watched()	unlikely(nr_watchers)
+
+/* Adds those whom the environment asks for; once. */
+void watch_init(void);
 
 /* Before the first descriptor is made; @w is not copied. */
 void watch_add(const struct watcher *w);
@@ -76,5 +82,6 @@ void watch_mapped(int fd, const struct kfile *file, void *map, size_t length,
 		  off_t offset, int err);
 void watch_forked(void);
 void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector);
+void watch_tick(struct vcpu *vcpu);
 
 #endif

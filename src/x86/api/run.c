@@ -199,6 +199,21 @@ int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 	return r;
 }
 
+u64 arch_vcpu_pc(const struct vcpu *vcpu)
+{
+	return cpu_linear_rip(vcpu->cpu);
+}
+
+u64 arch_vcpu_insns(const struct vcpu *vcpu)
+{
+	return vcpu->cpu->insns;
+}
+
+u64 arch_vcpu_syscall_entry(const struct vcpu *vcpu)
+{
+	return vcpu->cpu->lstar;
+}
+
 void arch_vcpu_interrupted(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;

@@ -384,6 +384,8 @@ static void requests_process(struct cpu *c, u32 req)
 		TRANSLATOR(c, code_changed);
 	if (req & REQ_SWEEP)
 		TRANSLATOR(c, sweep);
+	if (req & REQ_TICK)
+		watch_tick(c->vcpu);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)

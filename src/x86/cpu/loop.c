@@ -79,6 +79,12 @@ static enum step run_insns_counted(struct cpu *c, const struct block *b, u32 max
 	return st;
 }
 
+/* The block's instructions up to the one that ended it. */
+static void count_insns(struct cpu *c, const struct block *b)
+{
+	c->insns += c->insn - b->insn + 1;
+}
+
 /* An exit whose part of the instruction is done. */
 static inline bool exit_done(enum step st)
 {
@@ -208,8 +214,10 @@ static enum one_result step_one(struct cpu *c)
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 
 	st = block_get(c, &b);
-	if (st == STEP_NEXT)
+	if (st == STEP_NEXT) {
 		st = c->pmu_active ? run_insns_counted(c, b, 1) : run_insns(c, b, 1);
+		c->insns++;
+	}
 	if (st == STEP_EXIT) {
 		c->rflags |= rf;	/* for its second execution */
 		return ONE_EXIT;
@@ -279,7 +287,8 @@ bool cpu_finish_insn(struct cpu *c)
 
 /* Runs blocks until something has to be looked at.  True: an exit. */
 static inline __attribute__((always_inline))
-bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *tr)
+bool run_blocks(struct cpu *c, const bool counted, const bool insns,
+		const struct translator_ops *tr)
 {
 	const u64 watched = event_watched_flags(c);
 	const u64 rflags = c->rflags & watched;
@@ -292,9 +301,12 @@ bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *
 		st = block_get(c, &b);
 		if (tr && likely(st == STEP_NEXT) && tr->count(c, b))
 			continue;
-		if (likely(st == STEP_NEXT))
+		if (likely(st == STEP_NEXT)) {
 			st = counted ? run_insns_counted(c, b, BLOCK_MAX_INSNS) :
 				       run_insns(c, b, BLOCK_MAX_INSNS);
+			if (insns)
+				count_insns(c, b);
+		}
 ran:
 		if (unlikely(st == STEP_EXIT))
 			return true;
@@ -311,12 +323,19 @@ ran:
 
 static bool run_blocks_counted(struct cpu *c)
 {
-	return run_blocks(c, true, NULL);
+	return run_blocks(c, true, true, NULL);
 }
 
 static bool run_blocks_translated(struct cpu *c)
 {
-	return run_blocks(c, false, c->translator);
+	return run_blocks(c, false, false, c->translator);
+}
+
+/* For --stats. */
+static bool run_blocks_noted(struct cpu *c)
+{
+	return c->translator ? run_blocks(c, false, true, c->translator) :
+			       run_blocks(c, false, true, NULL);
 }
 
 int cpu_loop(struct cpu *c, bool quiet)
@@ -335,8 +354,9 @@ int cpu_loop(struct cpu *c, bool quiet)
 			break;
 		case EVENT_RUN:
 			if (unlikely(c->pmu_active) ? run_blocks_counted(c) :
+			    unlikely(stats_count_insns) ? run_blocks_noted(c) :
 			    c->translator ? run_blocks_translated(c) :
-					    run_blocks(c, false, NULL))
+					    run_blocks(c, false, false, NULL))
 				return 0;
 			break;
 		}

@@ -176,6 +176,7 @@ struct cpu {
 	u32 jit_mxcsr;		/* the host's own */
 	bool irq_waits;		/* something may be due as soon as IF is set */
 	u8 flat;		/* enum flat; 0 in other code */
+	u64 insns;		/* arch_vcpu_insns() */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;

@@ -80,7 +80,7 @@ static u64 leave_inside(struct cpu *c, const struct insn *in, const u8 *behind)
 	return STEP_EXIT;
 }
 
-u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
+static u64 interpret(struct cpu *c, u32 punt, const u8 *behind)
 {
 	const struct insn *in = insn_of(c, punt);
 	bool slow = punt & PUNT_SLOW_BIT;
@@ -127,6 +127,28 @@ u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
 	default:
 		return st;
 	}
+}
+
+/* They have been counted, and come again in blocks of their own, or by a resume. */
+static u32 insns_behind(struct cpu *c, u32 punt)
+{
+	return tu_at(c->jit, punt >> PUNT_TU_SHIFT & ~15u)->count - 1 -
+	       (punt >> PUNT_INSN_SHIFT & (BLOCK_MAX_INSNS - 1));
+}
+
+u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
+{
+	u32 rest;
+	u64 ret;
+
+	if (likely(!stats_count_insns))
+		return interpret(c, punt, behind);
+	rest = insns_behind(c, punt);
+	ret = interpret(c, punt, behind);
+	if (ret)
+		c->insns -= rest;
+	c->jit->resume.insns = rest;
+	return ret;
 }
 
 u32 jit_fill_read(struct cpu *c, u64 lin)
@@ -276,7 +298,7 @@ static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 	else if (!edge_is_near(from, e->target))
 		link_across(c, e, to);
 	else
-		return;
+		return;		/* mapped anew meanwhile: there is no room */
 	link_add(c->jit, e, to);
 }
 
@@ -289,6 +311,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	to = e->plain ? plain_find(c, e) : find_target(c, e->target, to);
 	if (!to)
 		return NULL;
+	to = copy_find(c, e, to);
 	if (e->to != tu_off(c->jit, to))
 		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);

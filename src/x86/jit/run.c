@@ -103,6 +103,8 @@ static const u8 *take_resume(struct cpu *c)
 	if (likely(!j->resume.code))
 		return NULL;
 	code = resumes(c, j->resume.in->len) ? j->resume.code : NULL;
+	if (code)
+		c->insns += j->resume.insns;
 	j->resume.code = NULL;
 	return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
+#include "api/stats.h"
 #include "x86/cpu/translator.h"
 #include "x86/decode/decode.h"
 #include "x86/jit/debug.h"
@@ -44,7 +45,7 @@ void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
 	cold->write = write;
 }
 
-static void edge_add(struct trans *t, u64 target, bool plain)
+static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
 	u32 n = j->nr_edges++;
@@ -54,17 +55,18 @@ static void edge_add(struct trans *t, u64 target, bool plain)
 		.plain = plain,
 	};
 	cold_add(t, COLD_STUB, jmp_later(&t->k))->edge = n;
+	return &j->edges[n];
 }
 
-void edge_emit(struct trans *t, u64 target)
+struct edge *edge_emit(struct trans *t, u64 target)
 {
 	const u8 *site = t->k.p;
+	struct edge *e = edge_add(t, target, false);
 
-	edge_add(t, target, false);
-	if (edge_is_near(t->tu, target))
-		return;
-	while (t->k.p < site + EDGE_SIZE)
+	/* Within the page it remains a jump. */
+	while (!edge_is_near(t->tu, target) && t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
+	return e;
 }
 
 /* One comparison: a request makes the limit higher than any stack. */
@@ -75,6 +77,27 @@ void poll_emit(struct trans *t, u64 target)
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
+}
+
+/* For --stats: @n more instructions.  Flags are parked. */
+static void count_emit(struct trans *t, s32 n)
+{
+	if (likely(!stats_count_insns))
+		return;
+	put_op(&t->k, true, 0x83, 0, CPU_FIELD(insns));		/* ADD */
+	put8(&t->k, (u8)n);
+}
+
+/* What the block has from @rip on is not executed, or not by this code. */
+static void uncount_emit(struct trans *t, u64 rip)
+{
+	const struct block *b = t->block;
+	u32 done = 0;
+
+	while (done < b->count && t->tu->rip + b->insn[done].end <= rip)
+		done++;
+	if (done < b->count)
+		count_emit(t, (s32)done - (s32)b->count);
 }
 
 /* -- Behind the main line ----------------------------------------------------------- */
@@ -137,6 +160,8 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	t->flags = cold->flags;
 	t->recipe.len = 0;
 	flags_park(t);
+	if (cold->in)
+		uncount_emit(t, t->tu->rip + cold->in->end);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
@@ -159,6 +184,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 {
 	fill_window(t, cold);
 	park_by(t, &cold->recipe);
+	uncount_emit(t, cold->target);
 	edge_add(t, cold->target, true);
 }
 
@@ -312,6 +338,7 @@ static void put_block(struct trans *t)
 	const struct block *b = t->block;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
+	count_emit(t, b->count);
 	for (u32 i = 0; i < b->count; i++) {
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;

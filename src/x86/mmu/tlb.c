@@ -191,6 +191,7 @@ bool mmu_fill(struct cpu *c, u64 lin, enum access a)
 	/* There already: the access goes on into the next page. */
 	if (*tag == page || unlikely(!is_canonical(lin) || c->mmu->shadow))
 		return false;
+	stat_inc(c->vcpu, anykvm_tlb_misses);
 	if (walk_access(c, lin, a, c->tlb->class, &w) != STEP_NEXT)
 		return false;
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);
