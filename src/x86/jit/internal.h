@@ -65,7 +65,8 @@ struct edge {
 	u32 site;		/* jmp to the stub until linked */
 	u32 plain : 1;		/* to code without windows */
 	u32 misses : 3;		/* of a window, up to jit_patience() */
-	u32 stub : 28;		/* less @site */
+	u32 jump : 1;		/* of a JMP, in one page: may lead to a copy */
+	u32 stub : 27;		/* less @site */
 };
 _Static_assert(sizeof(struct edge) == 32, "half a line");
 
@@ -74,6 +75,9 @@ struct tu_insn {
 	u16 start;
 	u16 punt;	/* where the interpreter is called for it; 0: nowhere */
 };
+
+/* How a block ends. */
+enum tail { TAIL_OTHER, TAIL_JUMP, TAIL_INDIRECT };
 
 /* One translated block. */
 struct tu {
@@ -91,6 +95,8 @@ struct tu {
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
+	bool copy;		/* of a block, for one edge */
+	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
@@ -328,6 +334,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 /* -- plain.c ------------------------------------------------------------------------------- */
 /* Where @e leads, whose window did not open; NULL: the interpreter does it for once. */
 struct tu *plain_find(struct cpu *c, struct edge *e);
+
+/* -- copy.c -------------------------------------------------------------------------------- */
+/* A block from the code of @from at @rip on; NULL: no room. */
+struct tu *tu_again(struct cpu *c, const struct tu *from, u64 rip, bool plain);
+/* What @e, which leads to @to, is to be linked to. */
+struct tu *copy_find(struct cpu *c, const struct edge *e, struct tu *to);
 
 /* -- run.c ------------------------------------------------------------------------------- */
 

@@ -290,10 +290,14 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 
 static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 {
-	if (tu_at(c->jit, e->from)->page == to->page)
+	const struct tu *from = tu_at(c->jit, e->from);
+
+	if (from->page == to->page)
 		put_jmp_at(site_of(c->jit, e), to->entry);
-	else
+	else if ((from->rip ^ e->target) & PAGE_MASK)
 		link_across(c, e, to);
+	else
+		return;		/* mapped anew meanwhile: there is no room */
 	link_add(c->jit, e, to);
 }
 
@@ -306,6 +310,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	to = e->plain ? plain_find(c, e) : find_target(c, e->target, to);
 	if (!to)
 		return NULL;
+	to = copy_find(c, e, to);
 	if (e->to != tu_off(c->jit, to))
 		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);
