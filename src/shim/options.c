@@ -248,7 +248,8 @@ static char *long_name(char *argument)
 /* Somebody prints what --json could change. */
 static int prints(const struct actions *actions)
 {
-	return actions->doctor || getenv("ANYKVM_TRACE") || getenv("ANYKVM_STATS");
+	return actions->doctor || getenv("ANYKVM_TRACE") || getenv("ANYKVM_CHECK") ||
+	       getenv("ANYKVM_STATS");
 }
 
 int options_parse(int argc, char **argv, struct actions *actions)
@@ -267,8 +268,8 @@ int options_parse(int argc, char **argv, struct actions *actions)
 	if (i < argc && !strcmp(argv[i], "--"))
 		i++;
 	if (actions->json && !prints(actions))
-		fail(usage_status, "option '--json' is for --doctor, --trace and --stats; "
-		     "see anykvm --help");
+		fail(usage_status, "option '--json' is for --doctor, --trace, --check and "
+		     "--stats; see anykvm --help");
 	if (i >= argc && !actions->doctor)
 		fail(usage_status, "no program given; see anykvm --help");
 	check_environment();
