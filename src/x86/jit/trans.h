@@ -22,7 +22,7 @@ enum flags_at {
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
-	u8 code[15];
+	u8 code[16];
 	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
@@ -42,6 +42,7 @@ struct cold {
 	enum cold_kind {
 		COLD_PUNT,	/* the interpreter does the instruction */
 		COLD_TAKEN,	/* a conditional branch to @target */
+		COLD_EXIT,	/* the same, of each copy of a loop */
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
@@ -51,9 +52,11 @@ struct cold {
 	u8 *at;			/* the displacement that leads here; NULL: nothing */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
 	const struct insn *in;
+	u32 pos;		/* of it among all copies */
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	enum flags_at before;	/* PUNT without @at: at the instruction */
+	const struct insn *x87;	/* as trans.x87_last */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	bool source;		/* STRING: has one */
@@ -64,7 +67,7 @@ struct cold {
 	struct near access;	/* PLAIN: that opens the window, at @check */
 };
 
-enum { MAX_COLD = 512 };
+enum { MAX_COLD = 640 };
 
 struct decoded {
 	bool known;		/* else the others are undefined */
@@ -101,6 +104,12 @@ struct trans {
 	struct tu *tu;
 	const struct block *block;
 	bool wide;			/* 64-bit code; else 32-bit, which is flat */
+	u32 count, copies;		/* instructions to be translated, how many times */
+	u32 pos;			/* of the one under way among all */
+	struct {
+		const u8 *code;
+		const struct insn *x87;
+	} exit[FLAGS_BOTH + 1];		/* for COLD_EXIT, by its flags */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
 	u64 rip;			/* of it */
@@ -108,7 +117,9 @@ struct trans {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum flags_at flags;
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
+	bool in_home;			/* the instruction has an operand where the guest's is */
 	bool ended;			/* nothing follows the last instruction */
+	const struct insn *x87_last;	/* its FIP and FOP are still to be stored */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
 	u32 nr_cold, punts_from;
@@ -155,6 +166,8 @@ void flags_clobbered(struct trans *t);
 void flags_park(struct trans *t);
 /* The host's flags are the guest's.  RAX is lost. */
 void flags_load(struct trans *t);
+/* The same before an instruction that replaces some and reads none. */
+void flags_merge(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
 /* The same; @r makes them again. */
@@ -170,9 +183,10 @@ void flags_forget(struct trans *t);
 enum effect {
 	NOT_HERE,
 	NO_FLAGS,	/* leaves them */
-	SETS_ALL,	/* whatever they were */
-	SETS_SOME,	/* the others stay, or depend on them */
 	READS,
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay */
+	MERGES,		/* depends on them */
 };
 
 /* Of general instructions that insn_generic() knows. */
@@ -230,6 +244,12 @@ void window_follow(struct trans *t, const struct outlook *o);
 /* The TLB may be another one. */
 void window_close_all(struct trans *t);
 
+/* -- loop.c ------------------------------------------------------------------------ */
+/* What is to be translated, and how many times. */
+void loop_find(struct trans *t);
+/* The branch that ends each copy. */
+bool loop_branch(struct trans *t);
+
 /* -- Families of instructions: false if the interpreter has to do it ----------------- */
 bool insn_generic(struct trans *t);	/* insn.c */
 bool insn_special(struct trans *t);
@@ -250,6 +270,15 @@ void check_canonical(struct trans *t);	/* branch.c */
 /* RDI and RSI, which were host addresses, are the guest's. */
 void string_leave(struct trans *t, bool source);	/* string.c */
 
+/* -- x87.c ------------------------------------------------------------------------ */
+
+/* FIP and FOP become those of @last, if there is one.  R_B is lost. */
+void x87_put_last(struct trans *t, const struct insn *last);
+/* The same of trans.x87_last, which is none then. */
+void x87_settle(struct trans *t);
+/* The same if the instruction under way has to find them. */
+void x87_before(struct trans *t);
+
 /* -- vec.c -------------------------------------------------------------------------------- */
 
 /* The guest's vector registers are in the host's.  RAX, R10 and flags may be lost. */
@@ -269,7 +298,7 @@ void punt_if(struct trans *t, enum cc cc);
  */
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
-void edge_emit(struct trans *t, u64 target);
+struct edge *edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
 
