@@ -55,6 +55,7 @@ struct cold {
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	enum flags_at before;	/* PUNT without @at: at the instruction */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
+	bool late;		/* STUB: parks flags, which are as in @flags, @recipe */
 	u32 edge;
 	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
@@ -131,6 +132,12 @@ static inline u64 cut_rip(const struct trans *t, u64 rip)
 	return t->wide ? rip : (u32)rip;
 }
 
+/* Is it where the block is? */
+static inline bool in_page(const struct trans *t, u64 rip)
+{
+	return !((rip ^ t->tu->rip) & PAGE_MASK);
+}
+
 /* MOV and LEA of a word: 32 bits zero-extend. */
 static inline void mov_word(struct trans *t, u8 dst, struct rm m)
 {
@@ -187,6 +194,10 @@ bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
 bool insn_sets_flags(const struct trans *t);
 /* Behind it nobody can see the flags before others take their place. */
 bool insn_ends_flags(const struct trans *t);
+/* The same before the first instruction. */
+bool block_is_fresh(const struct trans *t);
+/* The same at @target, in the same page, as far as its code is the one that is there now. */
+bool code_seems_fresh(const struct trans *t, u64 target);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -274,7 +285,12 @@ void punt_if(struct trans *t, enum cc cc);
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 struct edge *edge_emit(struct trans *t, u64 target);
+/*
+ * The same, @poll before it.  The flags are parked, or will be if it turns out
+ * that whoever is there may see them.
+ */
+struct edge *leave_to(struct trans *t, u64 target, bool poll);
 /* Leaves to @target if there is a request; flags are parked. */
-void poll_emit(struct trans *t, u64 target);
+struct cold *poll_emit(struct trans *t, u64 target);
 
 #endif
