@@ -80,8 +80,6 @@ static __attribute__((noinline)) long watched_call(int fd, struct kfile *f, u32 
 	watch_before(&call);
 	call.ret = ioctl_call(f, cmd, arg);
 	watch_after(&call);
-	if (trace_on(TRACE_IOCTL))
-		trace_ioctl(fd, call.desc ? call.desc->name : NULL, cmd, arg, call.ret);
 	return call.ret;
 }
 
@@ -102,7 +100,7 @@ static int do_ioctl(int fd, unsigned long request, void *arg)
 	}
 	guard_prepare_thread();
 
-	if (watched() || trace_on(TRACE_IOCTL))
+	if (watched())
 		ret = watched_call(fd, f, (u32)request, (uintptr_t)arg);
 	else
 		ret = ioctl_call(f, (u32)request, (uintptr_t)arg);

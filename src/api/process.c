@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "api/arch.h"
@@ -12,8 +11,6 @@
 #include "api/worker.h"
 #include "trace/trace.h"
 #include "util/guard.h"
-#include "watch/check/check.h"
-#include "watch/stats/stats.h"
 #include "watch/watch.h"
 
 static u32 first_state;
@@ -46,9 +43,8 @@ static int init(void)
 	u32 *page;
 	int ret;
 
-	trace_init();
-	check_init(getenv("ANYKVM_CHECK"));
-	stats_init();
+	log_init();
+	watch_init();
 	page = state_page();
 	if (!page)
 		return -errno;

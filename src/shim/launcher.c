@@ -29,11 +29,11 @@ void fail(int status, const char *fmt, ...)
 	exit(status);
 }
 
-static bool is_quiet(void)
+static bool is_on(const char *variable)
 {
-	const char *quiet = getenv("ANYKVM_QUIET");
+	const char *value = getenv(variable);
 
-	return quiet && *quiet && strcmp(quiet, "0");
+	return value && *value && strcmp(value, "0");
 }
 
 /* True if the program is to get the host's /dev/kvm. */
@@ -51,7 +51,7 @@ static bool choose_real(void)
 	if (problem && !strcmp(mode, "real"))
 		fail(EXIT_ANYKVM, "mode real: the host's /dev/kvm is not "
 		     "usable: %s; %s", f.text, f.fix);
-	if (!is_quiet())
+	if (!is_on("ANYKVM_QUIET"))
 		fprintf(stderr, "anykvm: mode %s: using %s\n", mode,
 			problem ? "the software engine" :
 				  "the host's /dev/kvm");
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
 		return trial_main(argc, argv);
 	program = options_parse(argc, argv, &actions);
 	if (actions.doctor)
-		return doctor(argv[program], actions.json);
+		return doctor(argv[program], is_on("ANYKVM_JSON"));
 	statview_check_symbols();
 	viewed = statview_pid(argc - program, argv + program);
 	if (viewed)
@@ -79,6 +79,7 @@ int main(int argc, char **argv)
 		preload_remove();
 	} else {
 		target_check(path);
+		output_check();
 		statview_begin();
 		preload_add(program_sanitizer(path, first) ? first : NULL);
 	}

@@ -78,6 +78,13 @@ static void copy_foreign(const char *list, char *out)
 	}
 }
 
+bool preload_is_there(void)
+{
+	const char *list = getenv("LD_PRELOAD");
+
+	return list && strstr(list, PRELOAD_NAME);
+}
+
 static void set_preload(const char *first, const char *ours)
 {
 	const char *old = getenv("LD_PRELOAD");

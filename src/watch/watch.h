@@ -64,6 +64,9 @@ enum { MAX_WATCHERS = 4 };
 extern u32 nr_watchers;
 #define watched()	unlikely(nr_watchers)
 
+/* Adds those whom the environment asks for; once. */
+void watch_init(void);
+
 /* Before the first descriptor is made; @w is not copied. */
 void watch_add(const struct watcher *w);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/routing.h"
+#include "watch/watch.h"
 
 struct arch_vm {
 	bool irqchip;
@@ -21,6 +22,10 @@ static int exit_at_once(struct vcpu *vcpu, bool immediate_exit)
 		return -EINTR;
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
 	return 0;
+}
+
+void watch_init(void)
+{
 }
 
 int (*fake_guest)(struct vcpu *, bool) = exit_at_once;
@@ -61,16 +66,6 @@ void arch_vcpu_destroy(struct vcpu *vcpu) { free(vcpu->cpu); }
 int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 {
 	return fake_guest(vcpu, immediate_exit);
-}
-
-u64 arch_vcpu_pc(const struct vcpu *vcpu)
-{
-	return 0;
-}
-
-u64 arch_vcpu_insns(const struct vcpu *vcpu)
-{
-	return 0;
 }
 
 void arch_vcpu_interrupted(struct vcpu *vcpu)

@@ -149,7 +149,7 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 {
 	if (!is_canonical(target))
 		return false;
-	leave_to(t, target, target <= t->rip)->jump = in_page(t, target);
+	leave_to(t, target, target <= t->rip)->jump = edge_is_near(t->tu, target);
 	t->tu->tail = TAIL_JUMP;
 	t->ended = true;
 	return true;

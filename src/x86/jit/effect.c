@@ -192,7 +192,7 @@ static bool end_is_fresh(const struct trans *t)
 	} else if (d->zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) {
 		return false;
 	}
-	return in_page(t, target) && code_seems_fresh(t, target);
+	return edge_is_near(t->tu, target) && code_seems_fresh(t, target);
 }
 
 /*

@@ -121,6 +121,9 @@ struct code_page {
 	struct code_page *hash_next;
 };
 
+/* Code is compared by lines of the host's cache. */
+enum { LINE = 64, NR_LINES = PAGE_SIZE / LINE };
+
 /* A page of guest memory that code was translated from. */
 struct host_page {
 	const u8 *host;
@@ -130,12 +133,18 @@ struct host_page {
 	u32 losses;		/* times in a row that code was lost to a store */
 	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
-	u64 epoch;		/* in which memory was compared with @snapshot */
+	u64 epoch;		/* in which memory was compared with @line[] */
 	bool suspect;		/* written although that was not expected: volatile */
-	u64 lines;		/* of 64 bytes, that have code */
-	u8 *snapshot;
 	struct host_page *hash_next;
+	u64 lines;		/* that have code */
+	u32 line[NR_LINES];	/* what they were: places in the pool; 0: none yet */
 };
+
+/* To a RIP in the same linear page: its code needs no more than a jump. */
+static inline bool edge_is_near(const struct tu *from, u64 target)
+{
+	return (from->rip ^ target) < PAGE_SIZE;
+}
 
 static inline const u8 *tu_host(const struct tu *tu)
 {
@@ -167,6 +176,7 @@ struct resume {
 	const struct insn *in;
 	u64 rip;		/* of @in */
 	u64 changes;		/* jit.changes; another number: it does not */
+	u32 insns;		/* for --stats: behind @in in its block */
 };
 
 struct jit {
@@ -277,7 +287,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
 /* Of the lines that have code. */
-bool page_is_unchanged(const struct host_page *hp);
+bool page_is_unchanged(const struct jit *j, const struct host_page *hp);
 /* No vCPU has written it, and nobody else if that is asked in a new epoch. */
 bool page_is_current(struct jit *j, struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);

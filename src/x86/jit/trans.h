@@ -132,12 +132,6 @@ static inline u64 cut_rip(const struct trans *t, u64 rip)
 	return t->wide ? rip : (u32)rip;
 }
 
-/* Is it where the block is? */
-static inline bool in_page(const struct trans *t, u64 rip)
-{
-	return !((rip ^ t->tu->rip) & PAGE_MASK);
-}
-
 /* MOV and LEA of a word: 32 bits zero-extend. */
 static inline void mov_word(struct trans *t, u8 dst, struct rm m)
 {

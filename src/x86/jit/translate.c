@@ -64,7 +64,7 @@ struct edge *edge_emit(struct trans *t, u64 target)
 	struct edge *e = edge_add(t, target, false);
 
 	/* Within the page it remains a jump. */
-	while (!in_page(t, target) && t->k.p < site + EDGE_SIZE)
+	while (!edge_is_near(t->tu, target) && t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
 	return e;
 }
@@ -83,7 +83,7 @@ struct cold *poll_emit(struct trans *t, u64 target)
 /* The flags may be parked behind the poll only if there is a recipe. */
 static bool may_park_late(const struct trans *t, u64 target, bool poll)
 {
-	return (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE) && in_page(t, target) &&
+	return (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE) && edge_is_near(t->tu, target) &&
 	       (!poll || t->recipe.len) && code_seems_fresh(t, target);
 }
 
@@ -189,6 +189,8 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 {
 	t->flags = cold->flags;
 	t->recipe = cold->recipe;
+	if (stats_count_insns)
+		flags_park(t);
 	if (cold->in)
 		uncount_emit(t, t->tu->rip + cold->in->end);
 	leave_to(t, cold->target, cold->in && cold->target <= t->tu->rip + cold->in->end);
@@ -380,9 +382,8 @@ static void put_block(struct trans *t)
 		one_insn(t, i);
 	}
 	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
-	if (!t->ended) {
+	if (!t->ended)
 		leave_to(t, cut_rip(t, t->tu->rip + b->len), false);
-	}
 }
 
 struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, bool plain)
