@@ -178,7 +178,7 @@ static bool recipe_sum(const struct trans *t, struct recipe *r)
 /* Does the code behind the block seem to do without its flags? */
 static bool end_is_fresh(const struct trans *t)
 {
-	u32 i = t->block->count - 1;
+	u32 i = t->count - 1;
 	const struct insn *last = &t->block->insn[i];
 	const struct decoded *d = &t->decoded[i];
 	u64 target = t->tu->rip + last->end;
@@ -201,7 +201,7 @@ static bool end_is_fresh(const struct trans *t)
  */
 static bool reach_end(const struct trans *t)
 {
-	for (const struct insn *in = t->in + 1; in < t->block->insn + t->block->count; in++) {
+	for (const struct insn *in = t->in + 1; in < t->block->insn + t->count; in++) {
 		switch (effect_of(in->mnemonic)) {
 		case NOT_HERE:
 		case NO_FLAGS:
@@ -306,7 +306,7 @@ static bool end_from(const struct trans *t, const struct insn *in)
 {
 	enum sight s = KEEPS;
 
-	for (; s == KEEPS && in < t->block->insn + t->block->count; in++) {
+	for (; s == KEEPS && in < t->block->insn + t->count; in++) {
 		const struct decoded *d = &t->decoded[in - t->block->insn];
 
 		s = d->known ? sight_of(t, &d->zi) : SEES;
