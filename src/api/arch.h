@@ -48,6 +48,9 @@ u64 arch_vcpu_pc(const struct vcpu *vcpu);
  */
 u64 arch_vcpu_insns(const struct vcpu *vcpu);
 
+/* Where the guest's system calls enter its kernel; 0: not known.  For --symbols. */
+u64 arch_vcpu_syscall_entry(const struct vcpu *vcpu);
+
 /* KVM_CHECK_EXTENSION for what caps.def calls ARCH; @vm may be NULL. */
 int arch_check_extension(struct vm *vm, long cap);
 

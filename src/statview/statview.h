@@ -53,7 +53,7 @@ int screen_wait(struct screen *s, int pidfd, int ms);
 
 struct table {
 	const struct stats_page *page;
-	const struct symbols *symbols;
+	struct symbols *symbols;
 	bool by_pc, paused;
 	struct view_sample {
 		u64 ns;

@@ -13,7 +13,7 @@
 enum {
 	NUMBERS_WIDTH	= 26,		/* total, rate, share */
 	NAME_WIDTH_MIN	= 12,
-	PLAIN_ROWS	= 12,
+	PLAIN_ROWS	= 16,
 	LINE_MAX	= 512,
 	PAGE_MAX	= 256 << 10,
 };
@@ -45,6 +45,7 @@ void table_sample(struct table *t)
 	if (!t->last.ns)
 		t->last.ns = t->page->start_ns;
 	stats_sum(&sum, t->page);
+	symbols_move(t->symbols, stats_get(&t->page->syscall_entry));
 	v->ns = now_ns();
 	v->exits = sum.exits;
 	v->insns = sum.insns;
@@ -239,7 +240,7 @@ static void draw_pcs(struct picture *p, struct table *t)
 	}
 }
 
-static void draw_reasons(struct picture *p, struct table *t)
+static void draw_exits(struct picture *p, struct table *t)
 {
 	u32 n = make_rows(t, t->now.reasons, t->last.reasons, STATS_REASONS);
 	char name[STATS_NAME_MAX];
@@ -248,11 +249,16 @@ static void draw_reasons(struct picture *p, struct table *t)
 	for (u32 i = 0; i < n; i++)
 		row(p, stats_reason(t->rows[i].what, name), &t->rows[i],
 		    percent(t->rows[i].total, t->now.exits));
+}
+
+static void draw_counters(struct picture *p, struct table *t)
+{
+	u32 n = make_rows(t, t->now.kvm, t->last.kvm, NR_STATS_KVM);
+
 	if (room(p) < 3)
 		return;
 	line(p, PLAIN, "%s", "");
 	titles(p, "counter");
-	n = make_rows(t, t->now.kvm, t->last.kvm, NR_STATS_KVM);
 	for (u32 i = 0; i < n; i++)
 		row(p, stats_kvm_name(t->rows[i].what), &t->rows[i], -1);
 }
@@ -292,10 +298,12 @@ void table_draw(const struct screen *s, struct table *t)
 	if (s->full)
 		append_text(&p, "\033[H");
 	head(&p, t);
-	if (t->by_pc)
-		draw_pcs(&p, t);
+	if (!t->by_pc)
+		draw_exits(&p, t);
+	if (!t->by_pc && s->full)
+		draw_counters(&p, t);
 	else
-		draw_reasons(&p, t);
+		draw_pcs(&p, t);
 	if (s->full)
 		foot(&p, s);
 	else

@@ -15,6 +15,6 @@ void watch_init(void)
 		return;
 	done = true;
 	trace_init();
-	check_init(getenv("ANYKVM_CHECK"));
 	stats_init();
+	check_init(getenv("ANYKVM_CHECK"));
 }

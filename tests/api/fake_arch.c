@@ -68,16 +68,6 @@ int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit)
 	return fake_guest(vcpu, immediate_exit);
 }
 
-u64 arch_vcpu_pc(const struct vcpu *vcpu)
-{
-	return 0;
-}
-
-u64 arch_vcpu_insns(const struct vcpu *vcpu)
-{
-	return 0;
-}
-
 void arch_vcpu_interrupted(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;

@@ -22,6 +22,22 @@ for file in bin/anykvm "$libdir/libanykvm.so.0" "$libdir/libanykvm.so" \
 	check "$file" 0 '' grep -Fqx ".$prefix/$file" "$dir/list"
 done
 
+# Each file goes into one Debian package.
+owners() {
+	patterns=$(cat "$root"/packaging/debian/*.install)
+	set -f
+	while read -r file; do
+		n=0
+		for pattern in $patterns; do
+			# shellcheck disable=SC2254  # a pattern
+			case usr/${file#".$prefix/"} in $pattern) n=$((n + 1)) ;; esac
+		done
+		[ $n -eq 1 ] || echo "$file: in $n packages"
+	done < "$dir/list"
+	set +f
+}
+check "each file is in one package" 0 '^$' owners
+
 mv "$dir/here" "$dir/there"
 tree=$dir/there$prefix
 check "the doctor" 0 '^yes' "$tree/bin/anykvm" --doctor

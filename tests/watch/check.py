@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Each rule of --check is broken by its misuse, and by nothing else:
-    check.py MISUSE SOURCE_ROOT
+    check.py SOURCE_ROOT MISUSE [ANYKVM]
+With ANYKVM the program is run by the launcher, else the engine is a part of it.
 """
 
 import concurrent.futures
@@ -10,15 +11,21 @@ import re
 import subprocess
 import sys
 
-misuse, root = sys.argv[1:3]
+root, misuse = sys.argv[1:3]
+launcher = sys.argv[3:]
 TIMEOUT = 60
 
 
 def run(rule, how):
     """The rules that it is told to break, and what went wrong."""
-    environment = dict(os.environ, ANYKVM_CHECK="1", ANYKVM_QUIET="1",
-                       ASAN_OPTIONS="detect_leaks=0")
-    done = subprocess.run([misuse, rule, how], env=environment, timeout=TIMEOUT,
+    environment = dict(os.environ, ANYKVM_QUIET="1", ASAN_OPTIONS="detect_leaks=0")
+    command = [misuse, rule, how]
+    if launcher:
+        environment["ANYKVM_TEST_BACKEND"] = "launcher"
+        command = launcher + ["--check", "--"] + command
+    else:
+        environment["ANYKVM_CHECK"] = "1"
+    done = subprocess.run(command, env=environment, timeout=TIMEOUT,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     found = set(re.findall(r"^anykvm: check: (?:error|warning) ([a-z0-9-]+): ", done.stdout, re.M))
     return rule, how, found, done
@@ -32,6 +39,10 @@ def problem(rule, how, found, done):
         return f"{rule} {how}: told of {sorted(found)}\n{done.stdout}"
     if how == "bad" and not re.search(r"^    api\.rst \d+(\.\d+)?; [^%]+$", done.stdout, re.M):
         return f"{rule} {how}: no section, or no advice\n{done.stdout}"
+    # At exit nobody calls.
+    if launcher and how == "bad" and rule not in ("FORK_KEEP", "VM_KEPT") and \
+            not re.search(r"^    at misuse\+0x[0-9a-f]+", done.stdout, re.M):
+        return f"{rule} {how}: no caller\n{done.stdout}"
     return None
 
 

@@ -26,8 +26,11 @@ END
 chmod +x "$dir/root/init"
 (cd "$dir/root" && find . | cpio --quiet -o -H newc) > "$dir/initrd"
 
-# The guest's words are on standard output.
-said_by_guest() {
-	tee "$dir/log"
-	grep -q '^guest: Linux x86_64, 2 CPUs' "$dir/log" || fail "the guest has not said so"
+# Runs a VMM; what the guest says is on its standard output.
+boots() {
+	status=0
+	timeout 300 "$@" < /dev/null > "$dir/log" || status=$?
+	cat "$dir/log"
+	[ $status -eq 0 ] || fail "status $status"
+	grep -q 'guest: Linux x86_64, 2 CPUs' "$dir/log" || fail "the guest has not said so"
 }

@@ -269,28 +269,44 @@ static bool is_open(int fd, ino_t ino)
 	return !fstat(fd, &st) && st.st_ino == ino;
 }
 
-static void judge_end_of_vm(const struct check_vm *vm, bool in_child)
+static void judge_rest(struct check_call *c, const struct check_vm *vm)
 {
-	struct check_call c;
 	u32 left = 0, id = 0;
 
-	check_call_init(&c, NULL, NULL, vm->fd, "exit");
-	if (in_child || vm->inherited) {
-		if (is_open(vm->fd, vm->ino))
-			check_found(&c, RULE_FORK_KEEP, NULL, "%d", vm->fd);
-	} else if (vm->closed) {
-		for (u32 i = 0; i < vm->nr_vcpus; i++) {
-			if (!vm->vcpus[i] || vm->vcpus[i]->ended)
-				continue;
-			id = vm->vcpus[i]->id;
-			left++;
-		}
-		if (left)
-			check_found(&c, RULE_VM_KEPT, NULL,
-				    "a descriptor or mapping of vCPU %u%s", id,
-				    left > 1 ? " and others" : "");
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		if (!vm->vcpus[i] || vm->vcpus[i]->ended)
+			continue;
+		id = vm->vcpus[i]->id;
+		left++;
 	}
-	findings_tell(&c);
+	if (left)
+		check_found(c, RULE_VM_KEPT, NULL, "a descriptor or mapping of vCPU %u%s", id,
+			    left > 1 ? " and others" : "");
+}
+
+enum { MAX_ENDS = 8 };
+
+static void judge_ends(bool in_child)
+{
+	struct check_call ends[MAX_ENDS];
+	u32 n = 0;
+
+	/* A thread that was ended elsewhere may have left it locked. */
+	if (pthread_mutex_trylock(&lock))
+		return;
+	for (struct check_vm *vm = check_process.vms; vm && n < MAX_ENDS; vm = vm->next) {
+		struct check_call *c = &ends[n];
+
+		check_call_init(c, NULL, NULL, vm->fd, "exit");
+		if ((in_child || vm->inherited) && is_open(vm->fd, vm->ino))
+			check_found(c, RULE_FORK_KEEP, NULL, "%d", vm->fd);
+		else if (!in_child && !vm->inherited && vm->closed)
+			judge_rest(c, vm);
+		n += c->nr_found != 0;
+	}
+	pthread_mutex_unlock(&lock);
+	while (n)
+		findings_tell(&ends[--n]);
 }
 
 /* A child that has not made a call has not been told that it is one. */
@@ -311,12 +327,7 @@ static void at_exit(int status, void *arg)
 
 	if (!enter(&cancel))
 		return;
-	/* A thread that was ended elsewhere may have left it locked. */
-	if (!pthread_mutex_trylock(&lock)) {
-		for (struct check_vm *vm = check_process.vms; vm; vm = vm->next)
-			judge_end_of_vm(vm, in_child);
-		pthread_mutex_unlock(&lock);
-	}
+	judge_ends(in_child);
 	if (findings_any(LEVEL_WARN) || (!quiet && !in_child))
 		findings_summary();
 	self.inside = false;

@@ -23,7 +23,7 @@ static void judge_overlap(struct check_call *c, const struct kvm_userspace_memor
 		    r->guest_phys_addr >= s->gpa + s->size)
 			continue;
 		check_found(c, RULE_SLOT_OVERLAP, NULL,
-			    "%u (0x%llx, 0x%llx bytes) overlaps slot %u (0x%llx, 0x%llx bytes)",
+			    "%u (0x%llx, 0x%llx bytes) and %u (0x%llx, 0x%llx bytes)",
 			    id, r->guest_phys_addr, r->memory_size, i,
 			    (unsigned long long)s->gpa, (unsigned long long)s->size);
 		return;

@@ -59,7 +59,7 @@ static void judge_hole(struct check_call *c, const char *what, u64 gpa, u64 size
 
 		if (s->size && s->gpa < gpa + size && gpa < s->gpa + s->size) {
 			check_found(c, RULE_TSS_ADDR_OVERLAP, section,
-				    "slot %u has memory at 0x%llx, where %s lies", i,
+				    "slot %u at 0x%llx, %s", i,
 				    (unsigned long long)gpa, what);
 			return;
 		}

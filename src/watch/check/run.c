@@ -23,6 +23,22 @@ static bool thread_is_alive(u32 thread)
 	return !syscall(SYS_tgkill, getpid(), thread, 0);
 }
 
+/*
+ * What of kvm_run counts, as far as it still stands there: another thread may be
+ * in KVM_RUN again, and immediate_exit is anybody's.
+ */
+struct glance {
+	u32 reason;
+	bool immediate_exit, dirty;
+};
+
+static __attribute__((no_sanitize("thread"))) struct glance look(const struct check_call *c)
+{
+	const volatile struct kvm_run *run = c->file->vcpu->run;
+
+	return (struct glance){ run->exit_reason, run->immediate_exit, run->kvm_dirty_regs };
+}
+
 /* -- Before ----------------------------------------------------------------------------- */
 
 static void judge_results(struct check_call *c)
@@ -48,11 +64,11 @@ static void judge_results(struct check_call *c)
 	vcpu->msrs_cut.set = false;
 }
 
-static void judge_last_exit(struct check_call *c, const struct kvm_run *run)
+static void judge_last_exit(struct check_call *c, bool dirty)
 {
 	struct check_vcpu *vcpu = c->vcpu;
 
-	if (READ_ONCE(run->kvm_dirty_regs))
+	if (dirty)
 		return;
 	switch (vcpu->exit) {
 	case KVM_EXIT_INTERNAL_ERROR:
@@ -88,9 +104,9 @@ static void judge_thread(struct check_call *c)
 	vcpu->changes = vcpu->runs = 0;
 }
 
-static void judge_immediate_exit(struct check_call *c, const struct kvm_run *run)
+static void judge_immediate_exit(struct check_call *c, bool is_set)
 {
-	if (!READ_ONCE(run->immediate_exit))
+	if (!is_set)
 		c->vcpu->left = 0;
 	else if (++c->vcpu->left == LEFT_SET)
 		check_found(c, RULE_IMMEDIATE_EXIT_LEFT, NULL,
@@ -99,7 +115,7 @@ static void judge_immediate_exit(struct check_call *c, const struct kvm_run *run
 
 void judge_entry(struct check_call *c)
 {
-	const struct kvm_run *run = c->file->vcpu->run;
+	const struct glance run = look(c);
 	struct check_vcpu *vcpu = c->vcpu;
 
 	if (c->vm->inherited)
@@ -110,9 +126,9 @@ void judge_entry(struct check_call *c)
 	if (!vcpu->mapped)
 		check_found(c, RULE_RUN_UNMAPPED, NULL, "%s", "");
 	judge_results(c);
-	judge_last_exit(c, run);
+	judge_last_exit(c, run.dirty);
 	judge_thread(c);
-	judge_immediate_exit(c, run);
+	judge_immediate_exit(c, run.immediate_exit);
 	vcpu->running = true;
 	vcpu->run_thread = c->thread;
 	vcpu->run_start = watch_now();
@@ -126,7 +142,7 @@ static bool is_io(int exit)
 	       exit == KVM_EXIT_X86_RDMSR || exit == KVM_EXIT_X86_WRMSR;
 }
 
-static void judge_failure(struct check_call *c, const struct kvm_run *run)
+static void judge_failure(struct check_call *c, const struct glance *run)
 {
 	struct check_vcpu *vcpu = c->vcpu;
 
@@ -135,8 +151,8 @@ static void judge_failure(struct check_call *c, const struct kvm_run *run)
 	if (c->ret != -EINTR && c->ret != -EAGAIN)
 		return;
 	/* A thread of its own has signals for nothing but to be kicked. */
-	if (c->ret == -EINTR && run->exit_reason == KVM_EXIT_INTR && !vcpu->sigmask &&
-	    !READ_ONCE(run->immediate_exit) && c->thread != (u32)getpid())
+	if (c->ret == -EINTR && run->reason == KVM_EXIT_INTR && !vcpu->sigmask &&
+	    !run->immediate_exit && c->thread != (u32)getpid())
 		check_found(c, RULE_KICK_RACE, NULL, "%s", "");
 	/* One that lasts makes up for some that did not. */
 	if (vcpu->left || c->call->end - c->call->start > GUEST_RUNS_NS)
@@ -148,7 +164,7 @@ static void judge_failure(struct check_call *c, const struct kvm_run *run)
 
 void judge_exit(struct check_call *c)
 {
-	const struct kvm_run *run = c->file->vcpu->run;
+	const struct glance run = look(c);
 	struct check_vcpu *vcpu = c->vcpu;
 
 	if (c->vm->inherited)
@@ -156,12 +172,12 @@ void judge_exit(struct check_call *c)
 	vcpu->running = false;
 	vcpu->run_end = c->call->end;
 	vcpu->entered |= c->ret == 0 || c->ret == -EINTR || c->ret == -EFAULT;
-	vcpu->exit = c->ret ? -1 : (int)run->exit_reason;
+	vcpu->exit = c->ret ? -1 : (int)run.reason;
 	vcpu->io_pending = is_io(vcpu->exit);
 	vcpu->rip_known = false;
 	vcpu->ring_reset = false;
 	if (c->ret)
-		judge_failure(c, run);
+		judge_failure(c, &run);
 	else
 		vcpu->interrupted = 0;
 }

@@ -64,6 +64,7 @@ struct stats_page {
 	u64 end_ns;			/* 0: the process has not come to its end */
 	u32 vms, vcpus;			/* made so far */
 	u64 ioctls;			/* but KVM_RUN */
+	u64 syscall_entry;		/* of a guest: where its kernel is; 0: not known */
 	u64 pc_lost;			/* exits from addresses without room in @pcs */
 	u32 viewer;			/* pid of the view on the program's own terminal */
 	u32 viewer_done;		/* it has left the terminal */

@@ -134,9 +134,8 @@ void report_text(FILE *out, const struct stats_page *p, const struct symbols *s)
 	struct stats_sum sum;
 
 	stats_sum(&sum, p);
-	fprintf(out, "anykvm: statistics of process %u: %.3f s, VMs %u, vCPUs %u, "
-		"ioctls besides KVM_RUN %llu\n", p->pid, seconds(p->end_ns - p->start_ns),
-		p->vms, p->vcpus, (unsigned long long)p->ioctls);
+	fprintf(out, "anykvm: process %u: %.3f s, VMs %u, vCPUs %u, other ioctls %llu\n",
+		p->pid, seconds(p->end_ns - p->start_ns), p->vms, p->vcpus, (unsigned long long)p->ioctls);
 	print_vcpus(out, p);
 	print_reasons(out, &sum);
 	print_pcs(out, p, sum.exits, s);

@@ -92,7 +92,10 @@ static void set(u64 *v, u64 n)
 static void publish(const struct vcpu *vcpu, struct stats_vcpu *slot)
 {
 	const struct vcpu_stats *s = vcpu->stats;
+	u64 entry = arch_vcpu_syscall_entry(vcpu);
 
+	if (entry)
+		set(&stats_page->syscall_entry, entry);
 	set(&slot->insns, arch_vcpu_insns(vcpu));
 #define PUBLISH_1(name)		set(&slot->kvm[STATS_KVM_##name], s->name[0]);
 #define PUBLISH_32(name)

@@ -168,6 +168,7 @@ static void print_report(void)
 
 	if (!out)
 		return;
+	symbols_move(symbols, stats_page->syscall_entry);
 	if (wants_json())
 		report_json(out, stats_page, symbols);
 	else

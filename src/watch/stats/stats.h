@@ -5,9 +5,8 @@
 
 #include "watch/stats/page.h"
 
-struct vm;
-
 struct vcpu;
+struct vm;
 
 /* Adds the watcher if ANYKVM_STATS asks for it.  Before any vCPU exists. */
 void stats_init(void);

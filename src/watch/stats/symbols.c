@@ -13,6 +13,10 @@
 #define TABLE_MAX	(256ul << 20)	/* of one file or table: more is garbage */
 #define FAR		(1ul << 20)	/* no function is as long */
 
+/* By how much KASLR moves a kernel: a multiple, and less than (KERNEL_IMAGE_SIZE). */
+#define MOVE_ALIGN	(2ul << 20)
+#define MOVE_MAX	(1ul << 30)
+
 struct symbol {
 	u64 addr;
 	const char *name;
@@ -23,6 +27,8 @@ struct symbols {
 	struct symbol *list;
 	size_t n, room;
 	char *text;
+	u64 entry;		/* of entry_SYSCALL_64; 0: there is none */
+	u64 moved;
 };
 
 static bool say(char why[SYMBOLS_WHY_MAX], const char *text)
@@ -42,6 +48,8 @@ static bool push(struct symbols *s, u64 addr, const char *name)
 		s->list = list;
 		s->room = room;
 	}
+	if (!strcmp(name, "entry_SYSCALL_64"))
+		s->entry = addr;
 	s->list[s->n++] = (struct symbol){ .addr = addr, .name = name };
 	return true;
 }
@@ -273,10 +281,22 @@ struct symbols *symbols_read(const char *path, char why[SYMBOLS_WHY_MAX])
 	return NULL;
 }
 
+void symbols_move(struct symbols *s, u64 entry)
+{
+	u64 by;
+
+	if (!s || !s->entry || !entry)
+		return;
+	by = entry - s->entry;
+	s->moved = by % MOVE_ALIGN || MIN(by, -by) >= MOVE_MAX ? 0 : by;
+}
+
 const char *symbols_find(const struct symbols *s, u64 pc, u64 *offset)
 {
 	size_t low = 0, high = s ? s->n : 0;
 
+	if (s && pc >> 63)
+		pc -= s->moved;
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 

@@ -209,6 +209,11 @@ u64 arch_vcpu_insns(const struct vcpu *vcpu)
 	return vcpu->cpu->insns;
 }
 
+u64 arch_vcpu_syscall_entry(const struct vcpu *vcpu)
+{
+	return vcpu->cpu->lstar;
+}
+
 void arch_vcpu_interrupted(struct vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_INTR;

@@ -65,7 +65,8 @@ struct edge {
 	u32 site;		/* jmp to the stub until linked */
 	u32 plain : 1;		/* to code without windows */
 	u32 misses : 3;		/* of a window, up to jit_patience() */
-	u32 stub : 28;		/* less @site */
+	u32 jump : 1;		/* of a JMP, in one page: may lead to a copy */
+	u32 stub : 27;		/* less @site */
 };
 _Static_assert(sizeof(struct edge) == 32, "half a line");
 
@@ -74,6 +75,9 @@ struct tu_insn {
 	u16 start;
 	u16 punt;	/* where the interpreter is called for it; 0: nowhere */
 };
+
+/* How a block ends. */
+enum tail { TAIL_OTHER, TAIL_JUMP, TAIL_INDIRECT };
 
 /* One translated block. */
 struct tu {
@@ -91,6 +95,8 @@ struct tu {
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
+	bool copy;		/* of a block, for one edge */
+	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
@@ -113,6 +119,9 @@ struct code_page {
 	struct code_page *hash_next;
 };
 
+/* Code is compared by lines of the host's cache. */
+enum { LINE = 64, NR_LINES = PAGE_SIZE / LINE };
+
 /* A page of guest memory that code was translated from. */
 struct host_page {
 	const u8 *host;
@@ -122,12 +131,18 @@ struct host_page {
 	u32 losses;		/* times in a row that code was lost to a store */
 	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
-	u64 epoch;		/* in which memory was compared with @snapshot */
+	u64 epoch;		/* in which memory was compared with @line[] */
 	bool suspect;		/* written although that was not expected: volatile */
-	u64 lines;		/* of 64 bytes, that have code */
-	u8 *snapshot;
 	struct host_page *hash_next;
+	u64 lines;		/* that have code */
+	u32 line[NR_LINES];	/* what they were: places in the pool; 0: none yet */
 };
+
+/* To a RIP in the same linear page: its code needs no more than a jump. */
+static inline bool edge_is_near(const struct tu *from, u64 target)
+{
+	return (from->rip ^ target) < PAGE_SIZE;
+}
 
 static inline const u8 *tu_host(const struct tu *tu)
 {
@@ -159,6 +174,7 @@ struct resume {
 	const struct insn *in;
 	u64 rip;		/* of @in */
 	u64 changes;		/* jit.changes; another number: it does not */
+	u32 insns;		/* for --stats: behind @in in its block */
 };
 
 struct jit {
@@ -269,7 +285,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
 /* Of the lines that have code. */
-bool page_is_unchanged(const struct host_page *hp);
+bool page_is_unchanged(const struct jit *j, const struct host_page *hp);
 /* No vCPU has written it, and nobody else if that is asked in a new epoch. */
 bool page_is_current(struct jit *j, struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);
@@ -327,6 +343,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 /* -- plain.c ------------------------------------------------------------------------------- */
 /* Where @e leads, whose window did not open; NULL: the interpreter does it for once. */
 struct tu *plain_find(struct cpu *c, struct edge *e);
+
+/* -- copy.c -------------------------------------------------------------------------------- */
+/* A block from the code of @from at @rip on; NULL: no room. */
+struct tu *tu_again(struct cpu *c, const struct tu *from, u64 rip, bool plain);
+/* What @e, which leads to @to, is to be linked to. */
+struct tu *copy_find(struct cpu *c, const struct edge *e, struct tu *to);
 
 /* -- run.c ------------------------------------------------------------------------------- */
 

@@ -68,12 +68,12 @@ static const struct insn *insn_of(struct cpu *c, u32 punt)
 	return in;
 }
 
-/* @in goes on after an exit; who counts instructions needs all counted anew. */
+/* @in goes on after an exit. */
 static u64 leave_inside(struct cpu *c, const struct insn *in, const u8 *behind)
 {
 	struct jit *j = c->jit;
 
-	if (!j->lockstep && !stats_count_insns)
+	if (!j->lockstep)
 		j->resume = (struct resume){
 			.code = behind, .in = in, .rip = c->rip, .changes = j->changes,
 		};
@@ -129,7 +129,7 @@ static u64 interpret(struct cpu *c, u32 punt, const u8 *behind)
 	}
 }
 
-/* They have been counted, and come again in blocks of their own. */
+/* They have been counted, and come again in blocks of their own, or by a resume. */
 static u32 insns_behind(struct cpu *c, u32 punt)
 {
 	return tu_at(c->jit, punt >> PUNT_TU_SHIFT & ~15u)->count - 1 -
@@ -138,7 +138,8 @@ static u32 insns_behind(struct cpu *c, u32 punt)
 
 u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
 {
-	u64 ret, rest;
+	u32 rest;
+	u64 ret;
 
 	if (likely(!stats_count_insns))
 		return interpret(c, punt, behind);
@@ -146,6 +147,7 @@ u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
 	ret = interpret(c, punt, behind);
 	if (ret)
 		c->insns -= rest;
+	c->jit->resume.insns = rest;
 	return ret;
 }
 
@@ -286,12 +288,17 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 	patch_rel32(jmp_later(&k), to->entry);
 }
 
+/* A linear page that has become another since leads there for once. */
 static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 {
-	if (tu_at(c->jit, e->from)->page == to->page)
+	const struct tu *from = tu_at(c->jit, e->from);
+
+	if (from->page == to->page)
 		put_jmp_at(site_of(c->jit, e), to->entry);
-	else
+	else if (!edge_is_near(from, e->target))
 		link_across(c, e, to);
+	else
+		return;		/* mapped anew meanwhile: there is no room */
 	link_add(c->jit, e, to);
 }
 
@@ -304,6 +311,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	to = e->plain ? plain_find(c, e) : find_target(c, e->target, to);
 	if (!to)
 		return NULL;
+	to = copy_find(c, e, to);
 	if (e->to != tu_off(c->jit, to))
 		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);

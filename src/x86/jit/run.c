@@ -103,6 +103,8 @@ static const u8 *take_resume(struct cpu *c)
 	if (likely(!j->resume.code))
 		return NULL;
 	code = resumes(c, j->resume.in->len) ? j->resume.code : NULL;
+	if (code)
+		c->insns += j->resume.insns;
 	j->resume.code = NULL;
 	return code;
 }
@@ -170,6 +172,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 	struct jit *j = c->jit;
 
 	j->own_epochs++;
+	j->changes++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
 	if (global)
@@ -181,6 +184,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
 	c->jit->own_epochs++;
+	c->jit->changes++;
 	page_forget_range(c->jit, lin, size);
 }
 

@@ -22,7 +22,7 @@ enum flags_at {
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
-	u8 code[15];
+	u8 code[16];
 	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
@@ -108,6 +108,7 @@ struct trans {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum flags_at flags;
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
+	bool in_home;			/* the instruction has an operand where the guest's is */
 	bool ended;			/* nothing follows the last instruction */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
@@ -155,6 +156,8 @@ void flags_clobbered(struct trans *t);
 void flags_park(struct trans *t);
 /* The host's flags are the guest's.  RAX is lost. */
 void flags_load(struct trans *t);
+/* The same before an instruction that replaces some and reads none. */
+void flags_merge(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
 /* The same; @r makes them again. */
@@ -170,9 +173,10 @@ void flags_forget(struct trans *t);
 enum effect {
 	NOT_HERE,
 	NO_FLAGS,	/* leaves them */
-	SETS_ALL,	/* whatever they were */
-	SETS_SOME,	/* the others stay, or depend on them */
 	READS,
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay */
+	MERGES,		/* depends on them */
 };
 
 /* Of general instructions that insn_generic() knows. */
@@ -269,7 +273,7 @@ void punt_if(struct trans *t, enum cc cc);
  */
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
-void edge_emit(struct trans *t, u64 target);
+struct edge *edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
 

@@ -45,7 +45,7 @@ void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
 	cold->write = write;
 }
 
-static void edge_add(struct trans *t, u64 target, bool plain)
+static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
 	u32 n = j->nr_edges++;
@@ -55,15 +55,18 @@ static void edge_add(struct trans *t, u64 target, bool plain)
 		.plain = plain,
 	};
 	cold_add(t, COLD_STUB, jmp_later(&t->k))->edge = n;
+	return &j->edges[n];
 }
 
-void edge_emit(struct trans *t, u64 target)
+struct edge *edge_emit(struct trans *t, u64 target)
 {
 	const u8 *site = t->k.p;
+	struct edge *e = edge_add(t, target, false);
 
-	edge_add(t, target, false);
-	while (t->k.p < site + EDGE_SIZE)
+	/* Within the page it remains a jump. */
+	while (!edge_is_near(t->tu, target) && t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
+	return e;
 }
 
 /* One comparison: a request makes the limit higher than any stack. */

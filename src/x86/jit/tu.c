@@ -14,7 +14,8 @@ struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain
 {
 	struct tu *tu = *bucket(j, rip);
 
-	while (tu && (tu->rip != rip || tu->page != p || tu->plain != plain))
+	while (tu && (tu->rip != rip || tu->page != p || tu->plain != plain ||
+		      tu->copy))
 		tu = tu->hash_next;
 	return tu;
 }

@@ -283,6 +283,8 @@ static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand
 {
 	if (a->type != b->type || a->size != b->size)
 		return false;
+	if (a->type == ZYDIS_OPERAND_TYPE_MEMORY)
+		return home_of(a) >= 0 && home_of(a) == home_of(b);
 	return a->type == ZYDIS_OPERAND_TYPE_REGISTER ? a->reg.value == b->reg.value :
 	       a->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && a->imm.value.u == b->imm.value.u;
 }
