@@ -14,7 +14,8 @@
 struct block;
 
 /* JUMP_CACHE_FOLD: functions begin at few offsets in pages. */
-enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096 };
+enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096,
+       NR_GUESSES = 2048 };
 
 /* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
 enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };
@@ -37,6 +38,12 @@ struct translator_tables {
 	 * and whose blocks are known to be current.
 	 */
 	u32 page_id[CODE_TLB_SIZE];
+	/*
+	 * Addends that accesses expect: those of the pages they had last, and
+	 * how often they may be wrong until somebody looks (guess.c).
+	 */
+	u64 guess[NR_GUESSES];
+	u32 guess_left[NR_GUESSES];
 };
 
 struct translator_ops {

@@ -11,6 +11,7 @@
  * @underflow: a RET with no CALL of its own goes there.
  */
 #include "x86/jit/internal.h"
+#include "x86/mmu/internal.h"
 
 #define STACK_ROOM	(8 << 10)	/* bytes of CALLs that translated code may nest */
 
@@ -235,6 +236,104 @@ static const u8 *make_fill(struct code *k, struct jit *j, const void *fn, const 
 	return entry;
 }
 
+#define ENTRY(c, class, f)						\
+	RM_SIB(R_STATE, R_B, 0, (s32)((u8 *)&(c)->mmu->tlb[class].entry[0].f - \
+				      (u8 *)(c)) - STATE_BIAS)
+#define STACK(c, class, f)						\
+	RM_MEM(R_STATE, (s32)((u8 *)&(c)->mmu->stack[class].f - (u8 *)(c)) - STATE_BIAS)
+
+/* R10: where the entry of RAX is; R11 = the page. */
+static void put_entry(struct code *k)
+{
+	put_op(k, false, 0x8b, R_B, RM_REG(RAX));
+	put_op(k, false, 0xc1, 5, RM_REG(R_B));			/* shr r10d, imm8 */
+	put8(k, PAGE_SHIFT - 5);
+	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
+	put32(k, (TLB_ENTRIES - 1) * sizeof(struct tlb_entry));
+	mov_rr(k, R_C, RAX);
+	put_op(k, true, 0x81, 4, RM_REG(R_C));			/* and r11, imm32 */
+	put32(k, (u32)PAGE_MASK);
+}
+
+/* As make_fill(), for the stack's page: copies the entry there is, if it is news. */
+static const u8 *make_fill_stack(struct code *k, const struct jit *j, const struct cpu *c,
+				 u32 class, bool write)
+{
+	const u8 *entry = code_exec(k), *fill = j->fill[write];
+	u8 *writable;
+
+	put_entry(k);
+	put_op(k, true, 0x3b, R_C, write ? ENTRY(c, class, tag_write) :
+					   ENTRY(c, class, tag_read));
+	jcc_to(k, CC_NE, fill);
+	put_op(k, true, 0x3b, R_C, write ? STACK(c, class, tag_write) :
+					   STACK(c, class, tag_read));
+	jcc_to(k, CC_E, fill);
+	mov_store(k, STACK(c, class, tag_read), R_C);
+	put_op(k, true, 0x3b, R_C, ENTRY(c, class, tag_write));
+	writable = jcc_later(k, CC_E);
+	mov_imm(k, R_C, TLB_NO_STACK);
+	patch_here(k, writable);
+	mov_store(k, STACK(c, class, tag_write), R_C);
+	mov_load(k, R_C, ENTRY(c, class, addend));
+	mov_store(k, STACK(c, class, addend), R_C);
+	put_op(k, true, 0x85, RSP, RM_REG(RSP));		/* test rsp, rsp */
+	put8(k, 0xc3);
+	return entry;
+}
+
+static void make_fills(struct code *k, struct jit *j, const struct cpu *c)
+{
+	j->unfilled = make_filled(k, j);
+	j->fill[0] = make_fill(k, j, jit_fill_read, j->unfilled);
+	j->fill[1] = make_fill(k, j, jit_fill_write, j->unfilled);
+	for (u32 i = 0; i < NR_TLB_CLASSES * 2; i++)
+		j->fill_stack[i / 2][i % 2] = make_fill_stack(k, j, c, i / 2, i % 2);
+}
+
+/* R10 = what @fn(cpu, return address) says; only R11 and flags are lost. */
+static void put_ask(struct code *k, const void *fn)
+{
+	spill_gprs(k);
+	vec_move_live(k, true);
+	mov_rr(k, RBX, RAX);
+	mov_load(k, RSI, RM_MEM(RSP, 0));
+	call_c(k, fn);
+	mov_rr(k, R_C, RAX);
+	vec_move_live(k, false);
+	mov_rr(k, RAX, RBX);
+	reload(k);
+	mov_rr(k, R_B, R_C);
+}
+
+/*
+ * Called with R10 = a guess that was wrong, R11 = where the entry is in the TLB.
+ * R10 = the addend, the next guess.
+ */
+static const u8 *make_guess(struct code *k, const struct cpu *c, const void *fn)
+{
+	const u8 *entry = code_exec(k);
+	s32 t = TABLES(c);
+	u8 *often;
+
+	push(k, RAX);
+	mov_load(k, RAX, CPU_FIELD(tlb));
+	mov_load(k, R_C, RM_SIB(RAX, R_C, 0, offsetof(struct tlb, entry[0].addend)));
+	pop(k, RAX);
+	mov_store(k, RM_SIB(R_STATE, R_B, 3, t + offsetof(struct translator_tables, guess)),
+		  R_C);
+	put_op(k, false, 0x83, 5,				/* sub [], 1 */
+	       RM_SIB(R_STATE, R_B, 2, t + offsetof(struct translator_tables, guess_left)));
+	put8(k, 1);
+	often = jcc_later(k, CC_B);
+	mov_rr(k, R_B, R_C);
+	put8(k, 0xc3);
+	patch_here(k, often);
+	put_ask(k, fn);
+	put8(k, 0xc3);
+	return entry;
+}
+
 /* Goes to the code that @fn(cpu, RSI) returns, or leaves. */
 static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 {
@@ -320,9 +419,9 @@ void glue_make(struct jit *j, const struct cpu *c)
 	vec_make_save(j, &k);
 	j->exit = make_exit(&k, j, leave);
 	j->punt = make_punt(&k, j, leave);
-	j->unfilled = make_filled(&k, j);
-	j->fill[0] = make_fill(&k, j, jit_fill_read, j->unfilled);
-	j->fill[1] = make_fill(&k, j, jit_fill_write, j->unfilled);
+	make_fills(&k, j, c);
+	j->guess[0] = make_guess(&k, c, jit_guess_failed);
+	j->guess[1] = make_guess(&k, c, jit_window_failed);
 	j->follow = make_follow(&k, j, leave);
 	j->indirect = make_indirect(&k, j, c, leave);
 	j->returned = make_returned(&k, j->indirect);

@@ -35,15 +35,6 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
-void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
-{
-	struct cold *cold = cold_if(t, COLD_PUNT, cc);
-
-	cold->check = check;
-	cold->lin = lin;
-	cold->write = write;
-}
-
 static void edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
@@ -96,9 +87,13 @@ static void park_by(struct trans *t, const struct recipe *r)
 /* RAX stays as it is if the register with the address is that. */
 static void put_fill(struct trans *t, const struct cold *cold)
 {
-	if (cold->lin != RAX)
+	const struct near *a = &cold->access;
+
+	if (cold->lin == NO_GPR)
+		lea(&t->k, RAX, RM_MEM(gpr_use(t, a->base, RAX), a->disp));
+	else if (cold->lin != RAX)
 		mov_rr(&t->k, RAX, cold->lin);
-	call_to(&t->k, t->j->fill[cold->write]);
+	call_to(&t->k, cold->fill);
 	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
 }
 
@@ -140,20 +135,13 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	edge_emit(t, cold->target);
 }
 
-/* What is in one page is in the TLB then, or it is not to be written yet. */
-static void fill_window(struct trans *t, const struct cold *cold)
-{
-	const struct near *a = &cold->access;
-
-	lea(&t->k, RAX, RM_MEM(gpr_use(t, a->base, RAX), a->disp));
-	call_to(&t->k, t->j->fill[a->write]);
-	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
-}
-
-/* In the same page, so that a jump will do. */
+/*
+ * What is in one page is in the TLB after the fill, or it is not to be written yet.
+ * The other code is in the same page, so that a jump will do.
+ */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
-	fill_window(t, cold);
+	put_fill(t, cold);
 	park_by(t, &cold->recipe);
 	edge_add(t, cold->target, true);
 }
@@ -177,6 +165,13 @@ static void cold_vec(struct trans *t, const struct cold *cold)
 {
 	park_by(t, &cold->recipe);
 	vec_load(t, cold->vec, cold->target);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
+static void cold_guess(struct trans *t, const struct cold *cold)
+{
+	mov_imm(&t->k, R_B, cold->guess);
+	call_to(&t->k, t->j->guess[cold->window]);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
 
@@ -207,6 +202,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_PLAIN:
 			cold_plain(t, &cold);
+			break;
+		case COLD_GUESS:
+			cold_guess(t, &cold);
 			break;
 		}
 	}
