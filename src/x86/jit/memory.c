@@ -190,20 +190,30 @@ static bool is_read(const struct trans *t)
 	return false;
 }
 
-/* Outside windows. */
-static void check_near(struct trans *t, const struct near *a)
+/*
+ * Outside windows.  The addend comes late, and processors add two registers faster
+ * than those and a displacement.
+ */
+static struct rm check_near(struct trans *t, const struct near *a, bool keep_rax)
 {
-	if (a->base == RSP && !t->tu->plain)
+	u8 lin;
+
+	if (a->base == RSP && !t->tu->plain) {
 		check_stack(t, a);
-	else if (!a->write && is_read(t))
-		check_read(t, linear_of(t, a->base, a->disp), a->size);
+		return based_operand(t, a, keep_rax);
+	}
+	lin = linear_of(t, a->base, a->disp);
+	if (!a->write && is_read(t))
+		check_read(t, lin, a->size);
 	else
-		check_linear(t, linear_of(t, a->base, a->disp), a->size, a->write);
+		check_linear(t, lin, a->size, a->write);
+	return lin == R_A && keep_rax ? based_operand(t, a, true) : RM_SIB(lin, R_B, 0, 0);
 }
 
 static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 {
 	struct window *w = window_find(t, a);
+	struct rm m;
 
 	if (w) {
 		mov_load(&t->k, R_B, w->addend);
@@ -212,14 +222,14 @@ static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 	}
 	flags_save(t);
 	w = window_open(t, a);
-	if (w) {
-		check_window(t, w, a);
+	if (!w) {
+		m = check_near(t, a, keep_rax);
 		flags_clobbered(t);
-		punt_never(t);
-	} else {
-		check_near(t, a);
-		flags_clobbered(t);
+		return m;
 	}
+	check_window(t, w, a);
+	flags_clobbered(t);
+	punt_never(t);
 	return based_operand(t, a, keep_rax);
 }
 
