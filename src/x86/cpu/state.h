@@ -33,6 +33,8 @@ enum gpr {
 	NR_GPRS,
 };
 
+enum { NR_WINDOWS = 4 };
+
 /* Segment registers, in encoding order; the system ones after them. */
 enum seg { ES, CS, SS, DS, FS, GS, LDTR, TR, NR_SEGS, SEG_NONE = 0xff };
 
@@ -157,6 +159,7 @@ struct cpu {
 
 	/* While translated code runs (x86/jit/): */
 	u64 jit_flags;		/* LAHF's AH, SETO's AL */
+	u64 jit_window[NR_WINDOWS];	/* addends: x86/jit/window.c */
 	u64 jit_rsp;		/* bottom of what it has on the host's stack */
 	u64 jit_limit;		/* the deepest CALL; all ones: there is a request */
 	u64 jit_target;		/* of an indirect CALL under way, or what PUSH has read */

@@ -2,9 +2,11 @@
 /*
  * Comparisons of addresses with the software TLB, and the addends of their pages.
  *
- * Loads wait for their address.  Where that would have to wait for the TLB's
- * entry, it is made with the addend of the last time, which the entry only
- * confirms (guess.c).  The stack's page has a place of its own in struct mmu.
+ * Programs access a page again and again: each of their accesses remembers the one
+ * it had last (recent.c).  Kernels flush too often for that, but what they access
+ * has the same addend nearly everywhere: an access goes by that of the last time,
+ * which the TLB's entry only confirms (guess.c).  Loads wait for their address, and
+ * so it does not wait for an entry.  The stack's page has a place in struct mmu.
  */
 #include "x86/jit/trans.h"
 #include "x86/mmu/internal.h"
@@ -74,10 +76,75 @@ static void compare_entry(struct trans *t, u8 index, u8 offset, u8 lin, u32 size
 	put_compare(t, offset, size);
 }
 
+/* -- The page of the last time --------------------------------------------------------- */
+
+/* The kernel's sites are many, and what one has does not outlive a flush. */
+static bool wants_recent(const struct trans *t)
+{
+	return t->c->tlb->class == TLB_USER;
+}
+
+/* R_C is the address of @size bytes; R_B = the addend.  recent.c knows this code. */
+static struct cold *put_recent(struct trans *t, const u8 *check, u32 size, bool write)
+{
+	u32 n = t->j->next_recent++ % NR_RECENT + write * NR_RECENT;
+	s32 at = TABLES(t->c) + (s32)offsetof(struct translator_tables, recent[n]);
+	struct cold *cold;
+
+	t->c->tables->recent[n].tag = TLB_NO_STACK;
+	put_op(&t->k, true, 0x33, R_C, RM_MEM(R_STATE, at));	/* xor r11, tag */
+	put_compare(t, R_C, size);
+	cold = miss_if(t, CC_A, check, NO_GPR, write);
+	cold->fill = t->j->fill_recent[write];
+	cold->recent = n + 1;
+	mov_load(&t->k, R_B, RM_MEM(R_STATE, at + offsetof(struct recent, addend)));
+	return cold;
+}
+
+/* R_C = [@g + @disp] */
+static void put_address(struct trans *t, u8 g, s32 disp)
+{
+	u8 base = gpr_use(t, g, R_C);
+
+	if (disp)
+		lea(&t->k, R_C, RM_MEM(base, disp));
+	else if (base != R_C)
+		mov_rr(&t->k, R_C, base);
+}
+
+static void recent_near(struct trans *t, const struct near *a)
+{
+	const u8 *check = t->k.p;
+
+	put_address(t, a->base, a->disp);
+	put_recent(t, check, a->size, a->write)->access = *a;
+}
+
+static void recent_window(struct trans *t, struct window *w, const struct near *a)
+{
+	const u8 *check = t->k.p;
+	struct cold *cold;
+
+	put_address(t, w->base, w->lo);
+	cold = put_recent(t, check, w->hi - w->lo, w->write);
+	cold->kind = COLD_PLAIN;
+	cold->access = *a;
+	w->addend = CPU_FIELD(jit_window);
+	w->addend.disp += (w - t->window) * sizeof(u64);
+	mov_store(&t->k, w->addend, R_B);
+}
+
+/* -- The TLB's entry ---------------------------------------------------------------------- */
+
 void check_linear(struct trans *t, u8 lin, u32 size, bool write)
 {
 	const u8 *check = t->k.p;
 
+	if (wants_recent(t)) {
+		mov_rr(&t->k, R_C, lin);
+		put_recent(t, check, size, write)->lin = lin;
+		return;
+	}
 	compare_entry(t, R_B, R_C, lin, size, write);
 	miss_if(t, CC_A, check, lin, write);
 	mov_load(&t->k, R_B, ENTRY(t, R_B, addend));
@@ -120,6 +187,10 @@ void check_read(struct trans *t, u8 lin, u32 size)
 {
 	const u8 *check = t->k.p;
 
+	if (wants_recent(t)) {
+		check_linear(t, lin, size, false);
+		return;
+	}
 	compare_entry(t, R_C, R_B, lin, size, false);
 	miss_if(t, CC_A, check, lin, false);
 	put_guess(t, false);
@@ -138,7 +209,7 @@ static void compare_stack(struct trans *t, s32 disp, u32 size, bool write)
 	put_compare(t, R_C, size);
 }
 
-void check_stack(struct trans *t, const struct near *a)
+static void check_stack(struct trans *t, const struct near *a)
 {
 	const u8 *check = t->k.p;
 	struct cold *cold;
@@ -149,6 +220,17 @@ void check_stack(struct trans *t, const struct near *a)
 	cold->fill = t->j->fill_stack[t->c->tlb->class][a->write];
 	mov_load(&t->k, R_B, STACK(t, addend));
 	window_close_stack(t, NULL);
+}
+
+bool check_near(struct trans *t, const struct near *a)
+{
+	if (a->base == RSP && !t->tu->plain)
+		check_stack(t, a);
+	else if (wants_recent(t))
+		recent_near(t, a);
+	else
+		return false;
+	return true;
 }
 
 /* -- Windows ----------------------------------------------------------------------------- */
@@ -170,6 +252,10 @@ void check_window(struct trans *t, struct window *w, const struct near *a)
 
 	if (w->base == RSP) {
 		stack_window(t, w, a);
+		return;
+	}
+	if (wants_recent(t)) {
+		recent_window(t, w, a);
 		return;
 	}
 	compare_entry(t, R_C, R_B, linear_of(t, w->base, w->lo), w->hi - w->lo, w->write);

@@ -17,20 +17,6 @@
 
 static const u8 saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
-static void push(struct code *k, u8 r)
-{
-	if (r >> 3)
-		put8(k, 0x41);
-	put8(k, 0x50 | (r & 7));
-}
-
-static void pop(struct code *k, u8 r)
-{
-	if (r >> 3)
-		put8(k, 0x41);
-	put8(k, 0x58 | (r & 7));
-}
-
 /* -- State in and out of registers ---------------------------------------------- */
 
 static void spill_gprs(struct code *k)
@@ -282,15 +268,6 @@ static const u8 *make_fill_stack(struct code *k, const struct jit *j, const stru
 	return entry;
 }
 
-static void make_fills(struct code *k, struct jit *j, const struct cpu *c)
-{
-	j->unfilled = make_filled(k, j);
-	j->fill[0] = make_fill(k, j, jit_fill_read, j->unfilled);
-	j->fill[1] = make_fill(k, j, jit_fill_write, j->unfilled);
-	for (u32 i = 0; i < NR_TLB_CLASSES * 2; i++)
-		j->fill_stack[i / 2][i % 2] = make_fill_stack(k, j, c, i / 2, i % 2);
-}
-
 /* R10 = what @fn(cpu, return address) says; only R11 and flags are lost. */
 static void put_ask(struct code *k, const void *fn)
 {
@@ -332,6 +309,104 @@ static const u8 *make_guess(struct code *k, const struct cpu *c, const void *fn)
 	put_ask(k, fn);
 	put8(k, 0xc3);
 	return entry;
+}
+
+#define RECENT(c, f)							\
+	RM_SIB(R_STATE, R_B, 0, TABLES(c) +				\
+	       (s32)offsetof(struct translator_tables, recent[0].f))
+#define USE(c, f)							\
+	RM_SIB(R_STATE, R_B, 1, TABLES(c) +				\
+	       (s32)offsetof(struct translator_tables, recent_use[0].f))
+
+/* The place R10 may have a page from now on.  RBX is lost. */
+static void put_log(struct code *k, const struct cpu *c)
+{
+	s32 t = TABLES(c);
+	u8 *known;
+
+	put_op(k, false, 0x83, 7, USE(c, logged));		/* cmp [], 0 */
+	put8(k, 0);
+	known = jcc_later(k, CC_NE);
+	put_op(k, false, 0x83, 0, USE(c, logged));		/* add [], 1 */
+	put8(k, 1);
+	put_op(k, false, 0x8b, RBX,
+	       RM_MEM(R_STATE, t + offsetof(struct translator_tables, recent_count)));
+	put_op(k, false, 0x89, R_B,
+	       RM_SIB(R_STATE, RBX, 2, t + offsetof(struct translator_tables, recent_log)));
+	put_op(k, false, 0x83, 0,				/* add [], 1 */
+	       RM_MEM(R_STATE, t + offsetof(struct translator_tables, recent_count)));
+	put8(k, 1);
+	patch_here(k, known);
+}
+
+/* R11 = the addend.  RBX: where the entry is. */
+static void put_take(struct code *k, const struct cpu *c)
+{
+	u8 *other;
+
+	mov_store(k, RECENT(c, tag), R_C);
+	mov_load(k, R_C, RM_SIB(R_STATE, RBX, 0,
+				(s32)((u8 *)&c->mmu->tlb[TLB_USER].entry[0].addend -
+				      (u8 *)c) - STATE_BIAS));
+	put_op(k, true, 0x3b, R_C, RECENT(c, addend));
+	other = jcc_later(k, CC_NE);
+	put_op(k, false, 0x83, 0, USE(c, same));		/* add [], 1 */
+	put8(k, 1);
+	patch_here(k, other);
+	mov_store(k, RECENT(c, addend), R_C);
+}
+
+/* As make_fill(), for recent[]: R10 is the offset there.  Copies the entry there is. */
+static const u8 *make_fill_recent(struct code *k, const struct jit *j, const struct cpu *c,
+				  bool write)
+{
+	const u8 *entry = code_exec(k), *fill = j->fill[write];
+	u32 tag = write ? offsetof(struct tlb, entry[0].tag_write) :
+			  offsetof(struct tlb, entry[0].tag_read);
+	u8 *miss, *often;
+
+	mov_rr(k, R_C, RAX);
+	put_op(k, true, 0x81, 4, RM_REG(R_C));			/* and r11, imm32 */
+	put32(k, (u32)PAGE_MASK);
+	put_op(k, true, 0x3b, R_C, RECENT(c, tag));
+	jcc_to(k, CC_E, fill);
+	push(k, RBX);
+	put_op(k, false, 0x8b, RBX, RM_REG(RAX));
+	put_op(k, false, 0xc1, 5, RM_REG(RBX));			/* shr ebx, imm8 */
+	put8(k, PAGE_SHIFT - 5);
+	put_op(k, false, 0x81, 4, RM_REG(RBX));			/* and ebx, imm32 */
+	put32(k, (TLB_ENTRIES - 1) * sizeof(struct tlb_entry));
+	put_op(k, true, 0x3b, R_C,
+	       RM_SIB(R_STATE, RBX, 0, (s32)((u8 *)&c->mmu->tlb[TLB_USER] - (u8 *)c) -
+				       STATE_BIAS + (s32)tag));
+	miss = jcc_later(k, CC_NE);
+	put_take(k, c);
+	put_log(k, c);
+	pop(k, RBX);
+	put_op(k, false, 0x83, 5, USE(c, left));		/* sub [], 1 */
+	put8(k, 1);
+	often = jcc_later(k, CC_B);
+	put_op(k, true, 0x85, RSP, RM_REG(RSP));		/* test rsp, rsp */
+	put8(k, 0xc3);
+	patch_here(k, often);
+	put_ask(k, jit_recent_failed);
+	put_op(k, true, 0x85, RSP, RM_REG(RSP));
+	put8(k, 0xc3);
+	patch_here(k, miss);
+	pop(k, RBX);
+	jmp_to(k, fill);
+	return entry;
+}
+
+static void make_fills(struct code *k, struct jit *j, const struct cpu *c)
+{
+	j->unfilled = make_filled(k, j);
+	j->fill[0] = make_fill(k, j, jit_fill_read, j->unfilled);
+	j->fill[1] = make_fill(k, j, jit_fill_write, j->unfilled);
+	for (u32 i = 0; i < NR_TLB_CLASSES * 2; i++)
+		j->fill_stack[i / 2][i % 2] = make_fill_stack(k, j, c, i / 2, i % 2);
+	for (u32 i = 0; i < 2; i++)
+		j->fill_recent[i] = make_fill_recent(k, j, c, i);
 }
 
 /* Goes to the code that @fn(cpu, RSI) returns, or leaves. */

@@ -163,7 +163,7 @@ struct jit {
 	bool strict;		/* all pages are volatile */
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
-	u32 next_guess;
+	u32 next_guess, next_recent;
 	u64 guess_since[NR_GUESSES];	/* TSC, when it was looked at: guess.c */
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
@@ -189,6 +189,7 @@ struct jit {
 	const u8 *punt, *exit, *follow, *indirect, *returned;
 	const u8 *fill[2], *unfilled;		/* [1]: for stores; after a fault in one */
 	const u8 *fill_stack[NR_TLB_CLASSES][2];
+	const u8 *fill_recent[2];
 	const u8 *guess[2];			/* [1]: for a window */
 	u64 fill_rsp;				/* on its way to C; else 0 */
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
@@ -358,6 +359,13 @@ u64 jit_punt(struct cpu *c, u32 punt);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);
+
+/* -- recent.c ------------------------------------------------------------------------------ */
+
+/* The pages that accesses had last are not to be relied on any more. */
+void recent_forget(struct cpu *c);
+/* From glue; @ret: behind the call.  The access there misses often. */
+void jit_recent_failed(struct cpu *c, const u8 *ret);
 
 /* -- guess.c: called from glue ------------------------------------------------------------ */
 

@@ -194,14 +194,12 @@ static bool is_read(const struct trans *t)
  * Outside windows.  The addend comes late, and processors add two registers faster
  * than those and a displacement.
  */
-static struct rm check_near(struct trans *t, const struct near *a, bool keep_rax)
+static struct rm mem_near(struct trans *t, const struct near *a, bool keep_rax)
 {
 	u8 lin;
 
-	if (a->base == RSP && !t->tu->plain) {
-		check_stack(t, a);
+	if (check_near(t, a))
 		return based_operand(t, a, keep_rax);
-	}
 	lin = linear_of(t, a->base, a->disp);
 	if (!a->write && is_read(t))
 		check_read(t, lin, a->size);
@@ -223,7 +221,7 @@ static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 	flags_save(t);
 	w = window_open(t, a);
 	if (!w) {
-		m = check_near(t, a, keep_rax);
+		m = mem_near(t, a, keep_rax);
 		flags_clobbered(t);
 		return m;
 	}

@@ -136,6 +136,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 {
 	struct jit *j = c->jit;
 
+	recent_forget(c);
 	j->own_epochs++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
@@ -147,6 +148,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
+	recent_forget(c);
 	c->jit->own_epochs++;
 	page_forget_range(c->jit, lin, size);
 }

@@ -61,6 +61,7 @@ struct cold {
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 	const u8 *check;	/* PUNT, PLAIN: to be made again after @fill */
 	const u8 *fill;		/* glue */
+	u32 recent;		/* for that, unless it is 0: index of the place to fill, + 1 */
 	u8 lin;			/* register with the address, or NO_GPR: of @access */
 	struct near access;	/* PLAIN: that opens the window */
 };
@@ -81,8 +82,6 @@ struct outlook {
 	s32 by;
 	bool branches;		/* perhaps */
 };
-
-enum { NR_WINDOWS = 4 };
 
 /*
  * What one look at the TLB has found, from @lo to @hi bytes of the register's
@@ -194,8 +193,11 @@ void check_linear(struct trans *t, u8 lin, u32 size, bool write);
 void check_read(struct trans *t, u8 lin, u32 size);
 /* The same of [@lin], a constant.  R_A = the address of the page. */
 void check_constant(struct trans *t, u64 lin, bool write);
-/* [R_GUEST_RSP + disp] of 64-bit code. */
-void check_stack(struct trans *t, const struct near *a);
+/*
+ * @a without a register for the address: on the stack of 64-bit code, or where the
+ * page of the last time is looked at.  False if it is neither.
+ */
+bool check_near(struct trans *t, const struct near *a);
 /* All of @w, which begins with @a; sets w->addend. */
 void check_window(struct trans *t, struct window *w, const struct near *a);
 

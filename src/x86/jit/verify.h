@@ -33,8 +33,9 @@ struct addend {
 	u32 nr_from;
 };
 
-/* Guesses of one block are neighbours; then the stack's. */
-enum { NR_GUESSES_KEPT = 64, KEPT_STACK = NR_GUESSES_KEPT, NR_KEPT };
+/* Guesses of one block are neighbours; then the stack's, and cpu->jit_window. */
+enum { NR_GUESSES_KEPT = 64, KEPT_STACK = NR_GUESSES_KEPT, KEPT_WINDOW,
+       NR_KEPT = KEPT_WINDOW + NR_WINDOWS };
 enum { NO_GUESS = NR_GUESSES };
 
 struct check {
@@ -53,6 +54,7 @@ struct check {
 	struct addend by_r10;
 	struct addend kept[NR_KEPT];	/* those that windows use again */
 	u32 guess;		/* that R10 has, or NO_GUESS */
+	int recent;		/* whose tag is compared */
 	struct extent r11, rsi, rdi;	/* for REP MOVS and STOS */
 	struct extent target;		/* in cpu->jit_target */
 	bool undoes;			/* what the instruction before did */
@@ -120,6 +122,19 @@ static inline u32 guess_at(const struct check *k, const ZydisDecodedOperand *o)
 	    o->mem.index != ZYDIS_REGISTER_NONE || at < 0 || at >= 8 * NR_GUESSES || at % 8)
 		return NO_GUESS;
 	return at / 8;
+}
+
+/* The offset in recent[] that [R15 + disp] is, or -1. */
+static inline int recent_at(const struct check *k, const ZydisDecodedOperand *o)
+{
+	s64 at = o->mem.disp.value - TABLES(k->c) -
+		 (s64)offsetof(struct translator_tables, recent);
+
+	if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.base != ZYDIS_REGISTER_R15 ||
+	    o->mem.index != ZYDIS_REGISTER_NONE || at < 0 ||
+	    at >= (s64)sizeof(k->c->tables->recent) || at % 8)
+		return -1;
+	return at;
 }
 
 /* -- verify_memory.c ------------------------------------------------------------- */

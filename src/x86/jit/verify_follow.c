@@ -40,6 +40,18 @@ static void take_stack(struct check *k)
 	}
 }
 
+/* The number in cpu->jit_window, or -1. */
+static int window_at(const struct check *k, const ZydisDecodedOperand *m)
+{
+	s64 at = m->mem.disp.value + STATE_BIAS - (s64)offsetof(struct cpu, jit_window);
+
+	if (m->type != ZYDIS_OPERAND_TYPE_MEMORY || m->mem.base != ZYDIS_REGISTER_R15 ||
+	    m->mem.index != ZYDIS_REGISTER_NONE || at < 0 ||
+	    at >= (s64)sizeof(k->c->jit_window) || at % 8 || m->size != 64)
+		return -1;
+	return at / 8;
+}
+
 /* One that has been confirmed, or is going to be. */
 static void take_guess(struct check *k, u32 n)
 {
@@ -313,19 +325,24 @@ static bool is_undone(struct check *k)
 
 /* -- All of it ---------------------------------------------------------------------- */
 
-/* What is looked up: RORX of it for the entry's index; of the stack MOV or LEA of R11. */
+/* What is looked up: RORX of it for the entry's index; else MOV or LEA of R11. */
 static void follow_looked(struct check *k)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
+	bool lea = k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+		   is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
+		   o->mem.index == ZYDIS_REGISTER_NONE;
 
 	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX)
 		k->looked = (struct linear){ .base = o->reg.value };
-	else if (is_mov(k, ZYDIS_REGISTER_R11) && is_reg(o, ZYDIS_REGISTER_R8))
-		k->looked = (struct linear){ .base = ZYDIS_REGISTER_R8 };
-	else if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA &&
-		 is_reg(&k->ops[0], ZYDIS_REGISTER_R11) && k->ops[0].size == 64 &&
-		 o->mem.base == ZYDIS_REGISTER_R8 && o->mem.index == ZYDIS_REGISTER_NONE)
-		k->looked = (struct linear){ ZYDIS_REGISTER_R8, o->mem.disp.value };
+	else if (lea && o->mem.base == ZYDIS_REGISTER_R11)
+		k->looked.disp += o->mem.disp.value;
+	else if (lea)
+		k->looked = (struct linear){ o->mem.base, o->mem.disp.value };
+	else if (is_mov(k, ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+		k->looked = (struct linear){ .base = o->reg.value };
+	else if (is_mov(k, ZYDIS_REGISTER_R11) && home_of(o) >= 0)
+		k->looked = (struct linear){ .base = AT_HOME + home_of(o) };
 }
 
 /* XOR of R10 or R11 with a tag makes it the offset in the page. */
@@ -339,7 +356,9 @@ static bool makes_offset(const struct check *k)
 	       (in_entry(k, o, offsetof(struct tlb_entry, tag_read)) ||
 		in_entry(k, o, offsetof(struct tlb_entry, tag_write)) ||
 		stack_field(k, o) == offsetof(struct tlb_stack, tag_read) ||
-		stack_field(k, o) == offsetof(struct tlb_stack, tag_write));
+		stack_field(k, o) == offsetof(struct tlb_stack, tag_write) ||
+		(recent_at(k, o) >= 0 &&
+		 recent_at(k, o) % sizeof(struct recent) == offsetof(struct recent, tag)));
 }
 
 static void forget_written(struct check *k)
@@ -368,6 +387,11 @@ static bool follow_addend(struct check *k)
 		take_stack(k);
 	else if (guess_at(k, o) != NO_GUESS)
 		take_guess(k, guess_at(k, o));
+	else if (recent_at(k, o) == (int)(k->recent * sizeof(struct recent) +
+					  offsetof(struct recent, addend)))
+		addend_known(k);
+	else if (window_at(k, o) >= 0)
+		k->by_r10 = k->kept[KEPT_WINDOW + window_at(k, o)];
 	else
 		return false;
 	return true;
@@ -396,6 +420,11 @@ static void follow_pointers(struct check *k)
 		k->at_r10 = copied;
 	else
 		follow_rax(k, &rax);
+	if (is_written(&k->ops[0]) && window_at(k, &k->ops[0]) >= 0)
+		k->kept[KEPT_WINDOW + window_at(k, &k->ops[0])] =
+			k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+			is_reg(&k->ops[1], ZYDIS_REGISTER_R10) ? k->by_r10 :
+								 (struct addend){ 0 };
 }
 
 #define ENTRY_MASK	((TLB_ENTRIES - 1) * sizeof(struct tlb_entry))

@@ -41,6 +41,19 @@ static bool check_stack(struct check *k, const ZydisDecodedOperand *o)
 	return true;
 }
 
+static bool check_recent(struct check *k, const ZydisDecodedOperand *o)
+{
+	int at = recent_at(k, o);
+
+	if (is_written(o) || o->size != 64)
+		return wrong(k, "a store to the page of the last time");
+	if (at % sizeof(struct recent) == offsetof(struct recent, tag)) {
+		k->recent = at / sizeof(struct recent);
+		k->next.write = k->recent >= NR_RECENT;
+	}
+	return true;
+}
+
 static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 {
 	s64 at = o->mem.disp.value + STATE_BIAS;
@@ -55,6 +68,8 @@ static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 		return check_tlb(k, o);
 	if (stack_field(k, o) >= 0)
 		return check_stack(k, o);
+	if (recent_at(k, o) >= 0)
+		return check_recent(k, o);
 	if (o->mem.disp.value == TABLES(k->c) + (s64)offsetof(struct translator_tables, jump_key))
 		return !is_written(o) || wrong(k, "a store to the tables");
 	if (guess_at(k, o) != NO_GUESS)
