@@ -19,18 +19,16 @@ enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096,
 
 /* The page that one access of translated code had last, its own TLB (recent.c). */
 struct recent {
-	u64 tag;		/* or TLB_NO_STACK */
+	u64 tag;		/* or TLB_NO_PAGE */
 	u64 addend;
 };
 
 struct recent_use {
 	u32 left;		/* misses until somebody looks */
-	u32 same;		/* of those, with the addend there was */
-	u64 since;		/* TSC, when somebody has looked */
-	u64 guess;		/* addend */
 	u32 logged;		/* is in recent_log */
+	u64 since;		/* TSC, when somebody has looked */
 };
-_Static_assert(sizeof(struct recent_use) == 2 * sizeof(struct recent), "one index");
+_Static_assert(sizeof(struct recent_use) == sizeof(struct recent), "one index");
 
 /* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
 enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };
@@ -59,7 +57,7 @@ struct translator_tables {
 	 */
 	u64 guess[NR_GUESSES];
 	u32 guess_left[NR_GUESSES];
-	/* Of loads, then of stores; those that may have a page are logged. */
+	/* Of loads, then of stores, from 1 on; those that may have a page are logged. */
 	struct recent recent[2 * NR_RECENT];
 	struct recent_use recent_use[2 * NR_RECENT];
 	u32 recent_count;

@@ -78,26 +78,18 @@ static void compare_entry(struct trans *t, u8 index, u8 offset, u8 lin, u32 size
 
 /* -- The page of the last time --------------------------------------------------------- */
 
-/* The kernel's sites are many, and what one has does not outlive a flush. */
-static bool wants_recent(const struct trans *t)
+/* R_C is the address of @size bytes: R_B = the addend. */
+static struct cold *put_recent(struct trans *t, u32 n, const u8 *check, u32 size, bool write)
 {
-	return t->c->tlb->class == TLB_USER;
-}
-
-/* R_C is the address of @size bytes; R_B = the addend.  recent.c knows this code. */
-static struct cold *put_recent(struct trans *t, const u8 *check, u32 size, bool write)
-{
-	u32 n = t->j->next_recent++ % NR_RECENT + write * NR_RECENT;
 	s32 at = TABLES(t->c) + (s32)offsetof(struct translator_tables, recent[n]);
 	struct cold *cold;
 
-	t->c->tables->recent[n].tag = TLB_NO_STACK;
 	put_op(&t->k, true, 0x33, R_C, RM_MEM(R_STATE, at));	/* xor r11, tag */
 	put_compare(t, R_C, size);
 	cold = miss_if(t, CC_A, check, NO_GPR, write);
 	cold->fill = t->j->fill_recent[write];
-	cold->recent = n + 1;
-	mov_load(&t->k, R_B, RM_MEM(R_STATE, at + offsetof(struct recent, addend)));
+	cold->recent = n;
+	mov_load(&t->k, R_B, RM_MEM(R_STATE, at + (s32)offsetof(struct recent, addend)));
 	return cold;
 }
 
@@ -112,26 +104,46 @@ static void put_address(struct trans *t, u8 g, s32 disp)
 		mov_rr(&t->k, R_C, base);
 }
 
-static void recent_near(struct trans *t, const struct near *a)
+static bool recent_near(struct trans *t, const struct near *a)
 {
+	u32 n = recent_take(t->c, t->tu, t->rip, a->write);
 	const u8 *check = t->k.p;
 
+	if (!n)
+		return false;
 	put_address(t, a->base, a->disp);
-	put_recent(t, check, a->size, a->write)->access = *a;
+	put_recent(t, n, check, a->size, a->write)->access = *a;
+	return true;
 }
 
-static void recent_window(struct trans *t, struct window *w, const struct near *a)
+static bool recent_linear(struct trans *t, u8 lin, u32 size, bool write)
 {
+	u32 n = recent_take(t->c, t->tu, t->rip, write);
+	const u8 *check = t->k.p;
+
+	if (!n)
+		return false;
+	mov_rr(&t->k, R_C, lin);
+	put_recent(t, n, check, size, write)->lin = lin;
+	return true;
+}
+
+static bool recent_window(struct trans *t, struct window *w, const struct near *a)
+{
+	u32 n = recent_take(t->c, t->tu, t->rip, w->write);
 	const u8 *check = t->k.p;
 	struct cold *cold;
 
+	if (!n)
+		return false;
 	put_address(t, w->base, w->lo);
-	cold = put_recent(t, check, w->hi - w->lo, w->write);
+	cold = put_recent(t, n, check, w->hi - w->lo, w->write);
 	cold->kind = COLD_PLAIN;
 	cold->access = *a;
 	w->addend = CPU_FIELD(jit_window);
 	w->addend.disp += (w - t->window) * sizeof(u64);
 	mov_store(&t->k, w->addend, R_B);
+	return true;
 }
 
 /* -- The TLB's entry ---------------------------------------------------------------------- */
@@ -140,11 +152,8 @@ void check_linear(struct trans *t, u8 lin, u32 size, bool write)
 {
 	const u8 *check = t->k.p;
 
-	if (wants_recent(t)) {
-		mov_rr(&t->k, R_C, lin);
-		put_recent(t, check, size, write)->lin = lin;
+	if (recent_linear(t, lin, size, write))
 		return;
-	}
 	compare_entry(t, R_B, R_C, lin, size, write);
 	miss_if(t, CC_A, check, lin, write);
 	mov_load(&t->k, R_B, ENTRY(t, R_B, addend));
@@ -187,10 +196,8 @@ void check_read(struct trans *t, u8 lin, u32 size)
 {
 	const u8 *check = t->k.p;
 
-	if (wants_recent(t)) {
-		check_linear(t, lin, size, false);
+	if (recent_linear(t, lin, size, false))
 		return;
-	}
 	compare_entry(t, R_C, R_B, lin, size, false);
 	miss_if(t, CC_A, check, lin, false);
 	put_guess(t, false);
@@ -224,12 +231,9 @@ static void check_stack(struct trans *t, const struct near *a)
 
 bool check_near(struct trans *t, const struct near *a)
 {
-	if (a->base == RSP && !t->tu->plain)
-		check_stack(t, a);
-	else if (wants_recent(t))
-		recent_near(t, a);
-	else
-		return false;
+	if (a->base != RSP || t->tu->plain)
+		return recent_near(t, a);
+	check_stack(t, a);
 	return true;
 }
 
@@ -254,10 +258,8 @@ void check_window(struct trans *t, struct window *w, const struct near *a)
 		stack_window(t, w, a);
 		return;
 	}
-	if (wants_recent(t)) {
-		recent_window(t, w, a);
+	if (recent_window(t, w, a))
 		return;
-	}
 	compare_entry(t, R_C, R_B, linear_of(t, w->base, w->lo), w->hi - w->lo, w->write);
 	closed_if(t, CC_A, check, a);
 	w->addend = put_guess(t, true);

@@ -258,7 +258,7 @@ static const u8 *make_fill_stack(struct code *k, const struct jit *j, const stru
 	mov_store(k, STACK(c, class, tag_read), R_C);
 	put_op(k, true, 0x3b, R_C, ENTRY(c, class, tag_write));
 	writable = jcc_later(k, CC_E);
-	mov_imm(k, R_C, TLB_NO_STACK);
+	mov_imm(k, R_C, TLB_NO_PAGE);
 	patch_here(k, writable);
 	mov_store(k, STACK(c, class, tag_write), R_C);
 	mov_load(k, R_C, ENTRY(c, class, addend));
@@ -268,13 +268,13 @@ static const u8 *make_fill_stack(struct code *k, const struct jit *j, const stru
 	return entry;
 }
 
-/* R10 = what @fn(cpu, return address) says; only R11 and flags are lost. */
-static void put_ask(struct code *k, const void *fn)
+/* R10 = what @fn(cpu, @arg) says; only R11 and flags are lost. */
+static void put_ask(struct code *k, const void *fn, struct rm arg)
 {
 	spill_gprs(k);
+	mov_load(k, RSI, arg);
 	vec_move_live(k, true);
 	mov_rr(k, RBX, RAX);
-	mov_load(k, RSI, RM_MEM(RSP, 0));
 	call_c(k, fn);
 	mov_rr(k, R_C, RAX);
 	vec_move_live(k, false);
@@ -306,7 +306,7 @@ static const u8 *make_guess(struct code *k, const struct cpu *c, const void *fn)
 	mov_rr(k, R_B, R_C);
 	put8(k, 0xc3);
 	patch_here(k, often);
-	put_ask(k, fn);
+	put_ask(k, fn, RM_MEM(RSP, 0));
 	put8(k, 0xc3);
 	return entry;
 }
@@ -315,7 +315,7 @@ static const u8 *make_guess(struct code *k, const struct cpu *c, const void *fn)
 	RM_SIB(R_STATE, R_B, 0, TABLES(c) +				\
 	       (s32)offsetof(struct translator_tables, recent[0].f))
 #define USE(c, f)							\
-	RM_SIB(R_STATE, R_B, 1, TABLES(c) +				\
+	RM_SIB(R_STATE, R_B, 0, TABLES(c) +				\
 	       (s32)offsetof(struct translator_tables, recent_use[0].f))
 
 /* The place R10 may have a page from now on.  RBX is lost. */
@@ -339,20 +339,13 @@ static void put_log(struct code *k, const struct cpu *c)
 	patch_here(k, known);
 }
 
-/* R11 = the addend.  RBX: where the entry is. */
+/* RBX: where the entry of page R11 is. */
 static void put_take(struct code *k, const struct cpu *c)
 {
-	u8 *other;
-
 	mov_store(k, RECENT(c, tag), R_C);
 	mov_load(k, R_C, RM_SIB(R_STATE, RBX, 0,
 				(s32)((u8 *)&c->mmu->tlb[TLB_USER].entry[0].addend -
 				      (u8 *)c) - STATE_BIAS));
-	put_op(k, true, 0x3b, R_C, RECENT(c, addend));
-	other = jcc_later(k, CC_NE);
-	put_op(k, false, 0x83, 0, USE(c, same));		/* add [], 1 */
-	put8(k, 1);
-	patch_here(k, other);
 	mov_store(k, RECENT(c, addend), R_C);
 }
 
@@ -389,7 +382,7 @@ static const u8 *make_fill_recent(struct code *k, const struct jit *j, const str
 	put_op(k, true, 0x85, RSP, RM_REG(RSP));		/* test rsp, rsp */
 	put8(k, 0xc3);
 	patch_here(k, often);
-	put_ask(k, jit_recent_failed);
+	put_ask(k, jit_recent_failed, RM_REG(R_B));
 	put_op(k, true, 0x85, RSP, RM_REG(RSP));
 	put8(k, 0xc3);
 	patch_here(k, miss);

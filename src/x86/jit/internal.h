@@ -91,6 +91,7 @@ struct tu {
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
+	bool retired;		/* tu_find() does not find it any more */
 	u8 count;		/* of instructions */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
@@ -150,6 +151,12 @@ struct entered {
 /* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
 enum vec_need { VEC_SSE = 1, VEC_AVX = 2, VEC_X87 = 4 };
 
+/* Who was given an entry of tables.recent last. */
+struct recent_site {
+	u64 rip;
+	u32 tu;			/* 0: nobody */
+};
+
 struct jit {
 	struct translator_tables *t;
 	u8 *rw;			/* writable view of the code */
@@ -164,6 +171,8 @@ struct jit {
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
 	u32 next_guess, next_recent;
+	struct recent_site recent_site[2 * NR_RECENT];	/* of tables.recent */
+	u64 roams[512];		/* recent.c */
 	u64 guess_since[NR_GUESSES];	/* TSC, when it was looked at: guess.c */
 	bool left;		/* translated code must not go on after this instruction */
 	u64 rflags;		/* when it was entered */
@@ -294,6 +303,8 @@ void epoch_sweep(struct jit *j);
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
+/* It is to be translated again, but may be executed to its end. */
+void tu_retire(struct jit *j, struct tu *tu);
 void tu_forget_all(struct jit *j);
 /*
  * The instructions of @tu, for the interpreter: decoded again when they are
@@ -333,7 +344,8 @@ bool jit_has_room(const struct jit *j);
 /* -- link.c: called from glue ------------------------------------------------------------- */
 
 struct tu *jit_find(struct cpu *c, u64 rip);
-/* The edges from and to @tu are as if they had never been linked. */
+/* The edges to @tu, or those from it, too, are as if they had never been linked. */
+void jit_unlink_to(struct jit *j, struct tu *tu);
 void jit_unlink(struct jit *j, struct tu *tu);
 /* What the jump cache knows of @rip in @class is not so any more. */
 void jit_forget_jump(struct jit *j, u64 rip, u32 class);
@@ -362,10 +374,14 @@ u32 jit_fill_write(struct cpu *c, u64 lin);
 
 /* -- recent.c ------------------------------------------------------------------------------ */
 
+/* Where the access at @rip may keep its page: an index of tables.recent; 0: nowhere. */
+u32 recent_take(struct cpu *c, const struct tu *tu, u64 rip, bool write);
 /* The pages that accesses had last are not to be relied on any more. */
 void recent_forget(struct cpu *c);
-/* From glue; @ret: behind the call.  The access there misses often. */
-void jit_recent_failed(struct cpu *c, const u8 *ret);
+/* All code is gone. */
+void recent_flush(struct jit *j);
+/* From glue: what is @offset bytes from tables.recent misses often. */
+void jit_recent_failed(struct cpu *c, u64 offset);
 
 /* -- guess.c: called from glue ------------------------------------------------------------ */
 

@@ -61,7 +61,7 @@ struct cold {
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
 	const u8 *check;	/* PUNT, PLAIN: to be made again after @fill */
 	const u8 *fill;		/* glue */
-	u32 recent;		/* for that, unless it is 0: index of the place to fill, + 1 */
+	u32 recent;		/* for that, unless it is 0: index in tables.recent */
 	u8 lin;			/* register with the address, or NO_GPR: of @access */
 	struct near access;	/* PLAIN: that opens the window */
 };

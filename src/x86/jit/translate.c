@@ -94,7 +94,7 @@ static void put_fill(struct trans *t, const struct cold *cold)
 	else if (cold->lin != RAX)
 		mov_rr(&t->k, RAX, cold->lin);
 	if (cold->recent)
-		mov_imm(&t->k, R_B, (cold->recent - 1) * sizeof(struct recent));
+		mov_imm(&t->k, R_B, cold->recent * sizeof(struct recent));
 	call_to(&t->k, cold->fill);
 	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
 }

@@ -81,7 +81,7 @@ static void tlb_drop(struct tlb *t, u32 i)
 
 static void stack_drop(struct tlb_stack *s)
 {
-	s->tag_read = s->tag_write = TLB_NO_STACK;
+	s->tag_read = s->tag_write = TLB_NO_PAGE;
 }
 
 static void stack_drop_all(struct mmu *m)
