@@ -24,7 +24,7 @@ struct recent {
 };
 
 struct recent_use {
-	u32 left;		/* misses until somebody looks */
+	u32 left;		/* for misses, until somebody looks */
 	u32 logged;		/* is in recent_log */
 	u64 since;		/* TSC, when somebody has looked */
 };

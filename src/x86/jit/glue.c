@@ -11,7 +11,6 @@
  * @underflow: a RET with no CALL of its own goes there.
  */
 #include "x86/jit/internal.h"
-#include "x86/mmu/internal.h"
 
 #define STACK_ROOM	(8 << 10)	/* bytes of CALLs that translated code may nest */
 
@@ -19,7 +18,7 @@ static const u8 saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
 /* -- State in and out of registers ---------------------------------------------- */
 
-static void spill_gprs(struct code *k)
+void glue_spill(struct code *k)
 {
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
@@ -29,10 +28,10 @@ static void spill_gprs(struct code *k)
 static void spill(struct code *k, const struct jit *j)
 {
 	vec_leave(j, k);
-	spill_gprs(k);
+	glue_spill(k);
 }
 
-static void reload(struct code *k)
+void glue_reload(struct code *k)
 {
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
@@ -62,8 +61,7 @@ static void status_to_flags(struct code *k)
 	mov_store(k, CPU_FIELD(jit_flags), RAX);
 }
 
-/* Calls @fn(cpu, RSI) on an aligned stack; RBP keeps the old one. */
-static void call_c(struct code *k, const void *fn)
+void glue_call(struct code *k, const void *fn)
 {
 	mov_rr(k, RBP, RSP);
 	put32(k, 0xf0e48348);					/* and rsp, -16 */
@@ -100,7 +98,7 @@ static const u8 *make_enter(struct code *k, const u8 *underflow, const u8 *leave
 	jcc_to(k, CC_NE, leave);
 	mov_rr(k, R_B, RSI);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	jmp_reg(k, R_B);
 	return entry;
 }
@@ -142,7 +140,7 @@ static void go_on(struct code *k)
 {
 	mov_rr(k, R_B, RAX);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	jmp_reg(k, R_B);
 }
 
@@ -159,11 +157,11 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	spill(k, j);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
-	call_c(k, jit_punt);
+	glue_call(k, jit_punt);
 	test_rax(k);
 	elsewhere = jcc_later(k, CC_NE);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	put8(k, 0xc3);
 	patch_here(k, elsewhere);
 	mov_rr(k, RDX, RAX);
@@ -179,233 +177,10 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	return entry;
 }
 
-static void put_fill_rsp(struct code *k, struct jit *j, u8 r)
-{
-	mov_imm(k, R_B, (u64)&j->fill_rsp);
-	mov_store(k, RM_MEM(R_B, 0), r);
-}
-
-/*
- * After the function: EAX is what it returned, RBX the address.  A fault in it
- * is as if it had returned 0: rescue.c.
- */
-static const u8 *make_filled(struct code *k, struct jit *j)
-{
-	const u8 *entry = code_exec(k);
-
-	put_op(k, false, 0x8b, R_C, RM_REG(RAX));
-	mov_imm(k, RAX, 0);
-	put_fill_rsp(k, j, RAX);
-	vec_move_live(k, false);
-	mov_rr(k, RAX, RBX);
-	reload(k);
-	put_op(k, false, 0x85, R_C, RM_REG(R_C));		/* test r11d, r11d */
-	put8(k, 0xc3);
-	return entry;
-}
-
-/*
- * Called with RAX = a linear address that the TLB has not.  Returns with NE if it
- * has it now.  Only R10, R11 and flags are lost, but all are in struct cpu, too.
- */
-static const u8 *make_fill(struct code *k, struct jit *j, const void *fn, const u8 *filled)
-{
-	const u8 *entry = code_exec(k);
-
-	spill_gprs(k);
-	vec_move_live(k, true);
-	put_fill_rsp(k, j, RSP);
-	mov_rr(k, RBX, RAX);
-	mov_rr(k, RSI, RAX);
-	call_c(k, fn);
-	jmp_to(k, filled);
-	return entry;
-}
-
-#define ENTRY(c, class, f)						\
-	RM_SIB(R_STATE, R_B, 0, (s32)((u8 *)&(c)->mmu->tlb[class].entry[0].f - \
-				      (u8 *)(c)) - STATE_BIAS)
-#define STACK(c, class, f)						\
-	RM_MEM(R_STATE, (s32)((u8 *)&(c)->mmu->stack[class].f - (u8 *)(c)) - STATE_BIAS)
-
-/* R10: where the entry of RAX is; R11 = the page. */
-static void put_entry(struct code *k)
-{
-	put_op(k, false, 0x8b, R_B, RM_REG(RAX));
-	put_op(k, false, 0xc1, 5, RM_REG(R_B));			/* shr r10d, imm8 */
-	put8(k, PAGE_SHIFT - 5);
-	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
-	put32(k, (TLB_ENTRIES - 1) * sizeof(struct tlb_entry));
-	mov_rr(k, R_C, RAX);
-	put_op(k, true, 0x81, 4, RM_REG(R_C));			/* and r11, imm32 */
-	put32(k, (u32)PAGE_MASK);
-}
-
-/* As make_fill(), for the stack's page: copies the entry there is, if it is news. */
-static const u8 *make_fill_stack(struct code *k, const struct jit *j, const struct cpu *c,
-				 u32 class, bool write)
-{
-	const u8 *entry = code_exec(k), *fill = j->fill[write];
-	u8 *writable;
-
-	put_entry(k);
-	put_op(k, true, 0x3b, R_C, write ? ENTRY(c, class, tag_write) :
-					   ENTRY(c, class, tag_read));
-	jcc_to(k, CC_NE, fill);
-	put_op(k, true, 0x3b, R_C, write ? STACK(c, class, tag_write) :
-					   STACK(c, class, tag_read));
-	jcc_to(k, CC_E, fill);
-	mov_store(k, STACK(c, class, tag_read), R_C);
-	put_op(k, true, 0x3b, R_C, ENTRY(c, class, tag_write));
-	writable = jcc_later(k, CC_E);
-	mov_imm(k, R_C, TLB_NO_PAGE);
-	patch_here(k, writable);
-	mov_store(k, STACK(c, class, tag_write), R_C);
-	mov_load(k, R_C, ENTRY(c, class, addend));
-	mov_store(k, STACK(c, class, addend), R_C);
-	put_op(k, true, 0x85, RSP, RM_REG(RSP));		/* test rsp, rsp */
-	put8(k, 0xc3);
-	return entry;
-}
-
-/* R10 = what @fn(cpu, @arg) says; only R11 and flags are lost. */
-static void put_ask(struct code *k, const void *fn, struct rm arg)
-{
-	spill_gprs(k);
-	mov_load(k, RSI, arg);
-	vec_move_live(k, true);
-	mov_rr(k, RBX, RAX);
-	call_c(k, fn);
-	mov_rr(k, R_C, RAX);
-	vec_move_live(k, false);
-	mov_rr(k, RAX, RBX);
-	reload(k);
-	mov_rr(k, R_B, R_C);
-}
-
-/*
- * Called with R10 = a guess that was wrong, R11 = where the entry is in the TLB.
- * R10 = the addend, the next guess.
- */
-static const u8 *make_guess(struct code *k, const struct cpu *c, const void *fn)
-{
-	const u8 *entry = code_exec(k);
-	s32 t = TABLES(c);
-	u8 *often;
-
-	push(k, RAX);
-	mov_load(k, RAX, CPU_FIELD(tlb));
-	mov_load(k, R_C, RM_SIB(RAX, R_C, 0, offsetof(struct tlb, entry[0].addend)));
-	pop(k, RAX);
-	mov_store(k, RM_SIB(R_STATE, R_B, 3, t + offsetof(struct translator_tables, guess)),
-		  R_C);
-	put_op(k, false, 0x83, 5,				/* sub [], 1 */
-	       RM_SIB(R_STATE, R_B, 2, t + offsetof(struct translator_tables, guess_left)));
-	put8(k, 1);
-	often = jcc_later(k, CC_B);
-	mov_rr(k, R_B, R_C);
-	put8(k, 0xc3);
-	patch_here(k, often);
-	put_ask(k, fn, RM_MEM(RSP, 0));
-	put8(k, 0xc3);
-	return entry;
-}
-
-#define RECENT(c, f)							\
-	RM_SIB(R_STATE, R_B, 0, TABLES(c) +				\
-	       (s32)offsetof(struct translator_tables, recent[0].f))
-#define USE(c, f)							\
-	RM_SIB(R_STATE, R_B, 0, TABLES(c) +				\
-	       (s32)offsetof(struct translator_tables, recent_use[0].f))
-
-/* The place R10 may have a page from now on.  RBX is lost. */
-static void put_log(struct code *k, const struct cpu *c)
-{
-	s32 t = TABLES(c);
-	u8 *known;
-
-	put_op(k, false, 0x83, 7, USE(c, logged));		/* cmp [], 0 */
-	put8(k, 0);
-	known = jcc_later(k, CC_NE);
-	put_op(k, false, 0x83, 0, USE(c, logged));		/* add [], 1 */
-	put8(k, 1);
-	put_op(k, false, 0x8b, RBX,
-	       RM_MEM(R_STATE, t + offsetof(struct translator_tables, recent_count)));
-	put_op(k, false, 0x89, R_B,
-	       RM_SIB(R_STATE, RBX, 2, t + offsetof(struct translator_tables, recent_log)));
-	put_op(k, false, 0x83, 0,				/* add [], 1 */
-	       RM_MEM(R_STATE, t + offsetof(struct translator_tables, recent_count)));
-	put8(k, 1);
-	patch_here(k, known);
-}
-
-/* RBX: where the entry of page R11 is. */
-static void put_take(struct code *k, const struct cpu *c)
-{
-	mov_store(k, RECENT(c, tag), R_C);
-	mov_load(k, R_C, RM_SIB(R_STATE, RBX, 0,
-				(s32)((u8 *)&c->mmu->tlb[TLB_USER].entry[0].addend -
-				      (u8 *)c) - STATE_BIAS));
-	mov_store(k, RECENT(c, addend), R_C);
-}
-
-/* As make_fill(), for recent[]: R10 is the offset there.  Copies the entry there is. */
-static const u8 *make_fill_recent(struct code *k, const struct jit *j, const struct cpu *c,
-				  bool write)
-{
-	const u8 *entry = code_exec(k), *fill = j->fill[write];
-	u32 tag = write ? offsetof(struct tlb, entry[0].tag_write) :
-			  offsetof(struct tlb, entry[0].tag_read);
-	u8 *miss, *often;
-
-	mov_rr(k, R_C, RAX);
-	put_op(k, true, 0x81, 4, RM_REG(R_C));			/* and r11, imm32 */
-	put32(k, (u32)PAGE_MASK);
-	put_op(k, true, 0x3b, R_C, RECENT(c, tag));
-	jcc_to(k, CC_E, fill);
-	push(k, RBX);
-	put_op(k, false, 0x8b, RBX, RM_REG(RAX));
-	put_op(k, false, 0xc1, 5, RM_REG(RBX));			/* shr ebx, imm8 */
-	put8(k, PAGE_SHIFT - 5);
-	put_op(k, false, 0x81, 4, RM_REG(RBX));			/* and ebx, imm32 */
-	put32(k, (TLB_ENTRIES - 1) * sizeof(struct tlb_entry));
-	put_op(k, true, 0x3b, R_C,
-	       RM_SIB(R_STATE, RBX, 0, (s32)((u8 *)&c->mmu->tlb[TLB_USER] - (u8 *)c) -
-				       STATE_BIAS + (s32)tag));
-	miss = jcc_later(k, CC_NE);
-	put_take(k, c);
-	put_log(k, c);
-	pop(k, RBX);
-	put_op(k, false, 0x83, 5, USE(c, left));		/* sub [], 1 */
-	put8(k, 1);
-	often = jcc_later(k, CC_B);
-	put_op(k, true, 0x85, RSP, RM_REG(RSP));		/* test rsp, rsp */
-	put8(k, 0xc3);
-	patch_here(k, often);
-	put_ask(k, jit_recent_failed, RM_REG(R_B));
-	put_op(k, true, 0x85, RSP, RM_REG(RSP));
-	put8(k, 0xc3);
-	patch_here(k, miss);
-	pop(k, RBX);
-	jmp_to(k, fill);
-	return entry;
-}
-
-static void make_fills(struct code *k, struct jit *j, const struct cpu *c)
-{
-	j->unfilled = make_filled(k, j);
-	j->fill[0] = make_fill(k, j, jit_fill_read, j->unfilled);
-	j->fill[1] = make_fill(k, j, jit_fill_write, j->unfilled);
-	for (u32 i = 0; i < NR_TLB_CLASSES * 2; i++)
-		j->fill_stack[i / 2][i % 2] = make_fill_stack(k, j, c, i / 2, i % 2);
-	for (u32 i = 0; i < 2; i++)
-		j->fill_recent[i] = make_fill_recent(k, j, c, i);
-}
-
 /* Goes to the code that @fn(cpu, RSI) returns, or leaves. */
 static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 {
-	call_c(k, fn);
+	glue_call(k, fn);
 	mov_imm(k, RDX, STEP_JUMP);
 	test_rax(k);
 	jcc_to(k, CC_E, leave);
@@ -487,9 +262,7 @@ void glue_make(struct jit *j, const struct cpu *c)
 	vec_make_save(j, &k);
 	j->exit = make_exit(&k, j, leave);
 	j->punt = make_punt(&k, j, leave);
-	make_fills(&k, j, c);
-	j->guess[0] = make_guess(&k, c, jit_guess_failed);
-	j->guess[1] = make_guess(&k, c, jit_window_failed);
+	fill_make(j, &k, c);
 	j->follow = make_follow(&k, j, leave);
 	j->indirect = make_indirect(&k, j, c, leave);
 	j->returned = make_returned(&k, j->indirect);

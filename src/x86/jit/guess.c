@@ -11,7 +11,7 @@
 
 enum {
 	MISSES	= 64,		/* between two looks at the clock */
-	APART	= 500,		/* cycles: what costs 30 then matters little */
+	APART	= 3000,		/* cycles: what costs 30 then matters little */
 	/* mov r10, [guess]; cmp r10, [entry]; jne */
 	AT_GUESS = 3, AT_ENTRY = 7 + 4, SITE_SIZE = 7 + 8 + 6,
 };

@@ -235,6 +235,14 @@ static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 
 /* -- glue.c: the fixed pieces ---------------------------------------------------------- */
 void glue_make(struct jit *j, const struct cpu *c);
+/* The guest's general registers to their homes, and from there. */
+void glue_spill(struct code *k);
+void glue_reload(struct code *k);
+/* Calls @fn(cpu, RSI) on an aligned stack; RBP keeps the old one. */
+void glue_call(struct code *k, const void *fn);
+
+/* fill.c */
+void fill_make(struct jit *j, struct code *k, const struct cpu *c);
 /* Jumps to the code for the RIP in RAX; falls through if the jump cache has none. */
 void put_jump(struct code *k, const struct cpu *c);
 
@@ -374,6 +382,8 @@ u32 jit_fill_write(struct cpu *c, u64 lin);
 
 /* -- recent.c ------------------------------------------------------------------------------ */
 
+/* What a miss costs of recent_use.left: the next page, as of a stream, or another one. */
+enum { RECENT_NEAR = 1, RECENT_FAR = 8 };
 /* Where the access at @rip may keep its page: an index of tables.recent; 0: nowhere. */
 u32 recent_take(struct cpu *c, const struct tu *tu, u64 rip, bool write);
 /* The pages that accesses had last are not to be relied on any more. */

@@ -9,8 +9,8 @@
 #include "x86/jit/internal.h"
 
 enum {
-	MISSES	= 64,		/* between two looks at the clock */
-	APART	= 600,		/* cycles: what costs 50 then matters little */
+	BUDGET	= 512,		/* of misses, between two looks at the clock */
+	APART	= 600,		/* cycles for each: what costs 50 then matters little */
 };
 
 void recent_forget(struct cpu *c)
@@ -74,8 +74,8 @@ void jit_recent_failed(struct cpu *c, u64 offset)
 	struct recent_use *use = &c->tables->recent_use[n];
 	u64 now = __builtin_ia32_rdtsc();
 
-	if (now - use->since < MISSES * APART)
+	if (now - use->since < BUDGET * APART)
 		give_up(c->jit, &c->jit->recent_site[n]);
 	use->since = now;
-	use->left = MISSES;
+	use->left = BUDGET;
 }
