@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Forwards only: Meson builds, the scripts do the rest.
 
-.PHONY: all demo check check-full check-kvm check-selftests check-silicon soak bench docs install clean help
+.PHONY: all demo check check-full check-kvm check-selftests check-silicon soak bench docs install uninstall deb clean help
 
 all:
 	@scripts/install-deps build
@@ -51,6 +51,13 @@ docs:
 install:
 	@meson install -C build
 
+uninstall:
+	@ninja -C build uninstall
+
+deb:
+	@scripts/install-deps build deb
+	@scripts/deb
+
 clean:
 	rm -rf build build-asan build-tsan
 
@@ -65,5 +72,7 @@ help:
 	@echo "make soak       boot the demo's guest a hundred times in a row"
 	@echo "make bench      compare with the host and with TCG (15 minutes; ARGS=--quick: 3)"
 	@echo "make docs       write docs/generated from the lists of the source"
-	@echo "make install    install what make has built"
+	@echo "make install    install what make has built (DESTDIR=DIR: below DIR)"
+	@echo "make uninstall  take that away again"
+	@echo "make deb        Debian packages, in build/deb"
 	@echo "make clean      remove the build directories"

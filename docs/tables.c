@@ -56,6 +56,13 @@ static void checks(void)
 #include "doctor/checks.def"
 }
 
+static void rules(void)
+{
+#define RULE(id, level, section, sentence, advice) \
+	printf("rules\t%s\t%s\t%s\t%s\t%s\n", #id, #level, section, sentence, advice);
+#include "watch/check/rules.def"
+}
+
 int main(int argc, char **argv)
 {
 	ioctls();
@@ -64,6 +71,7 @@ int main(int argc, char **argv)
 	msrs();
 	cpuid();
 	checks();
+	rules();
 	instructions();
 	refused_instructions();
 	requirements_list();

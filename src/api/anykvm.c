@@ -80,8 +80,6 @@ static __attribute__((noinline)) long watched_call(int fd, struct kfile *f, u32 
 	watch_before(&call);
 	call.ret = ioctl_call(f, cmd, arg);
 	watch_after(&call);
-	if (trace_on(TRACE_IOCTL))
-		trace_ioctl(fd, call.desc ? call.desc->name : NULL, cmd, arg, call.ret);
 	return call.ret;
 }
 
@@ -94,11 +92,15 @@ static int do_ioctl(int fd, unsigned long request, void *arg)
 	if (ret < 0)
 		return fail(ret);
 	f = kfile_get(fd);
-	if (unlikely(!f))
-		return fail(fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY);
+	if (unlikely(!f)) {
+		ret = fcntl(fd, F_GETFD) < 0 ? -EBADF : -ENOTTY;
+		if (watched() && ret == -EBADF)
+			watch_stray(fd, (u32)request);
+		return fail(ret);
+	}
 	guard_prepare_thread();
 
-	if (watched() || trace_on(TRACE_IOCTL))
+	if (watched())
 		ret = watched_call(fd, f, (u32)request, (uintptr_t)arg);
 	else
 		ret = ioctl_call(f, (u32)request, (uintptr_t)arg);

@@ -39,6 +39,18 @@ int arch_vcpu_run(struct vcpu *vcpu, bool immediate_exit);
 /* Called around arch_vcpu_run() failing with -EINTR: sets exit_reason. */
 void arch_vcpu_interrupted(struct vcpu *vcpu);
 
+/* Linear address of its next instruction.  Outside KVM_RUN. */
+u64 arch_vcpu_pc(const struct vcpu *vcpu);
+
+/*
+ * Instructions executed since stats_count_insns was set, before the first vCPU:
+ * nearly.  One that exits, faults or is interrupted may count twice, or not.
+ */
+u64 arch_vcpu_insns(const struct vcpu *vcpu);
+
+/* Where the guest's system calls enter its kernel; 0: not known.  For --symbols. */
+u64 arch_vcpu_syscall_entry(const struct vcpu *vcpu);
+
 /* KVM_CHECK_EXTENSION for what caps.def calls ARCH; @vm may be NULL. */
 int arch_check_extension(struct vm *vm, long cap);
 

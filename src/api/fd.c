@@ -25,7 +25,6 @@
 
 #include "api/fd_internal.h"
 #include "api/vm.h"
-#include "trace/trace.h"
 #include "watch/watch.h"
 
 #define MAX_FDS		(1u << 20)
@@ -120,9 +119,6 @@ void kfile_put(struct kfile *f)
 		return;
 	if (watched())
 		watch_ended(f);
-	if (trace_on(TRACE_FD))
-		trace_printf("end of descriptor, scope %d, inode %lu",
-			     f->scope, (unsigned long)f->ino);
 	if (f->scope == SCOPE_VM && vm != &foreign_vm)
 		vm_fd_released(vm);
 	recycle(f);
@@ -409,9 +405,6 @@ int kfile_install(enum scope scope, struct vm *vm, struct vcpu *vcpu,
 	table_set(fd, f);
 	if (watched())
 		watch_opened(fd, f);
-	if (trace_on(TRACE_FD))
-		trace_printf("descriptor %d, scope %d, inode %lu", fd, scope,
-			     (unsigned long)f->ino);
 	return fd;
 }
 

@@ -21,6 +21,7 @@ struct cpu;		/* x86: src/x86/cpu/state.h */
 struct dirty_ring;
 struct dirty_rings;
 struct memslots;
+struct tally;
 struct vcpu;
 struct vcpu_stats;
 struct vfio;
@@ -107,6 +108,7 @@ enum {
 	REQ_UNHALT	= BIT(2),	/* wake from HLT without an event */
 	REQ_DIRTY_RING	= BIT(3),	/* look at dirty_ring_full() */
 	REQ_PAUSE	= BIT(4),	/* another is alone: leave, enter when it is done */
+	REQ_TICK	= BIT(5),	/* tell those who watch: watch_tick() */
 	REQ_ARCH_SHIFT	= 8,
 };
 
@@ -136,6 +138,7 @@ struct vcpu {
 	struct vcpu_stats *stats;	/* api/stats.h; changed under mutex */
 	int stats_fd;
 	pid_t stats_pid;		/* the thread that made it */
+	struct tally *tally;		/* watch/stats/; NULL: it is not counted there */
 
 	/* Since it left the guest the VMM has done more than to serve an exit for I/O. */
 	bool attended;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "api/arch.h"
@@ -43,7 +44,8 @@ static int init(void)
 	u32 *page;
 	int ret;
 
-	trace_init();
+	log_init();
+	watch_init();
 	page = state_page();
 	if (!page)
 		return -errno;

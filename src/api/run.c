@@ -27,7 +27,6 @@
 #include "api/process.h"
 #include "api/stats.h"
 #include "api/worker.h"
-#include "trace/trace.h"
 #include "util/guard.h"
 
 #define KERNEL_SIGSET_SIZE	8
@@ -218,8 +217,6 @@ long vcpu_run(struct kfile *f, void *arg)
 		arch_vcpu_interrupted(vcpu);
 	}
 	WRITE_ONCE(current_vcpu, NULL);
-	if (trace_on(TRACE_RUN))
-		trace_run(vcpu->id, vcpu->run->exit_reason, ret);
 	return ret;
 }
 

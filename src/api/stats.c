@@ -26,6 +26,8 @@
 
 #define NAME_SIZE	48	/* KVM_STATS_NAME_SIZE */
 
+bool stats_count_insns;
+
 /* One descriptor, as in the file. */
 struct desc {
 	struct kvm_stats_desc head;

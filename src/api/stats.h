@@ -36,6 +36,9 @@ static inline void stat_histogram_inc(u64 *buckets, u32 n, u64 v)
 	buckets[MIN(i, n - 1)]++;
 }
 
+/* See arch_vcpu_insns(). */
+extern bool stats_count_insns;
+
 int vm_stats_create(struct vm *vm);
 void vm_stats_destroy(struct vm *vm);
 int vcpu_stats_create(struct vcpu *vcpu);

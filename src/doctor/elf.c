@@ -77,28 +77,33 @@ static off_t file_offset(const struct elf *e, Elf64_Addr addr)
 	return -1;
 }
 
-static void read_dynamic(struct elf *e, const Elf64_Phdr *ph)
+static bool find_needed(const struct elf *e, const Elf64_Phdr *ph, const char *prefix,
+			char name[ELF_NAME_MAX])
 {
 	Elf64_Dyn dyn[MAX_DYNAMIC];
 	ssize_t n = pread(e->fd, dyn, ph->p_filesz < sizeof(dyn) ?
 			  ph->p_filesz : sizeof(dyn), ph->p_offset);
 	off_t strings = -1;
-	char name[10];
 
 	n /= (ssize_t)sizeof(dyn[0]);
 	for (ssize_t i = 0; i < n; i++)
 		if (dyn[i].d_tag == DT_STRTAB)
 			strings = file_offset(e, dyn[i].d_un.d_ptr);
-	for (ssize_t i = 0; i < n && strings >= 0; i++)
-		if (dyn[i].d_tag == DT_NEEDED &&
-		    read_at(e->fd, name, sizeof(name),
-			    strings + (off_t)dyn[i].d_un.d_val) &&
-		    !memcmp(name, "libc.so.6", 10))
-			e->libc = true;
+	for (ssize_t i = 0; i < n && strings >= 0; i++) {
+		if (dyn[i].d_tag != DT_NEEDED)
+			continue;
+		memset(name, 0, ELF_NAME_MAX);
+		if (pread(e->fd, name, ELF_NAME_MAX - 1,
+			  strings + (off_t)dyn[i].d_un.d_val) > 0 &&
+		    !strncmp(name, prefix, strlen(prefix)))
+			return true;
+	}
+	return false;
 }
 
 static void read_segments(struct elf *e)
 {
+	char name[ELF_NAME_MAX];
 	Elf64_Phdr ph;
 
 	for (unsigned int i = 0; i < e->eh.e_phnum && read_phdr(e, i, &ph); i++) {
@@ -108,7 +113,7 @@ static void read_segments(struct elf *e)
 		if (ph.p_type == PT_NOTE)
 			read_notes(e, &ph);
 		if (ph.p_type == PT_DYNAMIC)
-			read_dynamic(e, &ph);
+			e->libc = find_needed(e, &ph, "libc.so.6", name);
 	}
 }
 
@@ -176,14 +181,32 @@ static enum check judge_loader(const struct elf *e)
 	return e->libc ? CHECK_OK : CHECK_RAW_CALLS;
 }
 
+static bool read_header(struct elf *e)
+{
+	return read_at(e->fd, &e->eh, sizeof(e->eh), 0) &&
+	       !memcmp(e->eh.e_ident, ELFMAG, SELFMAG);
+}
+
+bool elf_needs(int fd, const char *prefix, char name[ELF_NAME_MAX])
+{
+	struct elf e = { .fd = fd };
+	Elf64_Phdr ph;
+
+	if (!read_header(&e))
+		return false;
+	for (unsigned int i = 0; i < e.eh.e_phnum && read_phdr(&e, i, &ph); i++)
+		if (ph.p_type == PT_DYNAMIC)
+			return find_needed(&e, &ph, prefix, name);
+	return false;
+}
+
 enum check elf_judge(int fd, struct finding *f)
 {
 	struct elf e = { .fd = fd };
 	enum check check;
 	char number[32];
 
-	if (!read_at(fd, &e.eh, sizeof(e.eh), 0) ||
-	    memcmp(e.eh.e_ident, ELFMAG, SELFMAG))
+	if (!read_header(&e))
 		return CHECK_OK;
 	check = judge_privileges(fd);
 	if (!check)

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "doctor/elf.h"
-
 #define DEFAULT_PATH	"/bin:/usr/bin"
 #define SHELL		"/bin/sh"	/* of execvp(), for what is no format */
 #define MAX_SCRIPTS	5		/* as execve(2) follows them */
@@ -64,6 +62,17 @@ int program_find(const char *program, char path[PATH_MAX])
 	if (snprintf(path, PATH_MAX, "%s", program) >= PATH_MAX)
 		return ENAMETOOLONG;
 	return try_path(path, &there);
+}
+
+bool program_sanitizer(const char *path, char name[ELF_NAME_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool found = fd >= 0 && (elf_needs(fd, "libasan.so", name) ||
+				 elf_needs(fd, "libclang_rt.asan", name));
+
+	if (fd >= 0)
+		close(fd);
+	return found;
 }
 
 enum check program_judge(const char *path, struct finding *f)

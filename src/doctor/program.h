@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "doctor/elf.h"
 #include "doctor/finding.h"
 
 /* Finds @program as the shell would.  0, or the errno of execve(). */
@@ -15,6 +16,12 @@ int program_find(const char *program, char path[PATH_MAX]);
  * in the way or not known.  A script is left to its interpreter.
  */
 enum check program_judge(const char *path, struct finding *f);
+
+/*
+ * The sanitizer's run-time library that the program at @path insists on being
+ * the first that is loaded; false if there is none.
+ */
+bool program_sanitizer(const char *path, char name[ELF_NAME_MAX]);
 
 /*
  * As program_judge(), of the program @name and, if that is a script, of what

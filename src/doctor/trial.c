@@ -27,7 +27,7 @@ static void be_child(const char *preload, const char *engine, int out, int err)
 	fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
 	setrlimit(RLIMIT_CORE, &no_core);
 	alarm(SECONDS);
-	preload_add();
+	preload_add(NULL);
 	setenv("ANYKVM_ENGINE", engine, 1);
 	setenv("ANYKVM_QUIET", "1", 1);
 	execl(SELF, TRIAL_NAME, preload, NULL);

@@ -3,9 +3,10 @@
  * Loads the engine at the first open of /dev/kvm.
  *
  * The engine calls libc a lot, and none of those calls may come back to us:
- * RTLD_DEEPBIND makes it see libc before the preload object.  Sanitizer
- * runtimes refuse that flag; for programs built with one, engine_depth alone
- * tells the engine's calls from the program's.
+ * RTLD_DEEPBIND makes it see libc before the preload object.  The dlopen() of
+ * sanitizer runtimes refuses that flag, for what a library allocates and its
+ * program frees.  There is no such thing here, and it is better so: what hangs
+ * on an open VM is no leak of the program's.  Hence dlmopen(), which they let be.
  */
 #include "engine.h"
 
@@ -83,16 +84,12 @@ static void *load_library(void)
 {
 	char path[PATH_MAX];
 	Dl_info self;
-	int mode = RTLD_NOW | RTLD_LOCAL;
 
-	if (!dlsym(RTLD_DEFAULT, "__asan_init") &&
-	    !dlsym(RTLD_DEFAULT, "__tsan_init") &&
-	    !dlsym(RTLD_DEFAULT, "__msan_init"))
-		mode |= RTLD_DEEPBIND;
 	if (!dladdr((void *)load_library, &self))
 		self.dli_fname = "";
 	dlerror();
-	return dlopen(engine_path(self.dli_fname, path), mode);
+	return dlmopen(LM_ID_BASE, engine_path(self.dli_fname, path),
+		       RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
 }
 
 static const char *load(void)
@@ -115,8 +112,10 @@ static bool engine_start(void)
 
 	engine_depth++;
 	why = load();
-	if (!why)
+	if (!why) {
 		engine.manage_signals();
+		engine.fd_closed(-1);	/* from now on we report every close and dup */
+	}
 	engine_depth--;
 	if (why) {
 		say("anykvm: cannot load the engine: %s\n", why);

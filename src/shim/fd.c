@@ -14,6 +14,14 @@
 /* Numbers above this are left for the engine to find stale by itself. */
 #define HINT_MAX	65536u
 
+/* A request for KVM whose descriptor is not open is the engine's to refuse, too. */
+static bool engine_is_told(int fd, unsigned long request)
+{
+	if (errno == EBADF)
+		return _IOC_TYPE(request) == KVMIO && engine_listens();
+	return errno == ENOTTY && engine_has(fd);
+}
+
 INTERPOSE int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -26,7 +34,7 @@ INTERPOSE int ioctl(int fd, unsigned long request, ...)
 	if (_IOC_TYPE(request) != KVMIO || !engine_has(fd)) {
 		ret = REAL(ioctl)(fd, request, arg);
 		/* KVM has its own answers to what nobody knows. */
-		if (ret != -1 || errno != ENOTTY || !engine_has(fd))
+		if (ret != -1 || !engine_is_told(fd, request))
 			return ret;
 	}
 	ret = ENGINE_CALL(ioctl(fd, request, arg));

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/program.h"
 #include "doctor/real.h"
 #include "launcher.h"
+#include "statview/statview.h"
 
 void fail(int status, const char *fmt, ...)
 {
@@ -27,11 +29,11 @@ void fail(int status, const char *fmt, ...)
 	exit(status);
 }
 
-static bool is_quiet(void)
+static bool is_on(const char *variable)
 {
-	const char *quiet = getenv("ANYKVM_QUIET");
+	const char *value = getenv(variable);
 
-	return quiet && *quiet && strcmp(quiet, "0");
+	return value && *value && strcmp(value, "0");
 }
 
 /* True if the program is to get the host's /dev/kvm. */
@@ -49,7 +51,7 @@ static bool choose_real(void)
 	if (problem && !strcmp(mode, "real"))
 		fail(EXIT_ANYKVM, "mode real: the host's /dev/kvm is not "
 		     "usable: %s; %s", f.text, f.fix);
-	if (!is_quiet())
+	if (!is_on("ANYKVM_QUIET"))
 		fprintf(stderr, "anykvm: mode %s: using %s\n", mode,
 			problem ? "the software engine" :
 				  "the host's /dev/kvm");
@@ -59,20 +61,27 @@ static bool choose_real(void)
 int main(int argc, char **argv)
 {
 	struct actions actions = { 0 };
-	char path[PATH_MAX];
+	char path[PATH_MAX], first[ELF_NAME_MAX];
 	int program, err;
+	pid_t viewed;
 
 	if (argc && !strcmp(argv[0], TRIAL_NAME))
 		return trial_main(argc, argv);
 	program = options_parse(argc, argv, &actions);
 	if (actions.doctor)
-		return doctor(argv[program], actions.json);
+		return doctor(argv[program], is_on("ANYKVM_JSON"));
+	statview_check_symbols();
+	viewed = statview_pid(argc - program, argv + program);
+	if (viewed)
+		return statview_attach(viewed);
 	target_find(argv[program], path);
 	if (choose_real()) {
 		preload_remove();
 	} else {
 		target_check(path);
-		preload_add();
+		output_check();
+		statview_begin();
+		preload_add(program_sanitizer(path, first) ? first : NULL);
 	}
 	/* execvp() for its fallback to the shell; the path has a slash. */
 	execvp(path, argv + program);

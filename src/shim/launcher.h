@@ -4,6 +4,7 @@
 #define ANYKVM_SHIM_LAUNCHER_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "doctor/finding.h"
 
@@ -22,7 +23,7 @@ void fail(int status, const char *fmt, ...);
 
 struct actions {
 	int doctor;
-	int json;
+	int json;		/* asked for by the option: who prints must be, too */
 };
 
 /*
@@ -40,13 +41,24 @@ void target_find(const char *program, char path[PATH_MAX]);
 /* Exits with 125 if LD_PRELOAD cannot reach the program at @path. */
 void target_check(const char *path);
 
+/* -- output.c ------------------------------------------------------------ */
+
+/* Makes the file of ANYKVM_OUTPUT, empty.  Exits with 125 if it cannot be written. */
+void output_check(void);
+
 /* -- preload_env.c ------------------------------------------------------- */
 
 /* Where the preload object is: CHECK_OK, or *f says why it cannot be used. */
 enum check preload_find(char path[PATH_MAX], struct finding *f);
 
-/* Appends the preload object to LD_PRELOAD, or takes it out again. */
-void preload_add(void);
+/* True if it is in LD_PRELOAD: an anykvm has started us. */
+bool preload_is_there(void);
+
+/*
+ * Appends the preload object to LD_PRELOAD, behind the library @first if that
+ * is not NULL; or takes it out again.
+ */
+void preload_add(const char *first);
 void preload_remove(void);
 
 #endif

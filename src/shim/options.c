@@ -29,7 +29,7 @@ static const struct option_desc options[] = {
 
 #define N_OPTIONS	(sizeof(options) / sizeof(options[0]))
 
-#define OPTION_WIDTH	23
+#define OPTION_WIDTH	24
 
 static void print_option(const struct option_desc *opt)
 {
@@ -41,6 +41,8 @@ static void print_option(const struct option_desc *opt)
 
 static void print_help(void)
 {
+	int first = 1;
+
 	printf("Usage: anykvm [options] [--] program [args]\n"
 	       "Runs a program that uses the Linux KVM API; its /dev/kvm is "
 	       "ours.\n\n"
@@ -52,12 +54,12 @@ static void print_help(void)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (options[i].option && !options[i].env)
 			print_option(&options[i]);
-	printf("\nEnvironment only:\n");
+	printf("\nEnvironment only");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
-			printf("  %s=%s: %s\n", options[i].env,
-			       options[i].value, options[i].help);
-	printf("\nThe exit status is the program's; 125 if anykvm itself "
+			printf("%c %s", first ? ':' : ',', options[i].env), first = 0;
+	printf("; see anykvm-env(7).\n"
+	       "\nThe exit status is the program's; 125 if anykvm itself "
 	       "failed,\n126 if the program cannot be run, 127 if there is no "
 	       "such program.\n");
 }
@@ -135,8 +137,6 @@ static void act(const struct option_desc *opt, struct actions *actions)
 {
 	if (!strcmp(opt->option, "doctor")) {
 		actions->doctor = 1;
-	} else if (!strcmp(opt->option, "json")) {
-		actions->json = 1;
 	} else if (!strcmp(opt->option, "help")) {
 		print_help();
 		exit(EXIT_SUCCESS);
@@ -183,6 +183,8 @@ static int take_option(char **argv, struct actions *actions)
 		fail(usage_status, "unknown option '%s'; see anykvm --help",
 		     argv[0]);
 	value = value_of(opt, argv, &taken);
+	if (!strcmp(opt->option, "json"))
+		actions->json = 1;
 	if (opt->env)
 		setenv(opt->env, value, 1);
 	else
@@ -235,7 +237,18 @@ static void check_environment(void)
 /* Of a short option. */
 static char *long_name(char *argument)
 {
-	return !strcmp(argument, "-h") ? "--help" : argument;
+	static const char *const names[][2] = { { "-h", "--help" }, { "-o", "--output" } };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(argument, names[i][0]))
+			return (char *)names[i][1];
+	return argument;
+}
+
+/* Somebody prints what --json could change. */
+static int prints(const struct actions *actions)
+{
+	return actions->doctor || getenv("ANYKVM_TRACE") || getenv("ANYKVM_STATS");
 }
 
 int options_parse(int argc, char **argv, struct actions *actions)
@@ -253,8 +266,9 @@ int options_parse(int argc, char **argv, struct actions *actions)
 	}
 	if (i < argc && !strcmp(argv[i], "--"))
 		i++;
-	if (actions->json && !actions->doctor)
-		fail(usage_status, "option '--json' is the doctor's; see anykvm --help");
+	if (actions->json && !prints(actions))
+		fail(usage_status, "option '--json' is for --doctor, --trace and --stats; "
+		     "see anykvm --help");
 	if (i >= argc && !actions->doctor)
 		fail(usage_status, "no program given; see anykvm --help");
 	check_environment();

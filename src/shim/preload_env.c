@@ -9,7 +9,7 @@
 
 #define PRELOAD_NAME	"libanykvm-preload.so"
 
-/* Beside the launcher in the build tree; installed, relative to bin/. */
+/* Beside the launcher in the build tree; installed, relative to bin/ or absolute. */
 static const char *const places[] = {
 	"",
 	ANYKVM_PRELOAD_FROM_BIN "/",
@@ -29,8 +29,8 @@ static int find_near_launcher(char path[PATH_MAX])
 		return -1;
 	slash[1] = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		n = snprintf(wanted, sizeof(wanted), "%s%s%s", exe, places[i],
-			     PRELOAD_NAME);
+		n = snprintf(wanted, sizeof(wanted), "%s%s%s",
+			     *places[i] == '/' ? "" : exe, places[i], PRELOAD_NAME);
 		if (n < PATH_MAX && realpath(wanted, path))
 			return 0;
 	}
@@ -78,17 +78,26 @@ static void copy_foreign(const char *list, char *out)
 	}
 }
 
-static void set_preload(const char *ours)
+bool preload_is_there(void)
+{
+	const char *list = getenv("LD_PRELOAD");
+
+	return list && strstr(list, PRELOAD_NAME);
+}
+
+static void set_preload(const char *first, const char *ours)
 {
 	const char *old = getenv("LD_PRELOAD");
-	size_t size = (old ? strlen(old) : 0) + strlen(ours) + 2;
+	size_t size = strlen(first) + (old ? strlen(old) : 0) + strlen(ours) + 3;
 	char *list = malloc(size);
+	size_t n;
 
 	if (!list)
 		fail(EXIT_ANYKVM, "out of memory");
-	copy_foreign(old, list);
+	n = sprintf(list, "%s%s", first, *first ? ":" : "");
+	copy_foreign(old, list + n);
 	if (*ours) {
-		if (*list)
+		if (list[n])
 			strcat(list, ":");
 		strcat(list, ours);
 	}
@@ -99,17 +108,17 @@ static void set_preload(const char *ours)
 	free(list);
 }
 
-void preload_add(void)
+void preload_add(const char *first)
 {
 	char path[PATH_MAX];
 	struct finding f;
 
 	if (preload_find(path, &f))
 		fail(EXIT_ANYKVM, "%s; %s", f.text, f.fix);
-	set_preload(path);
+	set_preload(first ? first : "", path);
 }
 
 void preload_remove(void)
 {
-	set_preload("");
+	set_preload("", "");
 }

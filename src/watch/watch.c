@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "watch/output.h"
+
 u32 nr_watchers;
 static const struct watcher *watchers[MAX_WATCHERS];
 
@@ -19,6 +21,7 @@ static void finish_all(void)
 
 	for_each_watcher(w, finish)
 		w->finish();
+	output_flush();
 }
 
 void watch_add(const struct watcher *w)
@@ -29,7 +32,7 @@ void watch_add(const struct watcher *w)
 	watchers[nr_watchers++] = w;
 }
 
-static u64 now_ns(void)
+u64 watch_now(void)
 {
 	struct timespec t;
 
@@ -44,7 +47,7 @@ void watch_before(struct watch_call *call)
 
 	for_each_watcher(w, before)
 		w->before(call);
-	call->start = now_ns();
+	call->start = watch_now();
 	errno = err;
 }
 
@@ -53,9 +56,19 @@ void watch_after(struct watch_call *call)
 	const struct watcher *w;
 	int err = errno;
 
-	call->end = now_ns();
+	call->end = watch_now();
 	for_each_watcher(w, after)
 		w->after(call);
+	errno = err;
+}
+
+void watch_stray(int fd, u32 cmd)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, stray)
+		w->stray(fd, cmd);
 	errno = err;
 }
 
@@ -95,6 +108,7 @@ void watch_forked(void)
 	const struct watcher *w;
 	int err = errno;
 
+	output_forked();
 	for_each_watcher(w, forked)
 		w->forked();
 	errno = err;
@@ -107,5 +121,15 @@ void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector)
 
 	for_each_watcher(w, event)
 		w->event(vcpu, event, vector);
+	errno = err;
+}
+
+void watch_tick(struct vcpu *vcpu)
+{
+	const struct watcher *w;
+	int err = errno;
+
+	for_each_watcher(w, tick)
+		w->tick(vcpu);
 	errno = err;
 }

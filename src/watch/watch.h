@@ -33,6 +33,9 @@ struct watcher {
 	void (*before)(struct watch_call *call);
 	void (*after)(struct watch_call *call);
 
+	/* A request on @fd, which is none of ours and not open. */
+	void (*stray)(int fd, u32 cmd);
+
 	/* Descriptor @fd (or -errno) for @file, NULL if there is none; its end. */
 	void (*opened)(int fd, const struct kfile *file);
 	void (*ended)(const struct kfile *file);
@@ -47,6 +50,9 @@ struct watcher {
 	/* @cpu takes interrupt or exception @vector (see enum watch_event). */
 	void (*event)(struct vcpu *vcpu, int event, u8 vector);
 
+	/* Asked for by REQ_TICK: on the vCPU's own thread, in guest. */
+	void (*tick)(struct vcpu *vcpu);
+
 	/* At exit of the process, and when it execs nothing any more. */
 	void (*finish)(void);
 };
@@ -58,16 +64,24 @@ enum { MAX_WATCHERS = 4 };
 extern u32 nr_watchers;
 #define watched()	unlikely(nr_watchers)
 
+/* Adds those whom the environment asks for; once. */
+void watch_init(void);
+
 /* Before the first descriptor is made; @w is not copied. */
 void watch_add(const struct watcher *w);
 
+/* The clock of struct watch_call. */
+u64 watch_now(void);
+
 void watch_before(struct watch_call *call);
 void watch_after(struct watch_call *call);
+void watch_stray(int fd, u32 cmd);
 void watch_opened(int fd, const struct kfile *file);
 void watch_ended(const struct kfile *file);
 void watch_mapped(int fd, const struct kfile *file, void *map, size_t length,
 		  off_t offset, int err);
 void watch_forked(void);
 void watch_event(struct vcpu *vcpu, enum watch_event event, u8 vector);
+void watch_tick(struct vcpu *vcpu);
 
 #endif

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # -- Usage
-check "json is the doctor's" 125 "'--json' is the doctor's" "$anykvm" --json true
+check "json of nothing" 125 "'--json' is for --doctor" "$anykvm" --json true
 check "unknown option" 2 "unknown option '--nonsense'" "$anykvm" --doctor --nonsense
 check "unknown option before" 2 "unknown option '--nonsense'" "$anykvm" --nonsense --doctor
 check "unknown engine before" 2 "unknown engine 'x'" "$anykvm" --engine x --doctor

@@ -118,7 +118,7 @@ static int answer(int fd, unsigned int request, long arg)
 	case KVM_RUN:
 		return run();
 	}
-	errno = ENOTTY;
+	errno = fcntl(fd, F_GETFD) < 0 ? EBADF : ENOTTY;
 	return -1;
 }
 

@@ -37,7 +37,7 @@ check "value as next argument" 0 '' "$anykvm" --engine interp true
 check "empty value" 125 'needs a value' "$anykvm" --mode= true
 check "optional value left out" 0 '^ANYKVM_TRACE=1$' "$anykvm" --trace -- env
 check "optional value" 0 '^ANYKVM_TRACE=fd,run$' "$anykvm" --trace=fd,run -- env
-check "unknown word of a list" 125 "unknown trace 'x'; known are: ioctl,run,fd" \
+check "unknown word of a list" 125 "unknown trace 'x'; known are: ioctl,run,irq,fd" \
 	"$anykvm" --trace=fd,x true
 check "empty word of a list" 125 "unknown trace ''" "$anykvm" --trace=fd, true
 check "option becomes its variable" 0 '^ANYKVM_MODE=soft' \

@@ -108,25 +108,16 @@ class Qmp:
             time.sleep(0.1)
 
 
-class Vm:
-    """One QEMU.  A context manager: leaving it ends QEMU and checks it."""
+class Guest:
+    """A program whose standard input and output are a guest's serial port.  A
+    context manager: leaving it ends the program and checks it."""
 
-    def __init__(self, *arguments, machine="pc", smp=1, memory=512, cpu=None,
-                 accel_options=""):
+    def __init__(self, command):
         self.dir = tempfile.mkdtemp(prefix="anykvm-vmm-")
-        self.qmp_path = os.path.join(self.dir, "qmp")
         self.stderr_path = os.path.join(self.dir, "stderr")
         self.text = ""
         self.seen = 0
-        command = [ANYKVM, "--"] if ACCEL == "kvm" else []
-        command += ["qemu-system-x86_64", "-accel", ACCEL + (
-            accel_options if ACCEL == "kvm" else "")]
-        command += ["-machine", machine, "-smp", str(smp), "-m", str(memory)]
-        command += ["-cpu", cpu] if cpu else []
-        command += ["-display", "none", "-serial", "stdio", "-monitor",
-                    "none", "-nodefaults", "-no-user-config", "-qmp",
-                    f"unix:{self.qmp_path},server=on,wait=off"]
-        command += arguments
+        command = command(self.dir) if callable(command) else command
         print("+", " ".join(command), flush=True)
         environment = dict(os.environ)
         environment.pop("ANYKVM_QUIET", None)
@@ -137,7 +128,6 @@ class Vm:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
-        self.qmp_connection = None
 
     def __enter__(self):
         return self
@@ -146,21 +136,20 @@ class Vm:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        with open(self.stderr_path, errors="replace") as file:
-            stderr = file.read()
+        stderr = self.stderr()
         shutil.rmtree(self.dir, ignore_errors=True)
         if kind:
             print("--- the guest's last words\n" + self.text[-6000:])
             print("--- stderr\n" + stderr[-4000:], flush=True)
-        elif ACCEL == "kvm" and SERVED not in stderr:
-            raise Failure("anykvm did not serve /dev/kvm:\n" + stderr)
+        else:
+            self.check(stderr)
 
-    @property
-    def qmp(self):
-        if not self.qmp_connection:
-            self.qmp_connection = Qmp(self.qmp_path,
-                                      time.monotonic() + STEP_TIMEOUT)
-        return self.qmp_connection
+    def check(self, stderr):
+        """At the end, of a test that has not failed."""
+
+    def stderr(self):
+        with open(self.stderr_path, errors="replace") as file:
+            return file.read()
 
     def read_some(self, timeout):
         """False at the end of the output."""
@@ -183,7 +172,7 @@ class Vm:
                 self.seen = match.end()
                 return match
             if not alive:
-                raise Failure(f"QEMU ended before {pattern!r}")
+                raise Failure(f"the VMM ended before {pattern!r}")
             if time.monotonic() > deadline:
                 raise Failure(f"no {pattern!r} within {timeout} s")
             alive = self.read_some(min(1, deadline - time.monotonic()))
@@ -210,11 +199,45 @@ class Vm:
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
             if time.monotonic() > deadline:
-                raise Failure(f"QEMU still runs after {timeout} s")
+                raise Failure(f"the VMM still runs after {timeout} s")
             if not self.read_some(0.2):
                 time.sleep(0.05)
         if self.process.returncode:
-            raise Failure(f"QEMU ended with {self.process.returncode}")
+            raise Failure(f"the VMM ended with {self.process.returncode}")
+
+
+class Vm(Guest):
+    """One QEMU."""
+
+    def __init__(self, *arguments, machine="pc", smp=1, memory=512, cpu=None,
+                 accel_options=""):
+        def command(directory):
+            self.qmp_path = os.path.join(directory, "qmp")
+            return [
+                *([ANYKVM, "--"] if ACCEL == "kvm" else []),
+                "qemu-system-x86_64", "-accel",
+                ACCEL + (accel_options if ACCEL == "kvm" else ""),
+                "-machine", machine, "-smp", str(smp), "-m", str(memory),
+                *(["-cpu", cpu] if cpu else []),
+                "-display", "none", "-serial", "stdio", "-monitor", "none",
+                "-nodefaults", "-no-user-config", "-qmp",
+                f"unix:{self.qmp_path},server=on,wait=off", *arguments]
+
+        super().__init__(command)
+        self.qmp_connection = None
+
+    def check(self, stderr):
+        if ACCEL == "kvm" and SERVED not in stderr:
+            raise Failure("anykvm did not serve /dev/kvm:\n" + stderr)
+        if re.search(r"anykvm: check: (error|warning)", stderr):
+            raise Failure("QEMU is said to misuse the API:\n" + stderr)
+
+    @property
+    def qmp(self):
+        if not self.qmp_connection:
+            self.qmp_connection = Qmp(self.qmp_path,
+                                      time.monotonic() + STEP_TIMEOUT)
+        return self.qmp_connection
 
 
 def linux(vm_dir, what="shell", guest="amd64", modules=(), console="ttyS0",

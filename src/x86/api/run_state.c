@@ -52,6 +52,7 @@ int sync_regs_load(struct cpu *c)
 		return 0;
 	if ((dirty | READ_ONCE(run->kvm_valid_regs)) & ~KVM_SYNC_X86_VALID_FIELDS)
 		return -EINVAL;
+	c->vcpu->attended |= !!dirty;
 	memcpy(&in, &run->s.regs, sizeof(in));
 	if (dirty & KVM_SYNC_X86_REGS) {
 		regs_set(c, &in.regs);

@@ -98,8 +98,14 @@ enum step cpu_rsm(struct cpu *c);
 
 /* DR7 as it works: the guest's, or the debugger's in its place. */
 u64 cpu_effective_dr7(const struct cpu *c);
+/* Any of the debugger's breakpoints, or its stepping, if there is one. */
+bool cpu_vmm_debugs(const struct cpu *c);
 /* True if any data or instruction breakpoint, TF or guest debug is active. */
-bool cpu_debug_active(const struct cpu *c);
+static inline bool cpu_debug_active(const struct cpu *c)
+{
+	return (c->rflags & X86_EFLAGS_TF) ||
+	       (unlikely(c->guest_debug) ? cpu_vmm_debugs(c) : c->dr7 & 0xff);
+}
 /* Is there an instruction breakpoint at @linear?  Its DR6 bits in *dr6. */
 bool cpu_insn_breakpoint(struct cpu *c, u64 linear, u64 *dr6);
 /* DR6 bits of the data breakpoints that an access of @n bytes matches. */
@@ -142,8 +148,11 @@ enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val);
 
 /* -- loop.c ------------------------------------------------------------------ */
 
-/* Runs the guest until an exit: 0, -EINTR, -EFAULT.  kvm_run is filled in. */
-int cpu_loop(struct cpu *c);
+/*
+ * Runs the guest until an exit: 0, -EINTR, -EFAULT.  kvm_run is filled in.
+ * @quiet: nothing is due but what event_quiet() knows.
+ */
+int cpu_loop(struct cpu *c, bool quiet);
 /* What the last instruction of the block returned. */
 struct block;
 enum step cpu_run_block(struct cpu *c, const struct block *b);

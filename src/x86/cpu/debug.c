@@ -40,12 +40,11 @@ static u32 bp_len(u64 dr7, u32 i)
 	return len[dr7 >> (18 + i * 4) & 3];
 }
 
-bool cpu_debug_active(const struct cpu *c)
+bool cpu_vmm_debugs(const struct cpu *c)
 {
 	const u32 step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
 
-	return (breakpoints(c).dr7 & 0xff) || (c->rflags & X86_EFLAGS_TF) ||
-	       (c->guest_debug & step) == step;
+	return (breakpoints(c).dr7 & 0xff) || (c->guest_debug & step) == step;
 }
 
 bool cpu_insn_breakpoint(struct cpu *c, u64 linear, u64 *dr6)

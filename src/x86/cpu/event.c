@@ -384,6 +384,8 @@ static void requests_process(struct cpu *c, u32 req)
 		TRANSLATOR(c, code_changed);
 	if (req & REQ_SWEEP)
 		TRANSLATOR(c, sweep);
+	if (req & REQ_TICK)
+		watch_tick(c->vcpu);
 	if (req & REQ_UNHALT)
 		c->ev.pv_unhalted = true;
 	if (req & REQ_PMU)
@@ -449,6 +451,7 @@ static enum event_result process(struct cpu *c)
 	} while (again);
 
 	c->irq_waits = irq_waits(c);
+	c->plain_entry = !vapic_active(c) && !xen_enabled(c->vcpu->vm) && !c->vcpu->dirty_ring;
 	return one_by_one(c) ? EVENT_RUN_ONE : EVENT_RUN;
 }
 

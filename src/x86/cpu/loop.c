@@ -29,6 +29,19 @@ _Static_assert(sizeof(((struct kvm_run *)0)->emulation_failure.insn_bytes) == IN
 	       offsetof(struct kvm_run, emulation_failure.flags) ==
 	       offsetof(struct kvm_run, internal.data), "layout of the ABI");
 
+/* The last instruction of a block has returned @st: RIP behind it, if it is done. */
+static inline enum step last_insn(struct cpu *c, const struct insn *in, enum step st)
+{
+	if (st == STEP_END || st == STEP_EXIT_DONE) {
+		c->rip += in->len;
+	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
+		/* Its breakpoint is behind it (SDM vol. 3B 17.3.1.1); so is its MMIO. */
+		c->rflags |= X86_EFLAGS_RF;
+		st = st == STEP_AGAIN ? STEP_NEXT : st;
+	}
+	return st;
+}
+
 /* Runs up to @max instructions of a block; what the last one returned. */
 static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 {
@@ -46,15 +59,7 @@ static inline enum step run_insns(struct cpu *c, const struct block *b, u32 max)
 		c->rip = start + in->end;
 		in++;
 	} while (in != end && !c->stop_block);
-
-	if (st == STEP_END || st == STEP_EXIT_DONE) {
-		c->rip += in->len;
-	} else if (st == STEP_AGAIN || st == STEP_EXIT_AGAIN) {
-		/* Its breakpoint is behind it (SDM vol. 3B 17.3.1.1); so is its MMIO. */
-		c->rflags |= X86_EFLAGS_RF;
-		st = st == STEP_AGAIN ? STEP_NEXT : st;
-	}
-	return st;
+	return last_insn(c, in, st);
 }
 
 enum step cpu_run_block(struct cpu *c, const struct block *b)
@@ -72,6 +77,12 @@ static enum step run_insns_counted(struct cpu *c, const struct block *b, u32 max
 	st = run_insns(c, b, max);
 	pmu_block_end(c, b, start, st);
 	return st;
+}
+
+/* The block's instructions up to the one that ended it. */
+static void count_insns(struct cpu *c, const struct block *b)
+{
+	c->insns += c->insn - b->insn + 1;
 }
 
 /* An exit whose part of the instruction is done. */
@@ -203,8 +214,10 @@ static enum one_result step_one(struct cpu *c)
 		return event_exception(c) ? ONE_EXIT : ONE_DONE;
 
 	st = block_get(c, &b);
-	if (st == STEP_NEXT)
+	if (st == STEP_NEXT) {
 		st = c->pmu_active ? run_insns_counted(c, b, 1) : run_insns(c, b, 1);
+		c->insns++;
+	}
 	if (st == STEP_EXIT) {
 		c->rflags |= rf;	/* for its second execution */
 		return ONE_EXIT;
@@ -236,10 +249,33 @@ static enum one_result step_one(struct cpu *c)
 	return single_step_exit(c) ? ONE_EXIT : ONE_DONE;
 }
 
+/* Nothing but @in, which is known to be at RIP, is to be looked at. */
+static bool finish_quietly(struct cpu *c, const struct insn *in)
+{
+	enum step st;
+
+	c->rflags &= ~X86_EFLAGS_RF;
+	c->insn = in;
+	st = in->op(c, in);
+	if (st == STEP_NEXT)
+		c->rip += in->len;
+	st = last_insn(c, in, st);
+	if (st == STEP_EXIT)
+		return true;
+	settle(c);
+	return st == STEP_FAULT ? event_exception(c) : exit_done(st);
+}
+
 bool cpu_finish_insn(struct cpu *c)
 {
+	const struct insn *in = NULL;
+
 	if (c->mmio.delivery)
 		return false;
+	if (c->translator && event_quiet(c))
+		in = c->translator->waiting(c);
+	if (in)
+		return finish_quietly(c, in);
 	do {
 		if (step_one(c) == ONE_EXIT)
 			return true;
@@ -251,7 +287,8 @@ bool cpu_finish_insn(struct cpu *c)
 
 /* Runs blocks until something has to be looked at.  True: an exit. */
 static inline __attribute__((always_inline))
-bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *tr)
+bool run_blocks(struct cpu *c, const bool counted, const bool insns,
+		const struct translator_ops *tr)
 {
 	const u64 watched = event_watched_flags(c);
 	const u64 rflags = c->rflags & watched;
@@ -264,9 +301,12 @@ bool run_blocks(struct cpu *c, const bool counted, const struct translator_ops *
 		st = block_get(c, &b);
 		if (tr && likely(st == STEP_NEXT) && tr->count(c, b))
 			continue;
-		if (likely(st == STEP_NEXT))
+		if (likely(st == STEP_NEXT)) {
 			st = counted ? run_insns_counted(c, b, BLOCK_MAX_INSNS) :
 				       run_insns(c, b, BLOCK_MAX_INSNS);
+			if (insns)
+				count_insns(c, b);
+		}
 ran:
 		if (unlikely(st == STEP_EXIT))
 			return true;
@@ -283,19 +323,27 @@ ran:
 
 static bool run_blocks_counted(struct cpu *c)
 {
-	return run_blocks(c, true, NULL);
+	return run_blocks(c, true, true, NULL);
 }
 
 static bool run_blocks_translated(struct cpu *c)
 {
-	return run_blocks(c, false, c->translator);
+	return run_blocks(c, false, false, c->translator);
 }
 
-int cpu_loop(struct cpu *c)
+/* For --stats. */
+static bool run_blocks_noted(struct cpu *c)
 {
-	TRANSLATOR(c, begin);
-	for (;;) {
-		switch (event_process(c)) {
+	return c->translator ? run_blocks(c, false, true, c->translator) :
+			       run_blocks(c, false, true, NULL);
+}
+
+int cpu_loop(struct cpu *c, bool quiet)
+{
+	enum event_result r = quiet && event_quiet(c) ? EVENT_RUN : event_process(c);
+
+	for (;; r = event_process(c)) {
+		switch (r) {
 		case EVENT_EINTR:
 			return -EINTR;
 		case EVENT_EXIT:
@@ -306,8 +354,9 @@ int cpu_loop(struct cpu *c)
 			break;
 		case EVENT_RUN:
 			if (unlikely(c->pmu_active) ? run_blocks_counted(c) :
+			    unlikely(stats_count_insns) ? run_blocks_noted(c) :
 			    c->translator ? run_blocks_translated(c) :
-					    run_blocks(c, false, NULL))
+					    run_blocks(c, false, false, NULL))
 				return 0;
 			break;
 		}

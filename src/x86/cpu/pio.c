@@ -71,7 +71,8 @@ enum step cpu_check_io(struct cpu *c, u16 port, u8 size)
 
 static void note_io_breakpoints(struct cpu *c, u16 port, u8 size)
 {
-	c->pending_db |= cpu_io_breakpoints(c, port, size);
+	if (unlikely(cpu_debug_active(c)))
+		c->pending_db |= cpu_io_breakpoints(c, port, size);
 }
 
 /* REP INS: is there something to be told after each element? */
@@ -160,13 +161,27 @@ static u32 cut_to_size(u64 val, u8 size)
 	return size == 4 ? (u32)val : (u32)val & (BIT(size * 8) - 1);
 }
 
+static void put_data(void *to, u32 v, u8 size)
+{
+	switch (size) {
+	case 1:
+		memcpy(to, &v, 1);
+		break;
+	case 2:
+		memcpy(to, &v, 2);
+		break;
+	default:
+		memcpy(to, &v, 4);
+	}
+}
+
 enum step cpu_out(struct cpu *c, u16 port, u8 size, u64 val)
 {
 	u32 v = cut_to_size(val, size);
 
 	if (out_in_kernel(c, port, size, v))
 		return STEP_NEXT;
-	memcpy(c->vcpu->pio_data, &v, size);
+	put_data(c->vcpu->pio_data, v, size);
 	if (!advances_before_exit(c, port))
 		return pio_exit_waiting(c, port, size, 1, false);
 	pio_exit(c, port, size, 1, false);
@@ -185,6 +200,8 @@ static enum step pio_finish(struct cpu *c)
 	c->rip = c->code_size == 8 ? rip : c->code_size == 4 ? (u32)rip : (u16)rip;
 	c->rflags &= ~X86_EFLAGS_RF;
 	c->ev.shadow = 0;
+	if (likely(!cpu_debug_active(c) && !c->pending_db && !c->pmu_active))
+		return STEP_JUMP;
 	note_io_breakpoints(c, c->pio.port, c->pio.size);
 	return cpu_insn_completed(c);
 }

@@ -176,6 +176,7 @@ struct cpu {
 	u32 jit_mxcsr;		/* the host's own */
 	bool irq_waits;		/* something may be due as soon as IF is set */
 	u8 flat;		/* enum flat; 0 in other code */
+	u64 insns;		/* arch_vcpu_insns() */
 
 	struct segment seg[NR_SEGS];
 	struct dtable gdtr, idtr;
@@ -208,6 +209,7 @@ struct cpu {
 	u32 mp_state;		/* KVM_MP_STATE_*; written by its own thread */
 	bool smm;
 	bool halted;		/* in a HLT that does not exit; mp_state is RUNNABLE */
+	bool plain_entry;	/* no feature of the VM has KVM_RUN look at memory first */
 	struct lapic *lapic;	/* NULL without an in-kernel irqchip */
 	struct hv_vcpu *hv;	/* x86/hyperv/ */
 

@@ -78,6 +78,8 @@ struct translator_ops {
 	bool (*count)(struct cpu *c, const struct block *b);
 	/* KVM_RUN begins: an epoch. */
 	void (*begin)(struct cpu *c);
+	/* The instruction at CS:RIP that has left KVM_RUN for MMIO, if it is current. */
+	const struct insn *(*waiting)(struct cpu *c);
 	/* Linear pages may lead elsewhere now; global ones too? */
 	void (*tlb_flushed)(struct cpu *c, bool global);
 	/* Those in the @size bytes around @lin, a power of two, may. */

@@ -27,7 +27,7 @@ static void put_test(struct trans *t, int g)
 	bool wide = t->in->osz == 8;
 
 	put_op(&t->k, wide, 0x8b, R_B, RM_MEM(R_A, 0));
-	flags_load(t);
+	flags_merge(t);
 	put_op(&t->k, wide, 0x0fa3, gpr_use(t, g, R_C), RM_REG(R_B));
 }
 
@@ -40,7 +40,7 @@ static void put_change(struct trans *t, int g)
 	load_index(t, g);
 	put_op(k, false, 0x81, 4, RM_REG(R_C));			/* and r11d, imm32 */
 	put32(k, t->in->osz * 8 - 1);
-	flags_load(t);
+	flags_merge(t);
 	if (t->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK)
 		put8(k, 0xf0);
 	put_op(k, t->in->osz == 8, 0x0f00 | t->zi.opcode, R_C, m);

@@ -152,7 +152,8 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 	flags_park(t);
 	if (target <= t->rip)
 		poll_emit(t, target);
-	edge_emit(t, target);
+	edge_emit(t, target)->jump = !((target ^ t->rip) & PAGE_MASK);
+	t->tu->tail = TAIL_JUMP;
 	t->ended = true;
 	return true;
 }
@@ -170,6 +171,7 @@ static bool insn_jmp_indirect(struct trans *t)
 	patch_here(&t->k, event);
 	mov_imm(&t->k, R_B, tu_off(t->j, t->tu));
 	jmp_to(&t->k, t->j->returned);
+	t->tu->tail = TAIL_INDIRECT;
 	t->ended = true;
 	return true;
 }

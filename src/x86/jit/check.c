@@ -93,12 +93,14 @@ static struct cold *put_recent(struct trans *t, u32 n, const u8 *check, u32 size
 	return cold;
 }
 
-/* R_C = [@g + @disp] */
-static void put_address(struct trans *t, u8 g, s32 disp)
+/* R_C = the address of @a with @disp instead */
+static void put_address(struct trans *t, const struct near *a, s32 disp)
 {
-	u8 base = gpr_use(t, g, R_C);
+	u8 base = gpr_use(t, a->base, R_C);
 
-	if (disp)
+	if (a->index != NO_GPR)
+		lea(&t->k, R_C, RM_SIB(base, pinned[a->index], a->shift, disp));
+	else if (disp)
 		lea(&t->k, R_C, RM_MEM(base, disp));
 	else if (base != R_C)
 		mov_rr(&t->k, R_C, base);
@@ -106,12 +108,12 @@ static void put_address(struct trans *t, u8 g, s32 disp)
 
 static bool recent_near(struct trans *t, const struct near *a)
 {
-	u32 n = recent_take(t->c, t->tu, t->rip, a->write);
+	u32 n = a->index == NO_GPR ? recent_take(t->c, t->tu, t->rip, a->write) : 0;
 	const u8 *check = t->k.p;
 
 	if (!n)
 		return false;
-	put_address(t, a->base, a->disp);
+	put_address(t, a, a->disp);
 	put_recent(t, n, check, a->size, a->write)->access = *a;
 	return true;
 }
@@ -128,6 +130,16 @@ static bool recent_linear(struct trans *t, u8 lin, u32 size, bool write)
 	return true;
 }
 
+/* R_B stays with @w. */
+static void keep_addend(struct trans *t, struct window *w, const struct near *a)
+{
+	if (near_has_base(a))
+		put_op(&t->k, true, 0x03, R_B, gpr_operand(a->base));
+	w->addend = CPU_FIELD(jit_window);
+	w->addend.disp += (w - t->window) * sizeof(u64);
+	mov_store(&t->k, w->addend, R_B);
+}
+
 static bool recent_window(struct trans *t, struct window *w, const struct near *a)
 {
 	u32 n = recent_take(t->c, t->tu, t->rip, w->write);
@@ -136,13 +148,11 @@ static bool recent_window(struct trans *t, struct window *w, const struct near *
 
 	if (!n)
 		return false;
-	put_address(t, w->base, w->lo);
+	put_address(t, a, w->lo);
 	cold = put_recent(t, n, check, w->hi - w->lo, w->write);
 	cold->kind = COLD_PLAIN;
 	cold->access = *a;
-	w->addend = CPU_FIELD(jit_window);
-	w->addend.disp += (w - t->window) * sizeof(u64);
-	mov_store(&t->k, w->addend, R_B);
+	keep_addend(t, w, a);
 	return true;
 }
 
@@ -205,6 +215,11 @@ void check_read(struct trans *t, u8 lin, u32 size)
 
 /* -- The stack -------------------------------------------------------------------------- */
 
+static bool on_stack(const struct near *a)
+{
+	return a->base == RSP && a->index == NO_GPR;
+}
+
 /* A: [R_GUEST_RSP + @disp] is not @size bytes in the stack's page. */
 static void compare_stack(struct trans *t, s32 disp, u32 size, bool write)
 {
@@ -231,7 +246,7 @@ static void check_stack(struct trans *t, const struct near *a)
 
 bool check_near(struct trans *t, const struct near *a)
 {
-	if (a->base != RSP || t->tu->plain)
+	if (!on_stack(a) || t->tu->plain)
 		return recent_near(t, a);
 	check_stack(t, a);
 	return true;
@@ -254,13 +269,15 @@ void check_window(struct trans *t, struct window *w, const struct near *a)
 {
 	const u8 *check = t->k.p;
 
-	if (w->base == RSP) {
+	if (on_stack(a)) {
 		stack_window(t, w, a);
 		return;
 	}
 	if (recent_window(t, w, a))
 		return;
-	compare_entry(t, R_C, R_B, linear_of(t, w->base, w->lo), w->hi - w->lo, w->write);
+	compare_entry(t, R_C, R_B, linear_of(t, a, w->lo), w->hi - w->lo, w->write);
 	closed_if(t, CC_A, check, a);
-	w->addend = put_guess(t, true);
+	w->addend = put_guess(t, !near_has_base(a));
+	if (near_has_base(a))
+		keep_addend(t, w, a);
 }

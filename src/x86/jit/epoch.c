@@ -75,7 +75,7 @@ static void end(struct jit *j, u32 classes)
 		if (classes & BIT(class))
 			next_generation(j, class);
 	page_key(j);
-	j->left = true;
+	jit_changed(j);
 }
 
 /* Those whose kind has a bit of @kinds. */

@@ -61,6 +61,12 @@ void flags_load(struct trans *t)
 	}
 }
 
+void flags_merge(struct trans *t)
+{
+	if (!insn_ends_flags(t))
+		flags_load(t);
+}
+
 void flags_set(struct trans *t)
 {
 	t->flags = FLAGS_HOST;
@@ -83,7 +89,7 @@ void flags_keep(struct trans *t, u16 gprs)
 {
 	if (!t->recipe.len || !(t->recipe.gprs & gprs))
 		return;
-	if (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE)
+	if (t->flags == FLAGS_RECIPE)
 		flags_park(t);
 	t->recipe.len = 0;
 }

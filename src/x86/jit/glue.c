@@ -78,10 +78,14 @@ static void jmp_reg(struct code *k, u8 r)
 
 /* -- The pieces -------------------------------------------------------------------- */
 
-/* u32 enter(struct cpu *c, const u8 *code) */
+/*
+ * u32 enter(struct cpu *c, const u8 *code).  A limit that is what it was has not
+ * been raised; who does raise it is seen at the next poll.
+ */
 static const u8 *make_enter(struct code *k, const u8 *underflow, const u8 *leave)
 {
 	const u8 *entry = code_exec(k);
+	u8 *same;
 
 	for (u32 i = 0; i < sizeof(saved); i++)
 		push(k, saved[i]);
@@ -90,12 +94,15 @@ static const u8 *make_enter(struct code *k, const u8 *underflow, const u8 *leave
 	push(k, RAX);
 	mov_store(k, CPU_FIELD(jit_rsp), RSP);
 	lea(k, RAX, RM_MEM(RSP, -STACK_ROOM));
+	put_op(k, true, 0x3b, RAX, CPU_FIELD(jit_limit));
+	same = jcc_later(k, CC_E);
 	/* Whoever posts a request stores first that and then the limit. */
 	put_op(k, true, 0x87, RAX, CPU_FIELD(jit_limit));	/* xchg */
 	mov_imm(k, RDX, STEP_JUMP);
 	put_op(k, false, 0x83, 7, CPU_FIELD(requests));		/* cmp [], 0 */
 	put8(k, 0);
 	jcc_to(k, CC_NE, leave);
+	patch_here(k, same);
 	mov_rr(k, R_B, RSI);
 	status_to_flags(k);
 	glue_reload(k);
@@ -157,6 +164,7 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	spill(k, j);
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
+	mov_load(k, RDX, RM_MEM(RSP, 0));
 	glue_call(k, jit_punt);
 	test_rax(k);
 	elsewhere = jcc_later(k, CC_NE);

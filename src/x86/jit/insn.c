@@ -213,11 +213,60 @@ static bool possible(const struct trans *t, const struct form *f)
 		return false;
 	/* Bit offsets in registers reach beyond the operand. */
 	if (f->mem && f->reg && t->zi.meta.category == ZYDIS_CATEGORY_BITBYTE &&
-	    effect_of(t->zi.mnemonic) == SETS_SOME &&
 	    (t->zi.mnemonic == ZYDIS_MNEMONIC_BT || t->zi.mnemonic == ZYDIS_MNEMONIC_BTS ||
 	     t->zi.mnemonic == ZYDIS_MNEMONIC_BTR || t->zi.mnemonic == ZYDIS_MNEMONIC_BTC))
 		return false;
 	return !f->mem || ea_possible(t);
+}
+
+/* -- Operands in their homes --------------------------------------------------------- */
+
+/* Opcodes of a register and an r/m, which change places with a bit of the opcode. */
+static bool swapped_opcode(const struct trans *t, u32 *opcode)
+{
+	if (t->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)
+		return false;
+	if (*opcode < 0x40 || (*opcode & ~3u) == 0x88)
+		*opcode ^= 2;
+	else if ((*opcode & ~1u) != 0x84)			/* TEST is symmetrical */
+		return false;
+	return true;
+}
+
+/*
+ * May @o be the r/m operand where the guest's register is in memory?  What is
+ * written is all of it: parts would be slow to read, 32 bits change the rest.
+ */
+static bool may_be_home(const struct trans *t, const ZydisDecodedOperand *o)
+{
+	if (!o || pinned[operand_gpr(o)] != NOT_PINNED || (writes(o) && o->size != 64))
+		return false;
+	switch (t->zi.mnemonic) {
+	case ZYDIS_MNEMONIC_XCHG:	/* locks */
+	case ZYDIS_MNEMONIC_XADD:
+	case ZYDIS_MNEMONIC_BT:		/* of a bit string */
+	case ZYDIS_MNEMONIC_BTS:
+	case ZYDIS_MNEMONIC_BTR:
+	case ZYDIS_MNEMONIC_BTC:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Registers only: the r/m operand becomes its home, after a swap if need be. */
+static bool use_home(const struct trans *t, struct form *f, u32 *opcode)
+{
+	const ZydisDecodedOperand *rm = f->rm;
+
+	if (may_be_home(t, f->rm))
+		return true;
+	if (!f->rm || pinned[operand_gpr(f->rm)] == NOT_PINNED || !may_be_home(t, f->reg) ||
+	    !swapped_opcode(t, opcode))
+		return false;
+	f->rm = f->reg;
+	f->reg = rm;
+	return true;
 }
 
 static void set_flags(struct trans *t, const u8 *start)
@@ -228,6 +277,15 @@ static void set_flags(struct trans *t, const u8 *start)
 		flags_set_by(t, &r);
 	else
 		flags_set(t);
+}
+
+/* The host's flags before the instruction, as far as it has need of them. */
+static void flags_before(struct trans *t, enum effect effect)
+{
+	if (effect == READS || effect == MERGES)
+		flags_load(t);
+	else if (effect == SETS_SOME)
+		flags_merge(t);
 }
 
 /*
@@ -247,8 +305,7 @@ static bool insn_high_byte(struct trans *t)
 	}
 	if (t->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && t->zi.opcode == 0x82)
 		return false;	/* 32-bit code alone has that */
-	if (effect == SETS_SOME || effect == READS)
-		flags_load(t);
+	flags_before(t, effect);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	memcpy(t->k.p, t->bytes, t->in->len);
 	if (t->zi.raw.modrm.offset)
@@ -256,7 +313,7 @@ static bool insn_high_byte(struct trans *t)
 	t->k.p += t->in->len;
 	if (t->outlook[t->in - t->block->insn].written & BIT(RAX))
 		mov_rr(&t->k, R_GUEST_RAX, RAX);
-	if (effect == SETS_ALL || effect == SETS_SOME)
+	if (effect >= SETS_ALL)
 		flags_set(t);
 	return true;
 }
@@ -274,8 +331,8 @@ static bool has_high_byte(const struct trans *t)
 bool insn_generic(struct trans *t)
 {
 	enum effect effect = effect_of(t->zi.mnemonic);
-	bool needs_flags = effect == SETS_SOME || effect == READS;
-	struct slot reg, other;
+	u32 opcode = full_opcode(&t->zi);
+	struct slot reg, other = { 0 };
 	const u8 *start;
 	struct form f;
 	struct rm m;
@@ -288,16 +345,15 @@ bool insn_generic(struct trans *t)
 		return false;
 	if (t->zi.mnemonic == ZYDIS_MNEMONIC_IMUL && t->zi.operand_count_visible == 1)
 		return false;
-	if (f.mem) {
-		m = mem_operand(t, f.mem->size / 8, writes(f.mem), needs_flags);
-		if (needs_flags)
-			flags_load(t);
-		slot_load(t, &reg, f.reg, R_C);
-		other.o = NULL;
-	} else {
-		if (needs_flags)
-			flags_load(t);
-		slot_load(t, &reg, f.reg, R_C);
+	t->in_home = !f.mem && use_home(t, &f, &opcode);
+	if (f.mem)
+		m = mem_operand(t, f.mem->size / 8, writes(f.mem),
+				effect != NO_FLAGS && effect != SETS_ALL);
+	flags_before(t, effect);
+	slot_load(t, &reg, f.reg, R_C);
+	if (t->in_home)
+		m = gpr_operand(operand_gpr(f.rm));
+	else if (!f.mem) {
 		slot_load(t, &other, f.rm ? f.rm : f.opcode, R_B);
 		m = RM_REG(other.o ? other.host : 0);
 	}
@@ -308,15 +364,14 @@ bool insn_generic(struct trans *t)
 	} else if (f.opcode) {
 		put_with_opcode(t, &f, other.host);
 	} else if (t->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM) {
-		put_with_modrm(t, &f, full_opcode(&t->zi),
-			       f.reg ? reg.host : t->zi.raw.modrm.reg, m);
+		put_with_modrm(t, &f, opcode, f.reg ? reg.host : t->zi.raw.modrm.reg, m);
 	} else {
 		put_prefixes(t);
-		put_opcode(&t->k, full_opcode(&t->zi));
+		put_opcode(&t->k, opcode);
 	}
 	slot_store(t, &reg);
 	slot_store(t, &other);
-	if (effect == SETS_ALL || effect == SETS_SOME)
+	if (effect >= SETS_ALL)
 		set_flags(t, start);
 	return true;
 }

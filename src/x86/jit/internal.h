@@ -65,7 +65,8 @@ struct edge {
 	u32 site;		/* jmp to the stub until linked */
 	u32 plain : 1;		/* to code without windows */
 	u32 misses : 3;		/* of a window, up to jit_patience() */
-	u32 stub : 28;		/* less @site */
+	u32 jump : 1;		/* of a JMP, in one page: may lead to a copy */
+	u32 stub : 27;		/* less @site */
 };
 _Static_assert(sizeof(struct edge) == 32, "half a line");
 
@@ -74,6 +75,9 @@ struct tu_insn {
 	u16 start;
 	u16 punt;	/* where the interpreter is called for it; 0: nowhere */
 };
+
+/* How a block ends. */
+enum tail { TAIL_OTHER, TAIL_JUMP, TAIL_INDIRECT };
 
 /* One translated block. */
 struct tu {
@@ -92,6 +96,8 @@ struct tu {
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
 	bool retired;		/* tu_find() does not find it any more */
+	bool copy;		/* of a block, for one edge */
+	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
@@ -157,6 +163,18 @@ struct recent_site {
 	u32 tu;			/* 0: nobody */
 };
 
+/*
+ * An instruction that has left KVM_RUN in its middle: where translated code goes
+ * on once it is done.  Good for the next entry only.
+ */
+struct resume {
+	const u8 *code;		/* NULL: nowhere */
+	const struct insn *in;
+	u64 rip;		/* of @in */
+	u64 changes;		/* jit.changes; another number: it does not */
+	u32 insns;		/* for --stats: behind @in in its block */
+};
+
 struct jit {
 	struct translator_tables *t;
 	u8 *rw;			/* writable view of the code */
@@ -175,6 +193,8 @@ struct jit {
 	u64 roams[512];		/* recent.c */
 	u64 guess_since[NR_GUESSES];	/* TSC, when it was looked at: guess.c */
 	bool left;		/* translated code must not go on after this instruction */
+	u64 changes;		/* grows when code, its class or its addresses may be others */
+	struct resume resume;
 	u64 rflags;		/* when it was entered */
 	u32 class;		/* of the code that runs, and of jump_key */
 	struct code_page *page_at[CODE_TLB_SIZE];	/* those of tables.page_id */
@@ -226,6 +246,13 @@ static inline u32 jump_slot(u64 rip)
 static inline u32 page_slot(u64 lin, u32 class)
 {
 	return (lin >> PAGE_SHIFT ^ class << 8) & (CODE_TLB_SIZE - 1);
+}
+
+/* Code is stale, or what it has found in the TLB. */
+static inline void jit_changed(struct jit *j)
+{
+	j->left = true;
+	j->changes++;
 }
 
 static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
@@ -332,6 +359,12 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 /* Where @e leads, whose window did not open; NULL: the interpreter does it for once. */
 struct tu *plain_find(struct cpu *c, struct edge *e);
 
+/* -- copy.c -------------------------------------------------------------------------------- */
+/* A block from the code of @from at @rip on; NULL: no room. */
+struct tu *tu_again(struct cpu *c, const struct tu *from, u64 rip, bool plain);
+/* What @e, which leads to @to, is to be linked to. */
+struct tu *copy_find(struct cpu *c, const struct edge *e, struct tu *to);
+
 /* -- run.c ------------------------------------------------------------------------------- */
 
 /* False if the interpreter is to do the next block: for its mode, or once. */
@@ -372,10 +405,10 @@ static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u3
 const u8 *jit_follow(struct cpu *c, u32 edge);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 /*
- * 0: the instruction behind that of @punt is next; up to STEP_MAX: leave with
- * that step; else the code to go on at.
+ * 0: the instruction behind that of @punt is next, whose code is at @behind; up
+ * to STEP_MAX: leave with that step; else the code to go on at.
  */
-u64 jit_punt(struct cpu *c, u32 punt);
+u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);

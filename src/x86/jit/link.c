@@ -68,7 +68,19 @@ static const struct insn *insn_of(struct cpu *c, u32 punt)
 	return in;
 }
 
-u64 jit_punt(struct cpu *c, u32 punt)
+/* @in goes on after an exit. */
+static u64 leave_inside(struct cpu *c, const struct insn *in, const u8 *behind)
+{
+	struct jit *j = c->jit;
+
+	if (!j->lockstep)
+		j->resume = (struct resume){
+			.code = behind, .in = in, .rip = c->rip, .changes = j->changes,
+		};
+	return STEP_EXIT;
+}
+
+static u64 interpret(struct cpu *c, u32 punt, const u8 *behind)
 {
 	const struct insn *in = insn_of(c, punt);
 	bool slow = punt & PUNT_SLOW_BIT;
@@ -101,6 +113,8 @@ u64 jit_punt(struct cpu *c, u32 punt)
 		return event_quiet(c) ? go_elsewhere(c) : STEP_END;
 	case STEP_FAULT:
 		return fault(c);
+	case STEP_EXIT:
+		return leave_inside(c, in, behind);
 	case STEP_EXIT_DONE:
 		c->rip += in->len;
 		return st;
@@ -113,6 +127,28 @@ u64 jit_punt(struct cpu *c, u32 punt)
 	default:
 		return st;
 	}
+}
+
+/* They have been counted, and come again in blocks of their own, or by a resume. */
+static u32 insns_behind(struct cpu *c, u32 punt)
+{
+	return tu_at(c->jit, punt >> PUNT_TU_SHIFT & ~15u)->count - 1 -
+	       (punt >> PUNT_INSN_SHIFT & (BLOCK_MAX_INSNS - 1));
+}
+
+u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind)
+{
+	u32 rest;
+	u64 ret;
+
+	if (likely(!stats_count_insns))
+		return interpret(c, punt, behind);
+	rest = insns_behind(c, punt);
+	ret = interpret(c, punt, behind);
+	if (ret)
+		c->insns -= rest;
+	c->jit->resume.insns = rest;
+	return ret;
 }
 
 u32 jit_fill_read(struct cpu *c, u64 lin)
@@ -259,10 +295,14 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 
 static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 {
-	if (tu_at(c->jit, e->from)->page == to->page)
+	const struct tu *from = tu_at(c->jit, e->from);
+
+	if (from->page == to->page)
 		put_jmp_at(site_of(c->jit, e), to->entry);
-	else
+	else if ((from->rip ^ e->target) & PAGE_MASK)
 		link_across(c, e, to);
+	else
+		return;		/* mapped anew meanwhile: there is no room */
 	link_add(c->jit, e, to);
 }
 
@@ -275,6 +315,7 @@ const u8 *jit_follow(struct cpu *c, u32 edge)
 	to = e->plain ? plain_find(c, e) : find_target(c, e->target, to);
 	if (!to)
 		return NULL;
+	to = copy_find(c, e, to);
 	if (e->to != tu_off(c->jit, to))
 		link_edge(c, e, to);
 	return exec_of(c->jit, to->entry);

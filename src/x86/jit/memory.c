@@ -150,6 +150,11 @@ static struct rm operand_of(struct trans *t, s32 off, bool keep_rax)
 
 /* -- Near a register --------------------------------------------------------------- */
 
+bool near_has_base(const struct near *a)
+{
+	return a->index != NO_GPR || pinned[a->base] == NOT_PINNED;
+}
+
 /* [base + disp] with the addend in R_B. */
 static struct rm based_operand(struct trans *t, const struct near *a, bool keep_rax)
 {
@@ -170,14 +175,31 @@ static void punt_never(struct trans *t)
 	cold->recipe = t->recipe;
 }
 
-u8 linear_of(struct trans *t, u8 g, s32 disp)
+u8 linear_of(struct trans *t, const struct near *a, s32 disp)
 {
-	u8 base = gpr_use(t, g, R_A);
+	u8 base = gpr_use(t, a->base, R_A);
 
+	if (a->index != NO_GPR) {
+		lea(&t->k, R_A, RM_SIB(base, pinned[a->index], a->shift, disp));
+		return R_A;
+	}
 	if (!disp)
 		return base;
 	lea(&t->k, R_A, RM_MEM(base, disp));
 	return R_A;
+}
+
+/* What @w leads to, by what is kept of it and in R_B. */
+static struct rm window_operand(struct trans *t, const struct window *w,
+				const struct near *a)
+{
+	s32 disp = a->disp + w->moved;
+
+	if (!near_has_base(a))
+		return RM_SIB(pinned[a->base], R_B, 0, a->disp);
+	if (a->index == NO_GPR)
+		return RM_MEM(R_B, disp);
+	return RM_SIB(R_B, pinned[a->index], a->shift, disp);
 }
 
 /* What is stored to is not waited for. */
@@ -194,18 +216,18 @@ static bool is_read(const struct trans *t)
  * Outside windows.  The addend comes late, and processors add two registers faster
  * than those and a displacement.
  */
-static struct rm mem_near(struct trans *t, const struct near *a, bool keep_rax)
+static struct rm single_operand(struct trans *t, const struct near *a, bool keep_rax)
 {
 	u8 lin;
 
 	if (check_near(t, a))
 		return based_operand(t, a, keep_rax);
-	lin = linear_of(t, a->base, a->disp);
+	lin = linear_of(t, a, a->disp);
 	if (!a->write && is_read(t))
 		check_read(t, lin, a->size);
 	else
 		check_linear(t, lin, a->size, a->write);
-	return lin == R_A && keep_rax ? based_operand(t, a, true) : RM_SIB(lin, R_B, 0, 0);
+	return lin == R_A ? operand_of(t, 0, keep_rax) : RM_SIB(lin, R_B, 0, 0);
 }
 
 static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
@@ -216,24 +238,26 @@ static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 	if (w) {
 		mov_load(&t->k, R_B, w->addend);
 		punt_never(t);
-		return based_operand(t, a, keep_rax);
+		return window_operand(t, w, a);
 	}
 	flags_save(t);
 	w = window_open(t, a);
 	if (!w) {
-		m = mem_near(t, a, keep_rax);
+		m = single_operand(t, a, keep_rax);
 		flags_clobbered(t);
 		return m;
 	}
 	check_window(t, w, a);
 	flags_clobbered(t);
 	punt_never(t);
-	return based_operand(t, a, keep_rax);
+	return window_operand(t, w, a);
 }
 
 struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
 {
-	struct near a = { .base = g, .disp = disp, .size = size, .write = write };
+	struct near a = {
+		.base = g, .index = NO_GPR, .disp = disp, .size = size, .write = write,
+	};
 
 	if (t->wide)
 		return mem_based(t, &a, false);
@@ -250,14 +274,36 @@ bool mem_is_based(const struct insn *in)
 	       in->index == GPR_OFF_NONE;
 }
 
+/* An index has to be in a register; the base need not. */
+bool mem_near(const struct insn *in, struct near *a)
+{
+	u8 index = in->index / 8;
+
+	if (!(in->flags & INSN_EA64) || in->base >= GPR_OFF_NONE)
+		return false;
+	*a = (struct near){ .base = in->base / 8, .index = NO_GPR, .disp = in->disp };
+	if (in->index == GPR_OFF_NONE)
+		return true;
+	if (pinned[index] == NOT_PINNED && !in->shift) {
+		index = a->base;
+		a->base = in->index / 8;
+	}
+	if (pinned[index] == NOT_PINNED)
+		return false;
+	a->index = index;
+	a->shift = in->shift;
+	return true;
+}
+
 struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
 {
 	const struct insn *in = t->in;
 	u64 lin = t->rip + (s64)in->disp;
-	struct near a = { .disp = in->disp, .size = size, .write = write };
+	struct near a;
 
-	if (mem_is_based(in)) {
-		a.base = in->base / 8;
+	if (mem_near(in, &a)) {
+		a.size = size;
+		a.write = write;
 		return mem_based(t, &a, keep_rax);
 	}
 	flags_save(t);

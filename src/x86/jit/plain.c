@@ -6,23 +6,6 @@
  */
 #include "x86/jit/internal.h"
 
-static struct tu *make(struct cpu *c, const struct tu *from, u64 rip)
-{
-	u64 room[BLOCK_MAX_SIZE / 8 + 1];
-	struct block *rest = (struct block *)room;
-	u32 skip = rip - from->rip;
-	struct tu *tu;
-
-	if (!jit_has_room(c->jit))
-		return NULL;
-	block_again(c, rest, tu_host(from) + skip, from->code_size,
-		    tu_bytes(from) + skip, from->len - skip);
-	tu = translate(c, rest, from->page, true);
-	if (tu)
-		tu_add(c->jit, tu);
-	return tu;
-}
-
 struct tu *plain_find(struct cpu *c, struct edge *e)
 {
 	struct tu *from = tu_at(c->jit, e->from), *to = NULL;
@@ -30,7 +13,7 @@ struct tu *plain_find(struct cpu *c, struct edge *e)
 	if (!c->jit->lockstep && e->misses + 1u >= jit_patience()) {
 		to = tu_find(c->jit, from->page, e->target, true);
 		if (!to)
-			to = make(c, from, e->target);
+			to = tu_again(c, from, e->target, true);
 	} else {
 		e->misses++;
 	}

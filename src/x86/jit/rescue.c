@@ -3,7 +3,8 @@
  * The memory behind a slot has gone, and translated code has touched it.  What
  * an instruction changes it changes after its access: the interpreter can do
  * it instead.  It faults, too, but with the guest's registers in struct cpu.
- * The same goes for page tables that are walked to fill the TLB.
+ * The same goes for page tables that are walked to fill the TLB, and for what an
+ * operand is not aligned for: the host's #GP comes before any change, too.
  */
 #include <ucontext.h>
 

@@ -40,6 +40,7 @@ bool jit_prepare(struct cpu *c)
 	if (j->class != code_class(c)) {
 		j->class = code_class(c);
 		page_key(j);
+		jit_changed(j);
 	}
 	if (j->epoch_due)
 		epoch_enter(c);
@@ -60,14 +61,13 @@ void jit_enter(struct cpu *c, const u8 *code, enum step *st)
 	*st = c->jit->enter(c, code);
 }
 
+/* The code at CS:RIP. */
 static const u8 *find(struct cpu *c)
 {
 	const struct translator_tables *t = c->jit->t;
 	u32 i = jump_slot(c->rip);
 	const u8 *code;
 
-	if (!is_canonical(c->rip) || !jit_prepare(c))
-		return NULL;
 	code = t->jump_rip[i] == (c->rip ^ t->jump_key) ? t->jump_code[i] :
 							  jit_indirect(c, c->rip);
 	return code == c->jit->exit ? NULL : code;	/* it is known to have none */
@@ -75,21 +75,56 @@ static const u8 *find(struct cpu *c)
 
 const u8 *jit_next(struct cpu *c)
 {
-	const u8 *code = c->jit->lockstep ? NULL : find(c);
+	const u8 *code = NULL;
 
+	if (!c->jit->lockstep && is_canonical(c->rip) && jit_prepare(c))
+		code = find(c);
 	if (code)
 		begin_code(c);
 	return code;
 }
 
+/* -- Behind an instruction that has left KVM_RUN ---------------------------------------- */
+
+/* Is RIP @past bytes from its start, and the code what it was? */
+static bool resumes(const struct cpu *c, u8 past)
+{
+	const struct jit *j = c->jit;
+
+	return j->resume.code && c->rip == j->resume.rip + past &&
+	       j->changes == j->resume.changes;
+}
+
+static const u8 *take_resume(struct cpu *c)
+{
+	struct jit *j = c->jit;
+	const u8 *code;
+
+	if (likely(!j->resume.code))
+		return NULL;
+	code = resumes(c, j->resume.in->len) ? j->resume.code : NULL;
+	if (code)
+		c->insns += j->resume.insns;
+	j->resume.code = NULL;
+	return code;
+}
+
 static bool run(struct cpu *c, enum step *st)
 {
-	const u8 *code = find(c);
+	const u8 *code;
 
+	if (!is_canonical(c->rip) || !jit_prepare(c))
+		return false;
+	code = take_resume(c) ?: find(c);
 	if (!code)
 		return false;
 	jit_enter(c, code, st);
 	return true;
+}
+
+static const struct insn *waiting(struct cpu *c)
+{
+	return c->jit->resume.code && jit_prepare(c) && resumes(c, 0) ? c->jit->resume.in : NULL;
 }
 
 u32 jit_patience(void)
@@ -174,7 +209,6 @@ static void begin(struct cpu *c)
 	epoch_begin(c->jit);
 	if (long_ago || c->vcpu->attended)
 		epoch_begin_all(c->jit);
-	c->vcpu->attended = false;
 }
 
 static void code_changed(struct cpu *c)
@@ -200,6 +234,7 @@ static const struct translator_ops ops = {
 	.epoch = epoch,
 	.sweep = sweep,
 	.begin = begin,
+	.waiting = waiting,
 	.code_changed = code_changed,
 	.may_write = page_may_write,
 	.written = page_written,

@@ -164,7 +164,7 @@ static bool insn_multiply(struct trans *t, u8 extension)
 
 	if (!operand_beside_rax(t, false, &m))
 		return false;
-	flags_load(t);
+	flags_merge(t);
 	mov_rr(&t->k, RAX, R_GUEST_RAX);
 	put_sized(t, 0xf6, extension, m);
 	mov_rr(&t->k, R_GUEST_RAX, RAX);
@@ -279,7 +279,7 @@ static bool insn_divide(struct trans *t, bool is_signed)
 	else
 		check_div(t);
 	flags_clobbered(t);
-	flags_load(t);
+	flags_merge(t);
 	mov_rr(k, RAX, R_GUEST_RAX);
 	put_op(k, t->in->osz == 8, 0xf7, is_signed ? 7 : 6, RM_REG(R_C));
 	mov_rr(k, R_GUEST_RAX, RAX);

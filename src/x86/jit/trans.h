@@ -22,15 +22,17 @@ enum flags_at {
  */
 struct recipe {
 	u8 len;			/* 0: there is none */
-	u8 code[15];
+	u8 code[16];
 	u16 gprs;		/* guest registers it uses, a bit each */
 };
 
 enum { NO_GPR = 0xff };
 
-/* @size bytes at [@base + @disp]: guest registers. */
+/* @size bytes at [@base + @index << @shift + @disp]: guest registers. */
 struct near {
 	u8 base;		/* NO_GPR: no access, or not of this form */
+	u8 index;		/* or NO_GPR */
+	u8 shift;
 	s32 disp, size;
 	bool write;
 };
@@ -84,15 +86,16 @@ struct outlook {
 };
 
 /*
- * What one look at the TLB has found, from @lo to @hi bytes of the register's
- * present value.  Closed: @lo == @hi.
+ * What one look at the TLB has found, from @lo to @hi bytes of the present sum of
+ * the registers: the addend; with an index, or a base that is in memory, that and
+ * the base as it was, which is @moved bytes further now.  Closed: @lo == @hi.
  */
 struct window {
 	struct rm addend;	/* where it is kept */
-	u8 base;
+	u8 base, index, shift;
 	bool write;
 	u8 uses;		/* still to come */
-	s32 lo, hi;
+	s32 lo, hi, moved;
 };
 
 struct trans {
@@ -109,6 +112,7 @@ struct trans {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	enum flags_at flags;
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
+	bool in_home;			/* the instruction has an operand where the guest's is */
 	bool ended;			/* nothing follows the last instruction */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
@@ -156,6 +160,8 @@ void flags_clobbered(struct trans *t);
 void flags_park(struct trans *t);
 /* The host's flags are the guest's.  RAX is lost. */
 void flags_load(struct trans *t);
+/* The same before an instruction that replaces some and reads none. */
+void flags_merge(struct trans *t);
 /* The host's flags are new. */
 void flags_set(struct trans *t);
 /* The same; @r makes them again. */
@@ -171,9 +177,10 @@ void flags_forget(struct trans *t);
 enum effect {
 	NOT_HERE,
 	NO_FLAGS,	/* leaves them */
-	SETS_ALL,	/* whatever they were */
-	SETS_SOME,	/* the others stay, or depend on them */
 	READS,
+	SETS_ALL,	/* whatever they were */
+	SETS_SOME,	/* the others stay */
+	MERGES,		/* depends on them */
 };
 
 /* Of general instructions that insn_generic() knows. */
@@ -220,12 +227,16 @@ struct rm ea_operand(struct trans *t);
 void ea_linear(struct trans *t);
 /* The same of an address that is in the instruction. */
 void ea_absolute(struct trans *t, u64 off);
-/* The register that has [@g + @disp]: its own or R_A. */
-u8 linear_of(struct trans *t, u8 g, s32 disp);
+/* The register that has the address of @a with @disp instead: its base's or R_A. */
+u8 linear_of(struct trans *t, const struct near *a, s32 disp);
 /* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
 void mem_check(struct trans *t, u32 size, bool write);
 /* Is the operand a general register's value and a constant, without a segment? */
 bool mem_is_based(const struct insn *in);
+/* The operand, if it is of the form that windows have. */
+bool mem_near(const struct insn *in, struct near *a);
+/* Does a window on it have the base's value in it, too? */
+bool near_has_base(const struct near *a);
 /*
  * The host's operand of the guest's, of @size bytes.  R_A, if @keep_rax is not
  * set, and R_B are used by it; R_A and R_C are lost.  Flags are saved if need be.
@@ -281,7 +292,7 @@ struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
 /* Jumps to @target; flags are parked. */
-void edge_emit(struct trans *t, u64 target);
+struct edge *edge_emit(struct trans *t, u64 target);
 /* Leaves to @target if there is a request; flags are parked. */
 void poll_emit(struct trans *t, u64 target);
 

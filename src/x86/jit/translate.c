@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A block of decoded instructions becomes host code. */
+#include "api/stats.h"
 #include "x86/cpu/translator.h"
 #include "x86/decode/decode.h"
 #include "x86/jit/debug.h"
@@ -35,7 +36,7 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
-static void edge_add(struct trans *t, u64 target, bool plain)
+static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
 	u32 n = j->nr_edges++;
@@ -45,15 +46,23 @@ static void edge_add(struct trans *t, u64 target, bool plain)
 		.plain = plain,
 	};
 	cold_add(t, COLD_STUB, jmp_later(&t->k))->edge = n;
+	return &j->edges[n];
 }
 
-void edge_emit(struct trans *t, u64 target)
+static bool in_page(const struct trans *t, u64 target)
+{
+	return (target & PAGE_MASK) == (t->tu->rip & PAGE_MASK);
+}
+
+struct edge *edge_emit(struct trans *t, u64 target)
 {
 	const u8 *site = t->k.p;
+	struct edge *e = edge_add(t, target, false);
 
-	edge_add(t, target, false);
-	while (t->k.p < site + EDGE_SIZE)
+	/* Within the page it remains a jump. */
+	while (!in_page(t, target) && t->k.p < site + EDGE_SIZE)
 		put8(&t->k, 0xcc);
+	return e;
 }
 
 /* One comparison: a request makes the limit higher than any stack. */
@@ -64,6 +73,27 @@ void poll_emit(struct trans *t, u64 target)
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
+}
+
+/* For --stats: @n more instructions.  Flags are parked. */
+static void count_emit(struct trans *t, s32 n)
+{
+	if (likely(!stats_count_insns))
+		return;
+	put_op(&t->k, true, 0x83, 0, CPU_FIELD(insns));		/* ADD */
+	put8(&t->k, (u8)n);
+}
+
+/* What the block has from @rip on is not executed, or not by this code. */
+static void uncount_emit(struct trans *t, u64 rip)
+{
+	const struct block *b = t->block;
+	u32 done = 0;
+
+	while (done < b->count && t->tu->rip + b->insn[done].end <= rip)
+		done++;
+	if (done < b->count)
+		count_emit(t, (s32)done - (s32)b->count);
 }
 
 /* -- Behind the main line ----------------------------------------------------------- */
@@ -90,7 +120,9 @@ static void put_fill(struct trans *t, const struct cold *cold)
 	const struct near *a = &cold->access;
 
 	if (cold->lin == NO_GPR)
-		lea(&t->k, RAX, RM_MEM(gpr_use(t, a->base, RAX), a->disp));
+		lea(&t->k, RAX, RM_SIB(gpr_use(t, a->base, RAX),
+				       a->index == NO_GPR ? NO_INDEX : pinned[a->index],
+				       a->shift, a->disp));
 	else if (cold->lin != RAX)
 		mov_rr(&t->k, RAX, cold->lin);
 	if (cold->recent)
@@ -132,6 +164,8 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	t->flags = cold->flags;
 	t->recipe.len = 0;
 	flags_park(t);
+	if (cold->in)
+		uncount_emit(t, t->tu->rip + cold->in->end);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
@@ -145,6 +179,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 {
 	put_fill(t, cold);
 	park_by(t, &cold->recipe);
+	uncount_emit(t, cold->target);
 	edge_add(t, cold->target, true);
 }
 
@@ -308,6 +343,7 @@ static void put_block(struct trans *t)
 	const struct block *b = t->block;
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
+	count_emit(t, b->count);
 	for (u32 i = 0; i < b->count; i++) {
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;

@@ -14,7 +14,8 @@ struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain
 {
 	struct tu *tu = *bucket(j, rip);
 
-	while (tu && (tu->rip != rip || tu->page != p || tu->plain != plain))
+	while (tu && (tu->rip != rip || tu->page != p || tu->plain != plain ||
+		      tu->copy))
 		tu = tu->hash_next;
 	return tu;
 }
@@ -63,7 +64,7 @@ void tu_kill_all(struct jit *j, struct host_page *hp)
 		tu_kill(j, tu);
 	hp->tus = NULL;
 	hp->lines = 0;
-	j->left = true;
+	jit_changed(j);
 }
 
 static struct block *make_block(struct jit *j, const struct tu *tu, struct block *b)

@@ -104,26 +104,16 @@ static bool make_plan(const struct trans *t, struct plan *p)
 
 /* -- Operands ------------------------------------------------------------------------ */
 
-/* A look at the host's address does: pages are aligned. */
-static void check_alignment(struct trans *t, struct rm m, u32 size)
-{
-	lea(&t->k, R_C, m);
-	put_op(&t->k, false, 0xf6, 0, RM_REG(R_C));		/* test r11b, imm8 */
-	put8(&t->k, size - 1);
-	punt_if(t, CC_NE);
-	flags_clobbered(t);
-}
-
+/*
+ * What has to be aligned the host looks at itself, for pages are aligned: its
+ * fault leads to the interpreter, whose #GP it is then (rescue.c).
+ */
 static void plan_memory(struct trans *t, struct plan *p)
 {
 	u32 size = p->f.mem->size / 8;
 	bool keep_rax = p->reads_flags || p->reads_rax || is_gpr(p->f.vvvv);
 
-	if (native_must_align(&p->f))
-		flags_save(t);
 	p->m = mem_operand(t, size, op_writes(p->f.mem), keep_rax);
-	if (native_must_align(&p->f))
-		check_alignment(t, p->m, size);
 }
 
 /* The number to encode of a register operand; a general one is loaded. */

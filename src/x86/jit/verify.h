@@ -9,11 +9,11 @@
 #include "x86/mmu/internal.h"
 
 /*
- * A linear address: base + disp.  The base is a register, none for a constant, or
+ * A linear address: base + index * scale + disp.  The base is a register, none, or
  * AT_HOME plus the number of a guest's register in struct cpu.
  */
 struct linear {
-	u32 base;
+	u32 base, index, scale;
 	s64 disp;
 };
 
@@ -26,7 +26,7 @@ struct extent {
 	s64 off;		/* where they begin */
 };
 
-/* A host address minus a linear one, which is of one of @from. */
+/* A host address minus a linear one, which is one of @from. */
 struct addend {
 	struct extent extent;
 	struct linear from[2];
@@ -91,6 +91,12 @@ static inline u32 tlb_field(const struct check *k, const ZydisDecodedOperand *o)
 {
 	return (u32)(o->mem.disp.value + STATE_BIAS - tlb_begin(k)) % sizeof(struct tlb) %
 	       sizeof(struct tlb_entry);
+}
+
+static inline bool same_registers(const struct linear *a, const struct linear *b)
+{
+	return a->base == b->base && a->index == b->index &&
+	       (!a->index || a->scale == b->scale);
 }
 
 static inline bool in_tlb(const struct check *k, const ZydisDecodedOperand *o)

@@ -82,15 +82,39 @@ static int home_of(const ZydisDecodedOperand *m)
 static void forget_base(struct addend *a, u32 base)
 {
 	for (u32 i = a->nr_from; i-- > 0;)
-		if (a->from[i].base == base)
+		if (a->from[i].base == base || a->from[i].index == base)
 			a->from[i] = a->from[--a->nr_from];
 }
 
 static void move_base(struct addend *a, u32 base, s64 by)
 {
-	for (u32 i = 0; i < a->nr_from; i++)
+	for (u32 i = 0; i < a->nr_from; i++) {
 		if (a->from[i].base == base)
 			a->from[i].disp -= by;
+		if (a->from[i].index == base)
+			a->from[i].disp -= by * a->from[i].scale;
+	}
+}
+
+/* ADD R10, base: what is left of @a is to be added yet. */
+static bool adds_base(const struct check *k, struct addend *a)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+	u32 base = home_of(o) >= 0 ? AT_HOME + home_of(o) : 0;
+
+	if (k->zi.mnemonic != ZYDIS_MNEMONIC_ADD || !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
+	    k->ops[0].size != 64)
+		return false;
+	if (o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+		base = o->reg.value;
+	*a = k->by_r10;
+	for (u32 i = a->nr_from; i-- > 0;) {
+		if (a->from[i].base == base)
+			a->from[i].base = ZYDIS_REGISTER_NONE;
+		else
+			a->from[i] = a->from[--a->nr_from];
+	}
+	return base && a->nr_from;
 }
 
 /* By how much the instruction changes a register; false if not so. */
@@ -132,7 +156,8 @@ static void follow_compare(struct check *k)
 	    o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
 		k->next.size = PAGE_SIZE - o->imm.value.u;
 	} else if (is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && k->rax_known &&
-		   k->rax.base == ZYDIS_REGISTER_NONE && !(k->rax.disp & ~PAGE_MASK) &&
+		   k->rax.base == ZYDIS_REGISTER_NONE && !k->rax.index &&
+		   !(k->rax.disp & ~PAGE_MASK) &&
 		   o->type == ZYDIS_OPERAND_TYPE_MEMORY && in_tlb(k, o)) {
 		k->next.size = PAGE_SIZE;
 		k->looked = (struct linear){ .base = ZYDIS_REGISTER_RAX };
@@ -144,6 +169,8 @@ static void forget_register(struct check *k, ZydisRegister r)
 	const struct extent none = { 0 };
 	s64 by;
 
+	if (r == ZYDIS_REGISTER_NONE)
+		return;		/* flags */
 	if (adjusts(k, r, &by)) {
 		for (u32 i = 0; i < NR_KEPT; i++)
 			move_base(&k->kept[i], r, by);
@@ -151,7 +178,7 @@ static void forget_register(struct check *k, ZydisRegister r)
 		for (u32 i = 0; i < NR_KEPT; i++)
 			forget_base(&k->kept[i], r);
 	}
-	if (k->rax.base == (u32)r)
+	if (k->rax.base == (u32)r || k->rax.index == (u32)r)
 		k->rax_known = false;
 	if (k->offset == r)
 		k->offset = ZYDIS_REGISTER_NONE;
@@ -203,7 +230,7 @@ static bool adds_addend(const struct check *k, ZydisRegister r, struct extent *s
 		*sum = a->extent;
 		if (a->from[i].base == ZYDIS_REGISTER_RAX)
 			return true;
-		if (!k->rax_known || a->from[i].base != k->rax.base)
+		if (!k->rax_known || !same_registers(&a->from[i], &k->rax))
 			continue;
 		sum->off = a->from[i].disp - k->rax.disp;
 		return true;
@@ -219,23 +246,28 @@ static void follow_rax(struct check *k, const struct linear *before)
 	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_RAX))
 		return;
 	if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
-	    o->mem.index == ZYDIS_REGISTER_NONE && o->mem.base != ZYDIS_REGISTER_RAX) {
-		k->rax = (struct linear){ o->mem.base, o->mem.disp.value };
+	    o->mem.index != ZYDIS_REGISTER_RAX && o->mem.base != ZYDIS_REGISTER_RAX) {
+		k->rax = (struct linear){ o->mem.base, o->mem.index, o->mem.scale,
+					  o->mem.disp.value };
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
-		   o->mem.index == ZYDIS_REGISTER_NONE && before->base >= AT_HOME) {
+		   o->mem.index != ZYDIS_REGISTER_RAX && before->base >= AT_HOME &&
+		   !before->index) {
 		k->rax = *before;
+		k->rax.index = o->mem.index;
+		k->rax.scale = o->mem.scale;
 		k->rax.disp += o->mem.disp.value;
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && k->ops[0].size == 64 &&
 		   home_of(o) >= 0) {
-		k->rax = (struct linear){ AT_HOME + home_of(o), 0 };
+		k->rax = (struct linear){ .base = AT_HOME + home_of(o) };
 		k->rax_known = true;
 	} else if (k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
 		   o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && k->ops[0].size >= 32) {
-		k->rax = (struct linear){ ZYDIS_REGISTER_NONE,
-					  k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
-								 o->imm.value.s };
+		k->rax = (struct linear){
+			.disp = k->ops[0].size == 32 ? (s64)(u32)o->imm.value.u :
+						       o->imm.value.s,
+		};
 		k->rax_known = true;
 	}
 }
@@ -297,6 +329,8 @@ static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand
 {
 	if (a->type != b->type || a->size != b->size)
 		return false;
+	if (a->type == ZYDIS_OPERAND_TYPE_MEMORY)
+		return home_of(a) >= 0 && home_of(a) == home_of(b);
 	return a->type == ZYDIS_OPERAND_TYPE_REGISTER ? a->reg.value == b->reg.value :
 	       a->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && a->imm.value.u == b->imm.value.u;
 }
@@ -330,19 +364,22 @@ static void follow_looked(struct check *k)
 {
 	const ZydisDecodedOperand *o = &k->ops[1];
 	bool lea = k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
-		   is_reg(&k->ops[0], ZYDIS_REGISTER_R11) &&
-		   o->mem.index == ZYDIS_REGISTER_NONE;
+		   is_reg(&k->ops[0], ZYDIS_REGISTER_R11);
 
-	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX)
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX) {
 		k->looked = (struct linear){ .base = o->reg.value };
-	else if (lea && o->mem.base == ZYDIS_REGISTER_R11)
+	} else if (lea && o->mem.base == ZYDIS_REGISTER_R11) {
+		k->looked.index = o->mem.index;
+		k->looked.scale = o->mem.scale;
 		k->looked.disp += o->mem.disp.value;
-	else if (lea)
-		k->looked = (struct linear){ o->mem.base, o->mem.disp.value };
-	else if (is_mov(k, ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+	} else if (lea) {
+		k->looked = (struct linear){ o->mem.base, o->mem.index, o->mem.scale,
+					     o->mem.disp.value };
+	} else if (is_mov(k, ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
 		k->looked = (struct linear){ .base = o->reg.value };
-	else if (is_mov(k, ZYDIS_REGISTER_R11) && home_of(o) >= 0)
+	} else if (is_mov(k, ZYDIS_REGISTER_R11) && home_of(o) >= 0) {
 		k->looked = (struct linear){ .base = AT_HOME + home_of(o) };
+	}
 }
 
 /* XOR of R10 or R11 with a tag makes it the offset in the page. */
@@ -404,6 +441,8 @@ static void follow_pointers(struct check *k)
 	bool copy = is_mov(k, ZYDIS_REGISTER_R10) && is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
 	bool adds = adds_addend(k, ZYDIS_REGISTER_R10, &sum);
 	bool sums = adds_addend(k, ZYDIS_REGISTER_RAX, &to_rax);
+	struct addend summed;
+	bool sums_base = adds_base(k, &summed);
 
 	follow_compare(k);
 	follow_looked(k);
@@ -418,6 +457,8 @@ static void follow_pointers(struct check *k)
 		k->at_r10 = sum;
 	else if (copy)
 		k->at_r10 = copied;
+	else if (sums_base)
+		k->by_r10 = summed;
 	else
 		follow_rax(k, &rax);
 	if (is_written(&k->ops[0]) && window_at(k, &k->ops[0]) >= 0)

@@ -97,6 +97,23 @@ static bool check_extent(struct check *k, const ZydisDecodedOperand *o, s64 off,
 	return true;
 }
 
+/* [R10 + index * scale + disp]: the addend with the base in it. */
+static bool check_summed(struct check *k, const ZydisDecodedOperand *o)
+{
+	const struct addend *a = &k->by_r10;
+	bool indexed = o->mem.index != ZYDIS_REGISTER_NONE;
+
+	for (u32 i = 0; i < a->nr_from; i++)
+		if (a->from[i].base == ZYDIS_REGISTER_NONE &&
+		    a->from[i].index == (u32)o->mem.index &&
+		    (!indexed || a->from[i].scale == o->mem.scale))
+			return check_extent(k, o, o->mem.disp.value - a->from[i].disp,
+					    &a->extent);
+	if (indexed)
+		return wrong(k, "an index");
+	return check_extent(k, o, o->mem.disp.value, &k->at_r10);
+}
+
 /* [base + disp] with the addend of what was compared. */
 static bool check_based(struct check *k, const ZydisDecodedOperand *o)
 {
@@ -104,10 +121,10 @@ static bool check_based(struct check *k, const ZydisDecodedOperand *o)
 
 	for (u32 i = 0; i < a->nr_from; i++) {
 		bool in_rax = o->mem.base == ZYDIS_REGISTER_RAX && k->rax_known &&
-			      a->from[i].base == k->rax.base;
+			      same_registers(&a->from[i], &k->rax);
 		s64 base = in_rax ? k->rax.disp : 0;
 
-		if (in_rax || a->from[i].base == (u32)o->mem.base)
+		if (in_rax || (a->from[i].base == (u32)o->mem.base && !a->from[i].index))
 			return check_extent(k, o, base + o->mem.disp.value - a->from[i].disp,
 					    &a->extent);
 	}
@@ -143,6 +160,8 @@ bool verify_memory(struct check *k, const ZydisDecodedOperand *o)
 		       wrong(k, "the host's stack");
 	if (o->mem.index == ZYDIS_REGISTER_R10 && o->mem.scale == 1)
 		return check_based(k, o);
+	if (o->mem.base == ZYDIS_REGISTER_R10)
+		return check_summed(k, o);
 	if (o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "an index");
 	if (o->mem.base == ZYDIS_REGISTER_RSI)
@@ -151,7 +170,5 @@ bool verify_memory(struct check *k, const ZydisDecodedOperand *o)
 		return check_string(k, o, &k->rdi);
 	if (o->mem.base == ZYDIS_REGISTER_RAX)
 		return check_extent(k, o, o->mem.disp.value, &k->at_rax);
-	if (o->mem.base == ZYDIS_REGISTER_R10)
-		return check_extent(k, o, o->mem.disp.value, &k->at_r10);
 	return wrong(k, "memory through a guest's register");
 }

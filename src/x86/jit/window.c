@@ -56,22 +56,22 @@ static void explicit_access(const struct insn *in, const struct decoded *d,
 {
 	const ZydisDecodedOperand *m = memory_of(d);
 
-	if (!m || !mem_is_based(in) || !m->size || m->size / 8 > MAX_SPAN)
+	if (!m || !m->size || m->size / 8 > MAX_SPAN || !mem_near(in, a))
 		return;
-	*a = (struct near){
-		.base = in->base / 8, .disp = in->disp, .size = m->size / 8,
-		.write = m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE,
-	};
+	a->size = m->size / 8;
+	a->write = m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
 }
 
 static void stack_access(struct outlook *o, s32 disp, bool write)
 {
-	o->stack = (struct near){ .base = RSP, .disp = disp, .size = 8, .write = write };
+	o->stack = (struct near){
+		.base = RSP, .index = NO_GPR, .disp = disp, .size = 8, .write = write,
+	};
 }
 
 static void adjusts(struct outlook *o, u8 g, s64 by)
 {
-	if (by != (s32)by || pinned[g] == NOT_PINNED)
+	if (by != (s32)by)
 		return;
 	o->adjusted = g;
 	o->by = by;
@@ -156,12 +156,40 @@ void window_look(const struct insn *in, const struct decoded *d, struct outlook 
 
 /* -- Windows --------------------------------------------------------------------- */
 
+static bool is_far(s64 off)
+{
+	return off < -FAR || off > FAR;
+}
+
+static bool same_registers(const struct window *w, const struct near *a)
+{
+	return w->base == a->base && w->index == a->index &&
+	       (w->index == NO_GPR || w->shift == a->shift);
+}
+
+/* The registers of @w get other values: by how much it moves; false if that is not known. */
+static bool moves(const struct window *w, const struct outlook *o, s64 *base, s64 *index)
+{
+	u16 mine = BIT(w->base) | (w->index == NO_GPR ? 0 : BIT(w->index));
+
+	*base = *index = 0;
+	if (!(o->written & mine))
+		return true;
+	if (o->adjusted == NO_GPR || (o->written & mine & ~BIT(o->adjusted)))
+		return false;
+	if (o->adjusted == w->base)
+		*base = o->by;
+	if (o->adjusted == w->index)
+		*index = (s64)o->by << w->shift;
+	return true;
+}
+
 /* Takes @a, @off bytes further, into @w if it is near enough. */
 static void join(struct window *w, const struct near *a, s32 off, bool branched)
 {
 	s32 lo = MIN(w->lo, a->disp + off), hi = MAX(w->hi, a->disp + off + a->size);
 
-	if (a->base != w->base || hi - lo > MAX_SPAN)
+	if (!same_registers(w, a) || hi - lo > MAX_SPAN)
 		return;
 	/* What is only read here need not be writable. */
 	if (a->write && !w->write && branched && w->base != RSP)
@@ -175,8 +203,8 @@ static void join(struct window *w, const struct near *a, s32 off, bool branched)
 /* What comes after the first access, until the register is another one. */
 static void look_ahead(const struct trans *t, struct window *w)
 {
+	s64 off = 0, base, index;
 	bool branched = false;
-	s64 off = 0;
 
 	for (u32 i = t->in - t->block->insn; i < t->block->count; i++) {
 		const struct outlook *o = &t->outlook[i];
@@ -184,11 +212,9 @@ static void look_ahead(const struct trans *t, struct window *w)
 		join(w, &o->access, off, branched);
 		join(w, &o->stack, off, branched);
 		branched |= o->branches;
-		if (!(o->written & BIT(w->base)))
-			continue;
-		if (o->adjusted != w->base)
+		if (!moves(w, o, &base, &index))
 			return;
-		off += o->by;
+		off += base + index;
 		if (off < -MAX_SPAN || off > MAX_SPAN)
 			return;
 	}
@@ -197,10 +223,11 @@ static void look_ahead(const struct trans *t, struct window *w)
 struct window *window_open(struct trans *t, const struct near *a)
 {
 	struct window *w = &t->window[0], new = {
-		.base = a->base, .lo = a->disp, .hi = a->disp + a->size, .write = a->write,
+		.base = a->base, .index = a->index, .shift = a->shift, .write = a->write,
+		.lo = a->disp, .hi = a->disp + a->size,
 	};
 
-	if (t->tu->plain)
+	if (t->tu->plain || (near_has_base(a) && is_far(a->disp)))
 		return NULL;
 	look_ahead(t, &new);
 	if (new.uses < 2)
@@ -218,7 +245,7 @@ struct window *window_find(struct trans *t, const struct near *a)
 	for (u32 i = 0; i < NR_WINDOWS; i++) {
 		struct window *w = &t->window[i];
 
-		if (w->base != a->base || a->disp < w->lo || a->disp + a->size > w->hi ||
+		if (!same_registers(w, a) || a->disp < w->lo || a->disp + a->size > w->hi ||
 		    (a->write && !w->write))
 			continue;
 		w->uses -= w->uses > 0;
@@ -230,7 +257,8 @@ struct window *window_find(struct trans *t, const struct near *a)
 void window_close_stack(struct trans *t, const struct window *but)
 {
 	for (u32 i = 0; i < NR_WINDOWS; i++)
-		if (t->window[i].base == RSP && &t->window[i] != but)
+		if (t->window[i].base == RSP && t->window[i].index == NO_GPR &&
+		    &t->window[i] != but)
 			t->window[i] = (struct window){ 0 };
 }
 
@@ -243,16 +271,19 @@ void window_follow(struct trans *t, const struct outlook *o)
 {
 	for (u32 i = 0; i < NR_WINDOWS; i++) {
 		struct window *w = &t->window[i];
+		s64 base, index, far;
 
-		if (!(o->written & BIT(w->base)))
-			continue;
-		if (o->adjusted != w->base) {
+		if (!moves(w, o, &base, &index)) {
 			*w = (struct window){ 0 };
 			continue;
 		}
-		w->lo -= o->by;
-		w->hi -= o->by;
-		if (w->lo < -FAR || w->lo > FAR)
+		far = w->lo - base - index;
+		if (is_far(far) || is_far(w->moved + base)) {
 			*w = (struct window){ 0 };
+			continue;
+		}
+		w->lo -= base + index;
+		w->hi -= base + index;
+		w->moved += base;
 	}
 }

@@ -16,11 +16,6 @@
 
 /* -- Translation ---------------------------------------------------------------- */
 
-static u64 mmio_tag(u64 lin, enum access a, enum tlb_class class)
-{
-	return (lin & PAGE_MASK) | BIT(11) | a << 2 | class;
-}
-
 static void mmio_remember(struct cpu *c, u64 lin, enum access a, enum tlb_class class,
 			  const struct walk *w)
 {

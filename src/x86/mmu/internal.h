@@ -45,6 +45,11 @@ struct mmu {
 	struct shadow *shadow;	/* stores are held back in it: shadow.h */
 };
 
+static inline u64 mmio_tag(u64 lin, enum access a, enum tlb_class class)
+{
+	return (lin & PAGE_MASK) | BIT(11) | a << 2 | class;
+}
+
 /* The class of explicit accesses now, whether they are checked or not. */
 enum tlb_class mmu_class(const struct cpu *c);
 

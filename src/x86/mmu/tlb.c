@@ -199,9 +199,12 @@ bool mmu_fill(struct cpu *c, u64 lin, enum access a)
 	const struct memslot *s;
 	struct walk w;
 
+	if (c->mmu->mmio_tag == mmio_tag(lin, a, c->tlb->class))
+		return false;
 	/* There already: the access goes on into the next page. */
 	if (*tag == page || unlikely(!is_canonical(lin) || c->mmu->shadow))
 		return false;
+	stat_inc(c->vcpu, anykvm_tlb_misses);
 	if (walk_access(c, lin, a, c->tlb->class, &w) != STEP_NEXT)
 		return false;
 	s = gpa_slot(c, w.gpa >> PAGE_SHIFT);

@@ -58,7 +58,7 @@ static bool allows_unaligned(ZydisMnemonic m)
 }
 
 /* SDM vol. 1 14.9: 16 bytes without VEX; with VEX only what asks for it. */
-bool native_must_align(const struct native_form *f)
+static bool must_align(const struct native_form *f)
 {
 	const ZydisDecodedInstruction *zi = f->zi;
 
@@ -179,7 +179,7 @@ static void set_operands(const struct native_form *f, const u8 *bytes,
 		in->imm = x87_opcode(f->zi, bytes);
 	in->sub = 0;
 	in->src_size = f->mem ? f->mem->size / 8 : 0;
-	if (native_must_align(f))
+	if (must_align(f))
 		in->sub |= NATIVE_ALIGNED;
 	if (op_writes(f->rm))
 		in->sub |= NATIVE_DEST_RM;

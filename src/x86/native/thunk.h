@@ -71,8 +71,6 @@ struct emit {
  */
 bool native_form_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
 		    struct native_form *f);
-/* Does the memory operand have to be aligned to its size? */
-bool native_must_align(const struct native_form *f);
 
 /* encode.c: its VEX.W; outside 64-bit code that does not widen (SDM vol. 2A 2.3.5.2). */
 u8 native_vex_w(const struct native_form *f);
