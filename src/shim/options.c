@@ -58,7 +58,7 @@ static void print_help(void)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
 			printf("%c %s", first ? ':' : ',', options[i].env), first = 0;
-	printf("; see anykvm-env(7).\n"
+	printf("; anykvm-env(7)\n"
 	       "\nThe exit status is the program's; 125 if anykvm itself "
 	       "failed,\n126 if the program cannot be run, 127 if there is no "
 	       "such program.\n");
@@ -248,7 +248,8 @@ static char *long_name(char *argument)
 /* Somebody prints what --json could change. */
 static int prints(const struct actions *actions)
 {
-	return actions->doctor || getenv("ANYKVM_TRACE") || getenv("ANYKVM_STATS");
+	return actions->doctor || getenv("ANYKVM_TRACE") || getenv("ANYKVM_CHECK") ||
+	       getenv("ANYKVM_STATS");
 }
 
 int options_parse(int argc, char **argv, struct actions *actions)
@@ -267,8 +268,8 @@ int options_parse(int argc, char **argv, struct actions *actions)
 	if (i < argc && !strcmp(argv[i], "--"))
 		i++;
 	if (actions->json && !prints(actions))
-		fail(usage_status, "option '--json' is for --doctor, --trace and --stats; "
-		     "see anykvm --help");
+		fail(usage_status, "option '--json' is for --doctor, --trace, --check and "
+		     "--stats; see anykvm --help");
 	if (i >= argc && !actions->doctor)
 		fail(usage_status, "no program given; see anykvm --help");
 	check_environment();

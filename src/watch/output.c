@@ -21,7 +21,7 @@
 #include "trace/trace.h"
 #include "watch/output_path.h"
 
-#define BUFFER_SIZE	(128u << 10)
+#define BUFFER_SIZE	(256u << 10)
 #define HIGH_FD		200	/* where programs do not expect to find theirs */
 #define SIGBIT(sig)	(1ull << ((sig) - 1))
 
@@ -184,7 +184,7 @@ static void on_timer(struct worker_timer *t)
 
 static void append(const void *records, size_t n)
 {
-	bool first;
+	bool first, half;
 
 	pthread_mutex_lock(&fill_lock);
 	while (filled + n > BUFFER_SIZE) {
@@ -194,9 +194,13 @@ static void append(const void *records, size_t n)
 	}
 	memcpy(buffers[filling] + filled, records, n);
 	first = !filled;
+	half = filled < BUFFER_SIZE / 2 && filled + n >= BUFFER_SIZE / 2;
 	filled += n;
 	pthread_mutex_unlock(&fill_lock);
-	if (first)
+	/* Better the worker than the thread that runs a guest. */
+	if (half)
+		worker_timer_arm(&timer, 1);
+	else if (first)
 		worker_timer_arm(&timer, worker_now_ns() + OUTPUT_DELAY_NS);
 }
 

@@ -234,6 +234,39 @@ static void numbers_come_while_it_runs(void **state)
 	guest_destroy(&g);
 }
 
+static void *run_until_cancelled(void *arg)
+{
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	guest_run(arg, 0);
+	return NULL;
+}
+
+static void cancelled_run_takes_no_time_back(void **state)
+{
+	static const u8 spin[] = { 0xeb, 0xfe, 0xf4 };
+	u32 vm = stats_page->vms;
+	const struct stats_vcpu *v;
+	pthread_t thread;
+	struct guest g;
+
+	guest_create(&g, GUEST_PLAIN, 1);
+	load(&g, GUEST_CODE, spin, sizeof(spin));
+	guest_long(&g, 0, GUEST_CODE);
+	v = slot_of(vm, 0);
+	assert_non_null(v);
+	assert_false(pthread_create(&thread, NULL, run_until_cancelled, &g));
+	for (u32 i = 0; i < 500 && !stats_get(&v->guest_ns); i++)
+		usleep(10000);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	guest_long(&g, 0, GUEST_CODE + 2);
+	run_to_hlt(&g, 0);
+	assert_in_range(stats_get(&v->guest_ns), 1, 100000000000);
+	guest_destroy(&g);
+}
+
 static void end_of_all(struct guest *g)
 {
 	guest_destroy(g);
@@ -352,6 +385,7 @@ int main(void)
 		cmocka_unit_test(vcpus_are_told_apart),
 		cmocka_unit_test(time_is_somewhere),
 		cmocka_unit_test(numbers_come_while_it_runs),
+		cmocka_unit_test(cancelled_run_takes_no_time_back),
 		cmocka_unit_test(nothing_is_lost_with_the_slots),
 		cmocka_unit_test(forked_child_has_its_own),
 		cmocka_unit_test(symbols_move_with_the_kernel),

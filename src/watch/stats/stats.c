@@ -93,12 +93,16 @@ static void count_exit(struct tally *t, const struct watch_call *call)
 	WRITE_ONCE(t->last_end, call->end);
 }
 
+/* The last KVM_RUN may not have come back: its thread was cancelled. */
 static void before(struct watch_call *call)
 {
 	struct tally *t = is_run(call) ? READ_ONCE(call->file->vcpu->tally) : NULL;
 
-	if (t)
-		WRITE_ONCE(t->running, true);
+	if (!t)
+		return;
+	WRITE_ONCE(t->counted, 0);
+	WRITE_ONCE(t->since, 0);
+	WRITE_ONCE(t->running, true);
 }
 
 static void after(struct watch_call *call)
@@ -114,8 +118,6 @@ static void after(struct watch_call *call)
 		return;
 	count_vmm_time(t, call->start);
 	add(&t->slot->guest_ns, call->end - call->start - READ_ONCE(t->counted));
-	WRITE_ONCE(t->counted, 0);
-	WRITE_ONCE(t->since, 0);
 	WRITE_ONCE(t->running, false);
 	count_exit(t, call);
 }

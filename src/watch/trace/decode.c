@@ -78,10 +78,12 @@ bool decode_wants_head(const struct watch_call *call)
 
 void decode_pointer(const struct decode *d)
 {
-	if (d->call->arg)
+	if (d->call->arg) {
 		out_hex(d->o, d->call->arg);
-	else
-		out_lit2(d->o, "NULL", "null");
+		return;
+	}
+	out_comma(d->o);
+	out_lit2(d->o, "NULL", "null");
 }
 
 /* Of the largest structure: dispatch's rows bound it. */

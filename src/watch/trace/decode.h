@@ -3,6 +3,7 @@
 #ifndef ANYKVM_WATCH_TRACE_DECODE_H
 #define ANYKVM_WATCH_TRACE_DECODE_H
 
+#include "watch/trace/record.h"
 #include "watch/trace/structs.h"
 #include "watch/watch.h"
 
@@ -62,6 +63,6 @@ void changes_forked(void);
 /* -- exits.c ---------------------------------------------------------------------- */
 
 /* exit_reason, and the member of kvm_run's union that belongs to it. */
-void decode_exit(struct out *o, struct vcpu *vcpu);
+void decode_exit(struct recorder *r, struct vcpu *vcpu);
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "util/types.h"
+#include <assert.h>
+
 #include "watch/trace/decode.h"
 
 #define DATA_MAX	32	/* of PIO data in text, as strace has it */
 
-static const struct {
-	const char *name;
-	u8 name_len;
-} exit_names[] = {
-#define EXIT(name, when)	[KVM_EXIT_##name] = { "KVM_EXIT_" #name, sizeof("KVM_EXIT_" #name) - 1 },
+static const char *const exit_names[] = {
+#define EXIT(name, when)	[KVM_EXIT_##name] = "KVM_EXIT_" #name,
 #define EXIT_NEVER(name, why)	EXIT(name, why)
 #include "api/exits.def"
 };
@@ -36,6 +34,11 @@ static const struct {
 	MEMBER(NOTIFY, notify)
 };
 
+static bool has_member(u32 reason)
+{
+	return reason < ARRAY_SIZE(exit_members) && exit_members[reason].desc;
+}
+
 /* What the guest writes; what it reads is not there yet. */
 static void out_pio_data(struct out *o, const struct kvm_run *copy, const u8 *pio_data)
 {
@@ -58,37 +61,62 @@ static void out_mmio_data(struct out *o, const struct kvm_run *copy)
 	out_hex(o, value);
 }
 
-static void out_member(struct out *o, struct vcpu *vcpu, u32 reason)
+/* All of it that the structures describe; data may follow. */
+static void out_exit(struct out *o, u32 reason, u32 flags, const struct kvm_run *copy)
 {
-	struct kvm_run copy;
-	const struct struct_desc *d = exit_members[reason].desc();
-
-	/* The VMM may write to it at any time. */
-	memcpy(&copy.hw, (const u8 *)&vcpu->run->hw, MIN(d->size, sizeof(copy.padding)));
-	out_key(o, exit_members[reason].member);
-	out_open(o, '{');
-	out_fields(o, d, &copy.hw);
-	if (reason == KVM_EXIT_IO)
-		out_pio_data(o, &copy, vcpu->pio_data);
-	if (reason == KVM_EXIT_MMIO)
-		out_mmio_data(o, &copy);
-	out_close(o, '}');
-}
-
-void decode_exit(struct out *o, struct vcpu *vcpu)
-{
-	const u32 reason = READ_ONCE(vcpu->run->exit_reason);
-	const u32 flags = READ_ONCE(vcpu->run->flags);
-
 	out_key(o, "exit_reason");
-	if (reason < ARRAY_SIZE(exit_names) && exit_names[reason].name)
-		out_string(o, exit_names[reason].name);
+	if (reason < ARRAY_SIZE(exit_names) && exit_names[reason])
+		out_string(o, exit_names[reason]);
 	else
 		out_dec(o, reason);
 	if (flags) {
 		out_key(o, "flags");
 		out_flags(o, flags, names_run_flags);
 	}
-	if (reason < ARRAY_SIZE(exit_members) && exit_members[reason].desc)
-		out_member(o, vcpu, reason);
+	if (!has_member(reason))
+		return;
+	out_key(o, exit_members[reason].member);
+	out_open(o, '{');
+	out_fields(o, exit_members[reason].desc(), &copy->hw);
+}
+
+/* Guests do the same again and again: a port, a register of a device. */
+static void out_exit_memo(struct recorder *r, const u64 key[MEMO_KEYS],
+			  const struct kvm_run *copy)
+{
+	u64 hash = (key[0] ^ key[1] ^ key[2] ^ key[3]) * 0x9e3779b97f4a7c15ull;
+	struct memo *m = &r->exits[hash >> 58];
+	const char *begin = r->o.p;
+
+	static_assert(EXIT_MEMOS == 1 << (64 - 58), "bits of the hash");
+	if (memo_put(m, &r->o, key))
+		return;
+	out_exit(&r->o, key[0], key[0] >> 32, copy);
+	memo_keep(m, &r->o, key, begin);
+}
+
+void decode_exit(struct recorder *r, struct vcpu *vcpu)
+{
+	const u32 reason = READ_ONCE(vcpu->run->exit_reason);
+	const u32 flags = READ_ONCE(vcpu->run->flags);
+	const u32 size = has_member(reason) ? exit_members[reason].desc()->size : 0;
+	u64 key[MEMO_KEYS] = { reason | (u64)flags << 32 };
+	struct kvm_run copy;
+
+	/* The VMM may write to it at any time. */
+	memcpy(&copy.hw, (const u8 *)&vcpu->run->hw, size);
+	if (reason == KVM_EXIT_IO)
+		copy.io.data_offset = 0;
+	if (size <= sizeof(key) - sizeof(key[0])) {
+		memcpy(&key[1], &copy.hw, size);
+		out_exit_memo(r, key, &copy);
+	} else {
+		out_exit(&r->o, reason, flags, &copy);
+	}
+	if (reason == KVM_EXIT_IO)
+		out_pio_data(&r->o, &copy, vcpu->pio_data);
+	if (reason == KVM_EXIT_MMIO)
+		out_mmio_data(&r->o, &copy);
+	if (has_member(reason))
+		out_close(&r->o, '}');
 }

@@ -2,6 +2,31 @@
 #include "watch/trace/out.h"
 
 static const char hex_digits[] = "0123456789abcdef";
+static const char pairs[] =
+	"00010203040506070809101112131415161718192021222324"
+	"25262728293031323334353637383940414243444546474849"
+	"50515253545556575859606162636465666768697071727374"
+	"75767778798081828384858687888990919293949596979899";
+
+bool memo_put(const struct memo *m, struct out *o, const u64 key[MEMO_KEYS])
+{
+	if (!m->n || memcmp(m->key, key, sizeof(m->key)))
+		return false;
+	out_bytes(o, m->text, m->n);
+	o->comma = m->comma;
+	return true;
+}
+
+void memo_keep(struct memo *m, const struct out *o, const u64 key[MEMO_KEYS],
+	       const char *begin)
+{
+	if (o->p - begin > MEMO_TEXT || o->overflow)
+		return;
+	memcpy(m->key, key, sizeof(m->key));
+	memcpy(m->text, begin, o->p - begin);
+	m->n = o->p - begin;
+	m->comma = o->comma;
+}
 
 void out_open(struct out *o, char brace)
 {
@@ -18,14 +43,31 @@ void out_close(struct out *o, char brace)
 
 void out_digits(struct out *o, u64 value, u32 width)
 {
-	char digits[24];
-	u32 at = sizeof(digits);
+	char digits[24], *const end = digits + sizeof(digits), *p = end;
 
-	do {
-		digits[--at] = '0' + value % 10;
-		value /= 10;
-	} while (value || sizeof(digits) - at < width);
-	out_bytes(o, digits + at, sizeof(digits) - at);
+	while (value >= 10) {
+		const char *two = pairs + value % 100 * 2;
+
+		value /= 100;
+		*--p = two[1];
+		*--p = two[0];
+	}
+	if (value || p == end)
+		*--p = '0' + value;
+	while (end - p < width)
+		*--p = '0';
+	out_bytes(o, p, end - p);
+}
+
+void out_micros(struct out *o, u32 us)
+{
+	const u32 high = us / 10000 % 100, mid = us / 100 % 100, low = us % 100;
+	const char digits[6] = {
+		pairs[2 * high], pairs[2 * high + 1], pairs[2 * mid], pairs[2 * mid + 1],
+		pairs[2 * low], pairs[2 * low + 1],
+	};
+
+	out_bytes(o, digits, sizeof(digits));
 }
 
 void out_dec(struct out *o, u64 value)
@@ -44,16 +86,15 @@ void out_signed(struct out *o, s64 value)
 
 static void hex(struct out *o, u64 value)
 {
-	char digits[18];
-	u32 at = sizeof(digits);
+	char digits[18], *const end = digits + sizeof(digits), *p = end;
 
 	do {
-		digits[--at] = hex_digits[value & 15];
+		*--p = hex_digits[value & 15];
 		value >>= 4;
 	} while (value);
-	digits[--at] = 'x';
-	digits[--at] = '0';
-	out_bytes(o, digits + at, sizeof(digits) - at);
+	*--p = 'x';
+	*--p = '0';
+	out_bytes(o, p, end - p);
 }
 
 static void quote_json(struct out *o)

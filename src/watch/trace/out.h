@@ -28,13 +28,38 @@ struct out {
 /* Lists that reach this end early, so that the rest of the record has room. */
 #define OUT_LIST_END	(256u << 10)
 
+/* memcpy() of 32 bytes at most, without a call: both ends of it, which may overlap. */
+static inline void copy_short(char *to, const char *from, size_t n)
+{
+	typedef char v16 __attribute__((vector_size(16), aligned(1)));
+
+	if (n >= 16) {
+		*(v16 *)to = *(const v16 *)from;
+		*(v16 *)(to + n - 16) = *(const v16 *)(from + n - 16);
+	} else if (n >= 8) {
+		*(mem_u64 *)to = *(const mem_u64 *)from;
+		*(mem_u64 *)(to + n - 8) = *(const mem_u64 *)(from + n - 8);
+	} else if (n >= 4) {
+		*(mem_u32 *)to = *(const mem_u32 *)from;
+		*(mem_u32 *)(to + n - 4) = *(const mem_u32 *)(from + n - 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+	}
+}
+
 static inline void out_bytes(struct out *o, const char *s, size_t n)
 {
 	if (unlikely(n > (size_t)(o->end - o->p))) {
 		o->overflow = true;
 		return;
 	}
-	memcpy(o->p, s, n);
+	if (__builtin_constant_p(n))
+		memcpy(o->p, s, n);
+	else if (likely(n <= 32))
+		copy_short(o->p, s, n);
+	else
+		memcpy(o->p, s, n);
 	o->p += n;
 }
 
@@ -86,7 +111,25 @@ void out_dump(struct out *o, const u8 *bytes, size_t n);
 /* Text: as strace quotes strings, @max bytes at most. JSON: out_dump() of all. */
 void out_data(struct out *o, const u8 *bytes, size_t n, size_t max);
 
-/* Digits alone. */
+/* Digits alone; out_micros() is six of them. */
 void out_digits(struct out *o, u64 value, u32 width);
+void out_micros(struct out *o, u32 us);
+
+/*
+ * A part that was made before from the same @key is copied: memo_put() is true
+ * then, else the caller makes it and memo_keep() remembers it from @begin on.
+ */
+enum { MEMO_KEYS = 4, MEMO_TEXT = 208 };
+
+struct memo {
+	u64 key[MEMO_KEYS];
+	u32 n;			/* 0: nothing is remembered */
+	bool comma;
+	char text[MEMO_TEXT];
+};
+
+bool memo_put(const struct memo *m, struct out *o, const u64 key[MEMO_KEYS]);
+void memo_keep(struct memo *m, const struct out *o, const u64 key[MEMO_KEYS],
+	       const char *begin);
 
 #endif

@@ -82,6 +82,7 @@ void records_forked(void)
 	if (self) {
 		identify(self);
 		self->busy = false;
+		self->head.n = 0;
 	}
 	lost = 0;
 }
@@ -122,10 +123,9 @@ static u64 realtime(u64 ns)
 	return ns + READ_ONCE(to_realtime);
 }
 
-static void head_text(struct recorder *r, u64 ns)
+static void head_text(struct recorder *r, u64 second)
 {
-	u64 us = ns / 1000, s = us / 1000000 + zone;
-	u32 day = s % 86400;
+	u32 day = (second + zone) % 86400;
 	struct out *o = &r->o;
 
 	out_lit(o, "[");
@@ -137,11 +137,9 @@ static void head_text(struct recorder *r, u64 ns)
 	out_lit(o, ":");
 	out_digits(o, day % 60, 2);
 	out_lit(o, ".");
-	out_digits(o, us % 1000000, 6);
-	out_lit(o, " ");
 }
 
-static void head_json(struct recorder *r, const char *type, u64 ns)
+static void head_json(struct recorder *r, const char *type, u64 second)
 {
 	struct out *o = &r->o;
 
@@ -153,18 +151,25 @@ static void head_json(struct recorder *r, const char *type, u64 ns)
 	out_key(o, "tid");
 	out_dec(o, r->tid);
 	out_key(o, "time");
-	out_dec(o, ns / NS_PER_S);
+	out_dec(o, second);
 	out_lit(o, ".");
-	out_digits(o, ns % NS_PER_S / 1000, 6);
 }
 
 void record_head(struct recorder *r, const char *type, u64 ns)
 {
-	ns = realtime(ns);
-	if (as_json)
-		head_json(r, type, ns);
-	else
-		head_text(r, ns);
+	const u64 real = realtime(ns), second = real / NS_PER_S;
+	const u64 key[MEMO_KEYS] = { second, as_json ? (uintptr_t)type : 0 };
+
+	if (!memo_put(&r->head, &r->o, key)) {
+		if (as_json)
+			head_json(r, type, second);
+		else
+			head_text(r, second);
+		memo_keep(&r->head, &r->o, key, r->o.start);
+	}
+	out_micros(&r->o, real % NS_PER_S / 1000);
+	if (!as_json)
+		out_lit(&r->o, " ");
 }
 
 void record_end(struct recorder *r)
@@ -173,8 +178,9 @@ void record_end(struct recorder *r)
 
 	o->end += OUT_RESERVE;
 	if (as_json)
-		out_close(o, '}');
-	out_lit(o, "\n");
+		out_lit(o, "}\n");
+	else
+		out_lit(o, "\n");
 	o->end -= OUT_RESERVE;
 	if (o->overflow)
 		__atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);

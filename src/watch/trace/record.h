@@ -7,12 +7,16 @@
 
 #include "watch/trace/out.h"
 
+enum { EXIT_MEMOS = 64 };
+
 /* Of each thread that makes records. */
 struct recorder {
 	struct out o;
 	pid_t pid, tid;
+	struct memo head, run;	/* up to the second; the call of KVM_RUN */
+	struct memo exits[EXIT_MEMOS];
 	bool busy;	/* a signal handler on top of it loses its records */
-	u64 head;	/* see struct decode */
+	u64 arg_head;	/* see struct decode */
 };
 
 /* @json: records are JSON, else text.  Once. */

@@ -23,6 +23,8 @@ static const struct name_value topics[] = {
 	{ TOPIC_FD, "fd" }, { 0, NULL },
 };
 
+#define NS_PER_S	1000000000ull
+
 static u32 wanted;
 
 static const char *const scopes[] = {
@@ -76,9 +78,12 @@ static void out_duration(struct out *o, u64 ns)
 		return;
 	}
 	out_lit(o, " <");
-	out_digits(o, ns / 1000000000, 1);
+	if (likely(ns < NS_PER_S))
+		out_lit(o, "0");
+	else
+		out_digits(o, ns / NS_PER_S, 1);
 	out_lit(o, ".");
-	out_digits(o, ns % 1000000000 / 1000, 6);
+	out_micros(o, ns % NS_PER_S / 1000);
 	out_lit(o, ">");
 }
 
@@ -105,23 +110,37 @@ static bool has_arg(const struct watch_call *call)
 
 /* -- Calls ------------------------------------------------------------------------- */
 
-static void record_run(struct recorder *r, const struct watch_call *call)
+static void out_run_call(struct recorder *r, const struct watch_call *call)
 {
+	const u64 key[MEMO_KEYS] = {
+		call->fd, (uintptr_t)call->file, call->file->vcpu->id,
+	};
 	struct out *o = &r->o;
+	const char *begin = o->p;
 
-	record_head(r, "run", call->start);
+	if (memo_put(&r->run, o, key))
+		return;
 	if (!o->json)
 		out_lit(o, "ioctl(");
 	out_descriptor(o, call->fd, call->file);
 	if (!o->json)
 		out_lit(o, ", KVM_RUN)");
+	memo_keep(&r->run, o, key, begin);
+}
+
+static void record_run(struct recorder *r, const struct watch_call *call)
+{
+	struct out *o = &r->o;
+
+	record_head(r, "run", call->start);
+	out_run_call(r, call);
 	record_result(o, call->ret);
 	if (call->ret >= 0 && !o->json) {
 		out_lit(o, " {");
 		o->comma = false;
 	}
 	if (call->ret >= 0)
-		decode_exit(o, call->file->vcpu);
+		decode_exit(r, call->file->vcpu);
 	if (call->ret >= 0 && !o->json)
 		out_lit(o, "}");
 	out_duration(o, call->end - call->start);
@@ -144,7 +163,7 @@ static void out_request(struct out *o, const struct watch_call *call)
 
 static void record_ioctl(struct recorder *r, const struct watch_call *call)
 {
-	const struct decode d = { .o = &r->o, .call = call, .head = r->head };
+	const struct decode d = { .o = &r->o, .call = call, .head = r->arg_head };
 	struct out *o = &r->o;
 
 	record_head(r, "ioctl", call->start);
@@ -178,8 +197,8 @@ static void before(struct watch_call *call)
 	r = record_begin();
 	if (!r)
 		return;
-	r->head = 0;
-	copy_from_user(&r->head, call->arg, sizeof(r->head));
+	r->arg_head = 0;
+	copy_from_user(&r->arg_head, call->arg, sizeof(r->arg_head));
 	record_drop(r);
 }
 

@@ -9,6 +9,7 @@
 #include "util/spare.h"
 #include "x86/cpu/cpu.h"
 #include "x86/cpu/translator.h"
+#include "x86/decode/shape.h"
 #include "x86/interp/ops.h"
 #include "x86/mmu/access.h"
 #include "x86/native/native.h"
@@ -16,7 +17,7 @@
 enum {
 	BUCKETS		= 1 << 16,
 	ARENA_SIZE	= 96 << 20,	/* touched pages only are there */
-	COLD_SIZE	= 56 << 20,	/* used of it if what is hot gets translated */
+	COLD_SIZE	= 12 << 20,	/* used of it if what is hot gets translated */
 	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
 };
 
@@ -27,6 +28,7 @@ struct block_cache {
 	u8 runs[BUCKETS];	/* of blocks that have been dropped, by bucket_of() */
 	struct block *free[BLOCK_MAX_SIZE / 16 + 1];	/* in arena[], by size / 16 */
 	struct block *bucket[BUCKETS];
+	struct shape shapes[NR_SHAPES];
 	u8 arena[ARENA_SIZE] __attribute__((aligned(16)));
 };
 
@@ -311,9 +313,9 @@ static u32 decode_bytes(struct cpu *c, struct block *b, const u8 *bytes, u32 ava
 
 	while (b->count < BLOCK_MAX_INSNS && off < avail) {
 		struct insn *in = &b->insn[b->count];
-		enum decode_result r = decode_insn(c->native, bytes + off,
-						   MIN(avail - off, 15),
-						   b->code_size, in);
+		enum decode_result r = shape_decode(c->blocks->shapes, c->native,
+						    bytes + off, MIN(avail - off, 15),
+						    b->code_size, in);
 
 		if (r == DECODE_SHORT && avail - off >= 15)
 			r = DECODE_TOO_LONG;

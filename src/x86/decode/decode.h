@@ -78,6 +78,12 @@ enum decode_result decode_failure(const u8 *bytes, unsigned int avail, u8 code_s
  */
 u32 decode_length(const u8 *bytes, u32 avail, u8 code_size);
 
+/*
+ * Of them, those before displacement and immediate; 0 if @avail does not have
+ * them all, and for encodings of vector instructions.  @modrm: where it is, or 0.
+ */
+u32 decode_head(const u8 *bytes, u32 avail, u8 code_size, u32 *modrm);
+
 /* decode_special.c: true if the mnemonic alone does not decide, and it has. */
 bool decode_special(const struct decoding *d, struct insn *in);
 /* Is it a vector instruction under the name of a string instruction? */

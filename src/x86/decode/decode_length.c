@@ -223,3 +223,32 @@ u32 decode_length(const u8 *bytes, u32 avail, u8 code_size)
 	layout = layout_of(&r);
 	return r.at + rest_length(&r, layout);
 }
+
+/* Layouts with ModRM. */
+static bool has_modrm(enum layout layout)
+{
+	switch (layout) {
+	case M: case R: case MB: case MZ: case M2: case MD: case TB: case TZ:
+		return true;
+	default:
+		return false;
+	}
+}
+
+u32 decode_head(const u8 *bytes, u32 avail, u8 code_size, u32 *modrm)
+{
+	struct reader r = { .bytes = bytes, .avail = avail, .code_size = code_size };
+
+	read_prefixes(&r);
+	if (!r.rex && peek(&r, 0) >= 0x62 &&
+	    (peek(&r, 0) == 0x62 || (peek(&r, 0) & 0xfe) == 0xc4 || peek(&r, 0) == 0x8f))
+		return 0;
+	*modrm = 0;
+	if (has_modrm(legacy(&r))) {
+		u8 byte = peek(&r, 0);
+
+		*modrm = r.at;
+		r.at += 1 + (r.asz != 2 && byte >> 6 != 3 && (byte & 7) == 4);
+	}
+	return r.at <= avail ? r.at : 0;
+}

@@ -47,6 +47,7 @@ static struct cold *closed_if(struct trans *t, enum cc cc, const u8 *check,
 	struct cold *cold = miss_if(t, cc, check, NO_GPR, a->write);
 
 	cold->kind = COLD_PLAIN;
+	cold->offset = R_C;
 	cold->access = *a;
 	return cold;
 }
@@ -151,6 +152,7 @@ static bool recent_window(struct trans *t, struct window *w, const struct near *
 	put_address(t, a, w->lo);
 	cold = put_recent(t, n, check, w->hi - w->lo, w->write);
 	cold->kind = COLD_PLAIN;
+	cold->offset = R_C;
 	cold->access = *a;
 	keep_addend(t, w, a);
 	return true;
@@ -276,7 +278,7 @@ void check_window(struct trans *t, struct window *w, const struct near *a)
 	if (recent_window(t, w, a))
 		return;
 	compare_entry(t, R_C, R_B, linear_of(t, a, w->lo), w->hi - w->lo, w->write);
-	closed_if(t, CC_A, check, a);
+	closed_if(t, CC_A, check, a)->offset = R_B;
 	w->addend = put_guess(t, !near_has_base(a));
 	if (near_has_base(a))
 		keep_addend(t, w, a);

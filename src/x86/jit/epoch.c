@@ -236,7 +236,7 @@ void epoch_sweep(struct jit *j)
 		for (u32 i = 0; i < e->count; i++) {
 			struct code_page *p = e->page[i];
 
-			if (p->kind != kind || page_is_unchanged(p->host))
+			if (p->kind != kind || page_is_unchanged(j, p->host))
 				continue;
 			if (!(kind & PAGE_VOLATILE))
 				unexpected(j, p);

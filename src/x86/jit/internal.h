@@ -31,7 +31,7 @@ extern const u8 pinned[NR_GPRS];
 
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
-	TU_MAX_SIZE	= 32 << 10,	/* of one block */
+	TU_MAX_SIZE	= 48 << 10,	/* of one block */
 	NR_BUCKETS	= 1 << 14,	/* of pages */
 	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
@@ -99,14 +99,22 @@ struct tu {
 	bool copy;		/* of a block, for one edge */
 	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
+	u8 copies;		/* of their code, in a row: loop.c */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
-	struct tu_insn insn[];	/* and one behind the last */
+	struct tu_insn insn[];	/* of all copies, and one behind the last */
 };
+
+enum { LOOP_MAX_INSNS = 96 };	/* of all copies of a loop's body */
+
+static inline u32 tu_insns(const struct tu *tu)
+{
+	return tu->count * tu->copies;
+}
 
 static inline const u8 *tu_bytes(const struct tu *tu)
 {
-	return (const u8 *)&tu->insn[tu->count + 1];
+	return (const u8 *)&tu->insn[tu_insns(tu) + 1];
 }
 
 /* A linear page of code of one class. */
@@ -120,6 +128,9 @@ struct code_page {
 	struct code_page *hash_next;
 };
 
+/* Code is compared by lines of the host's cache. */
+enum { LINE = 64, NR_LINES = PAGE_SIZE / LINE };
+
 /* A page of guest memory that code was translated from. */
 struct host_page {
 	const u8 *host;
@@ -129,12 +140,18 @@ struct host_page {
 	u32 losses;		/* times in a row that code was lost to a store */
 	u64 lost;		/* TSC of the last one */
 	u64 banned_until;	/* TSC: interpreted for so long */
-	u64 epoch;		/* in which memory was compared with @snapshot */
+	u64 epoch;		/* in which memory was compared with @line[] */
 	bool suspect;		/* written although that was not expected: volatile */
-	u64 lines;		/* of 64 bytes, that have code */
-	u8 *snapshot;
 	struct host_page *hash_next;
+	u64 lines;		/* that have code */
+	u32 line[NR_LINES];	/* what they were: places in the pool; 0: none yet */
 };
+
+/* To a RIP in the same linear page: its code needs no more than a jump. */
+static inline bool edge_is_near(const struct tu *from, u64 target)
+{
+	return (from->rip ^ target) < PAGE_SIZE;
+}
 
 static inline const u8 *tu_host(const struct tu *tu)
 {
@@ -298,7 +315,7 @@ struct code_page *page_enter(struct cpu *c, u64 rip);
  */
 struct code_page *page_make(struct cpu *c, u64 rip, const struct block *b);
 /* Of the lines that have code. */
-bool page_is_unchanged(const struct host_page *hp);
+bool page_is_unchanged(const struct jit *j, const struct host_page *hp);
 /* No vCPU has written it, and nobody else if that is asked in a new epoch. */
 bool page_is_current(struct jit *j, struct host_page *hp);
 bool page_may_write(struct cpu *c, const u8 *host);

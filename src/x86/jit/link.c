@@ -293,13 +293,14 @@ static void link_across(struct cpu *c, struct edge *e, const struct tu *to)
 	patch_rel32(jmp_later(&k), to->entry);
 }
 
+/* A linear page that has become another since leads there for once. */
 static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 {
 	const struct tu *from = tu_at(c->jit, e->from);
 
 	if (from->page == to->page)
 		put_jmp_at(site_of(c->jit, e), to->entry);
-	else if ((from->rip ^ e->target) & PAGE_MASK)
+	else if (!edge_is_near(from, e->target))
 		link_across(c, e, to);
 	else
 		return;		/* mapped anew meanwhile: there is no room */

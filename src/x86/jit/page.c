@@ -8,7 +8,6 @@
 #include "x86/mmu/internal.h"
 #include "x86/x86.h"
 
-#define LINE		64
 #define BAN_TSC		(1ull << 24)	/* some milliseconds */
 #define BAN_AFTER	4		/* losses in a row */
 #define BAN_LONGEST	8		/* doublings */
@@ -41,9 +40,6 @@ static struct host_page *host_make(struct jit *j, const u8 *host)
 	if (!hp)
 		return NULL;
 	memset(hp, 0, sizeof(*hp));
-	hp->snapshot = pool_alloc(j, PAGE_SIZE);
-	if (!hp->snapshot)
-		return NULL;
 	hp->host = host;
 	hp->hash_next = *b;
 	*b = hp;
@@ -52,12 +48,12 @@ static struct host_page *host_make(struct jit *j, const u8 *host)
 
 /* -- Lookups ---------------------------------------------------------------------- */
 
-bool page_is_unchanged(const struct host_page *hp)
+bool page_is_unchanged(const struct jit *j, const struct host_page *hp)
 {
 	for (u64 lines = hp->lines; lines; lines &= lines - 1) {
-		u32 at = __builtin_ctzll(lines) * LINE;
+		u32 i = __builtin_ctzll(lines);
 
-		if (memcmp(hp->host + at, hp->snapshot + at, LINE))
+		if (memcmp(hp->host + i * LINE, j->pool + hp->line[i], LINE))
 			return false;
 	}
 	return true;
@@ -69,7 +65,7 @@ bool page_is_current(struct jit *j, struct host_page *hp)
 
 	if (__atomic_load_n(&hp->shared->gen, __ATOMIC_ACQUIRE) != hp->shared_gen)
 		return false;
-	if (hp->epoch != epoch && !page_is_unchanged(hp))
+	if (hp->epoch != epoch && !page_is_unchanged(j, hp))
 		return false;
 	hp->epoch = epoch;
 	return true;
@@ -152,23 +148,44 @@ static bool ready(struct cpu *c, struct host_page *hp)
 	return false;
 }
 
+/* What line @i is now. */
+static bool take_line(struct jit *j, struct host_page *hp, u32 i)
+{
+	u8 *to = hp->line[i] ? j->pool + hp->line[i] : pool_alloc(j, LINE);
+
+	if (!to)
+		return false;
+	memcpy(to, hp->host + i * LINE, LINE);
+	hp->line[i] = to - j->pool;
+	hp->lines |= BIT_ULL(i);
+	return true;
+}
+
+/* Does line @i have the bytes of @b, as far as they are in it? */
+static bool line_has(const struct jit *j, const struct host_page *hp, u32 i,
+		     const struct block *b)
+{
+	u32 off = b->host - hp->host, from = MAX(off, i * LINE);
+	u32 to = MIN(off + b->len, (i + 1) * LINE);
+	const u8 *bytes = (const u8 *)b + b->bytes_off;
+
+	return !memcmp(j->pool + hp->line[i] + from % LINE, bytes + from - off, to - from);
+}
+
 /* The lines of @b are in the snapshot, which is current, and are what @b is made of. */
 static bool take_snapshot(struct jit *j, struct host_page *hp, const struct block *b)
 {
-	u64 epoch = epoch_now(j);
 	u32 off = b->host - hp->host;
-	const u8 *bytes = (const u8 *)b + b->bytes_off;
+	u64 epoch = epoch_now(j);
 
 	if (hp->lines && !page_is_current(j, hp))
 		return false;
-	for (u32 line = off / LINE; line <= (off + b->len - 1) / LINE; line++) {
-		if (hp->lines & BIT_ULL(line))
-			continue;
-		memcpy(hp->snapshot + line * LINE, hp->host + line * LINE, LINE);
-		hp->lines |= BIT_ULL(line);
-	}
+	for (u32 i = off / LINE; i <= (off + b->len - 1) / LINE; i++)
+		if ((!(hp->lines & BIT_ULL(i)) && !take_line(j, hp, i)) ||
+		    !line_has(j, hp, i, b))
+			return false;
 	hp->epoch = epoch;
-	return !memcmp(hp->snapshot + off, bytes, b->len);
+	return true;
 }
 
 static struct code_page *page_new(struct jit *j, u64 lin, u32 class, struct host_page *hp)

@@ -134,7 +134,7 @@ u32 jit_patience(void)
 
 bool jit_has_room(const struct jit *j)
 {
-	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 128 <= MAX_EDGES &&
+	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 2 * LOOP_MAX_INSNS <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 
@@ -173,6 +173,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 	recent_forget(c);
 	j->own_epochs++;
+	j->changes++;
 	if (!(c->cr0 & X86_CR0_PG))
 		j->user_seen = false;
 	if (global)
@@ -185,6 +186,7 @@ static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
 	recent_forget(c);
 	c->jit->own_epochs++;
+	c->jit->changes++;
 	page_forget_range(c->jit, lin, size);
 }
 
