@@ -94,6 +94,7 @@ static const struct statistic vcpu_stats[] = {
 	{ "anykvm_punts", COUNTER, 0, 1 },
 	{ "anykvm_slow_accesses", COUNTER, 0, 1 },
 	{ "anykvm_lockstep_checks", COUNTER, 0, 1 },
+	{ "anykvm_tlb_misses", COUNTER, 0, 1 },
 	{ "anykvm_unseen_writes", COUNTER, 0, 1 },
 };
 
