@@ -58,7 +58,7 @@ static void print_help(void)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
 			printf("%c %s", first ? ':' : ',', options[i].env), first = 0;
-	printf("; see anykvm-env(7).\n"
+	printf("; anykvm-env(7)\n"
 	       "\nThe exit status is the program's; 125 if anykvm itself "
 	       "failed,\n126 if the program cannot be run, 127 if there is no "
 	       "such program.\n");

@@ -61,13 +61,14 @@ json='
 import json, sys
 lines = [json.loads(line) for line in sys.stdin]
 finding, repeats, summary = lines
-assert finding["check"] == "finding" and finding["rule"] == "api-version", finding
+assert finding["type"] == "finding" and finding["rule"] == "api-version", finding
 assert finding["level"] == "warning" and finding["section"] == "4.1", finding
 assert finding["request"] == "KVM_CREATE_VM" and finding["callers"], finding
-assert finding["thread"] > 0 and finding["time"] >= 0, finding
+assert finding["pid"] == finding["tid"] and finding["time"] > 1e9, finding
 assert finding["callers"][0]["module"] and finding["callers"][0]["offset"] > 0, finding
-assert repeats["check"] == "repeats" and repeats["times"] == 3, repeats
-assert summary == {"check": "summary", "errors": 0, "warnings": 1, "times": 3}, summary
+assert repeats["type"] == "repeats" and repeats["times"] == 3, repeats
+assert summary["type"] == "summary" and summary["errors"] == 0, summary
+assert summary["warnings"] == 1 and summary["times"] == 3, summary
 print("fine")'
 check "JSON in a file" 0 '^fine$' sh -c "ANYKVM_JSON=1 ANYKVM_OUTPUT='$dir/out' \
 	'$anykvm' --check -- python3 -c '$program' 0 && python3 -c '$json' < '$dir/out'"

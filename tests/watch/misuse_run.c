@@ -133,10 +133,13 @@ MISUSE(RUN_SPINS)
 	}
 }
 
+static volatile bool begun;
+
 static void *run_halted(void *arg)
 {
 	struct vmm *v = arg;
 
+	begun = true;
 	while (vmm_run(v, 0) != -EINTR)
 		;
 	v->run[0]->immediate_exit = 0;
@@ -151,6 +154,8 @@ static pthread_t start_halted(struct vmm *v)
 	VMM_CODE(v, 0xf4, 0xeb, 0xfd);
 	vmm_kicks(v->run[0], 1);
 	assert_int_equal(pthread_create(&thread, NULL, run_halted, v), 0);
+	while (!begun)
+		usleep(1000);
 	usleep(50000);		/* it halts in the first few of them */
 	return thread;
 }
@@ -169,7 +174,7 @@ MISUSE(KICK_RACE)
 
 static void *kick_later(void *arg)
 {
-	usleep(150000);
+	usleep(400000);
 	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return NULL;
 }

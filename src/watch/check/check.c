@@ -250,6 +250,19 @@ static void check_mapped(int fd, const struct kfile *f, void *map, size_t length
 	leave(&c, cancel);
 }
 
+/* What the child gets is whole. */
+static void before_fork(void)
+{
+	if (!self.inside)
+		pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+	if (!self.inside)
+		pthread_mutex_unlock(&lock);
+}
+
 static void check_forked(void)
 {
 	pthread_mutex_init(&lock, NULL);
@@ -368,6 +381,7 @@ void check_init(const char *value)
 	report_start(watch_now(), is_asked(getenv("ANYKVM_JSON")));
 	output_open();
 	place_init();
+	pthread_atfork(before_fork, after_fork, after_fork);
 	on_exit(at_exit, NULL);
 	watch_add(&check_watcher);
 }

@@ -87,17 +87,22 @@ void findings_tell(struct check_call *c)
 
 bool findings_any(enum level level)
 {
-	bool any = level == LEVEL_WARN && not_kept;
+	bool any;
 
+	pthread_mutex_lock(&seen_lock);
+	any = level == LEVEL_WARN && not_kept;
 	for (u32 i = 0; i < nr_seen; i++)
 		any |= rules[seen[i].rule].level <= level;
+	pthread_mutex_unlock(&seen_lock);
 	return any;
 }
 
 void findings_summary(void)
 {
-	struct totals totals = { .times = not_kept };
+	struct totals totals;
 
+	pthread_mutex_lock(&seen_lock);
+	totals = (struct totals){ .times = not_kept };
 	for (u32 i = 0; i < nr_seen; i++) {
 		if (rules[seen[i].rule].level == LEVEL_ERROR)
 			totals.errors++;
@@ -107,5 +112,6 @@ void findings_summary(void)
 		if (seen[i].count > 1)
 			report_repeats(&seen[i]);
 	}
+	pthread_mutex_unlock(&seen_lock);
 	report_totals(&totals);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory slots and dirty logs. */
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #include "watch/check/check.h"

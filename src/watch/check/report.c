@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "watch/output.h"
 
@@ -156,16 +159,26 @@ static void add_callers(struct text *t, const struct place *p)
 	add(t, "]");
 }
 
+/* What each object begins with, as those of --trace. */
+static void add_type(struct text *t, const char *type, u32 thread)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	add(t, "{\"type\": \"%s\", \"pid\": %d, \"tid\": %u, \"time\": %lld.%06ld", type,
+	    getpid(), thread, (long long)now.tv_sec, now.tv_nsec / 1000);
+}
+
 static void finding_json(struct text *t, const struct check_call *c, const struct found *f,
-			 const struct place *p, u64 us)
+			 const struct place *p)
 {
 	struct text sentence = { .n = 0 };
 	char name[32];
 
 	add_sentence(&sentence, f);
-	add(t, "{\"check\": \"finding\", \"rule\": \"%s\", \"level\": \"%s\", "
-	    "\"section\": \"%s\", \"text\": ", rule_name(f->rule, name),
-	    level_name(f->rule), f->section);
+	add_type(t, "finding", c->thread);
+	add(t, ", \"rule\": \"%s\", \"level\": \"%s\", \"section\": \"%s\", \"text\": ",
+	    rule_name(f->rule, name), level_name(f->rule), f->section);
 	add_string(t, sentence.buf);
 	add(t, ", \"advice\": ");
 	add_string(t, rules[f->rule].advice);
@@ -176,8 +189,6 @@ static void finding_json(struct text *t, const struct check_call *c, const struc
 		add(t, ", \"vcpu\": %u", (u32)c->vcpu_id);
 	if (c->ret < 0)
 		add(t, ", \"errno\": \"%s\"", strerrorname_np(-c->ret) ?: "?");
-	add(t, ", \"thread\": %u, \"time\": %llu.%06llu", c->thread,
-	    (unsigned long long)us / 1000000, (unsigned long long)us % 1000000);
 	add_callers(t, p);
 	add(t, "}\n");
 }
@@ -186,8 +197,8 @@ static void repeats_json(struct text *t, const struct seen *s)
 {
 	char name[32];
 
-	add(t, "{\"check\": \"repeats\", \"rule\": \"%s\", \"request\": ",
-	    rule_name(s->rule, name));
+	add_type(t, "repeats", syscall(SYS_gettid));
+	add(t, ", \"rule\": \"%s\", \"request\": ", rule_name(s->rule, name));
 	add_string(t, s->what);
 	add(t, ", \"times\": %llu", (unsigned long long)s->count);
 	add_callers(t, &s->place);
@@ -196,7 +207,8 @@ static void repeats_json(struct text *t, const struct seen *s)
 
 static void totals_json(struct text *t, const struct totals *n)
 {
-	add(t, "{\"check\": \"summary\", \"errors\": %u, \"warnings\": %u, \"times\": %llu}\n",
+	add_type(t, "summary", syscall(SYS_gettid));
+	add(t, ", \"errors\": %u, \"warnings\": %u, \"times\": %llu}\n",
 	    n->errors, n->warnings, (unsigned long long)n->times);
 }
 
@@ -207,7 +219,10 @@ void report_finding(const struct check_call *c, const struct found *f,
 {
 	struct text t = { .n = 0 };
 
-	(json ? finding_json : finding_text)(&t, c, f, p, (now - start_ns) / 1000);
+	if (json)
+		finding_json(&t, c, f, p);
+	else
+		finding_text(&t, c, f, p, (now - start_ns) / 1000);
 	emit(&t);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* KVM_RUN: what it begins with, what it ends with, what is done in between. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptors, the version of the API, capabilities. */
 #include <errno.h>
-#include <string.h>
 
 #include "watch/check/check.h"
 

@@ -66,7 +66,8 @@ struct edge {
 	u32 plain : 1;		/* to code without windows */
 	u32 misses : 3;		/* of a window, up to jit_patience() */
 	u32 jump : 1;		/* of a JMP, in one page: may lead to a copy */
-	u32 stub : 27;		/* less @site */
+	u32 late : 6;		/* bytes of the stub that park the flags before the rest */
+	u32 stub : 21;		/* less @site */
 };
 _Static_assert(sizeof(struct edge) == 32, "half a line");
 
@@ -96,6 +97,7 @@ struct tu {
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
 	bool copy;		/* of a block, for one edge */
+	bool fresh;		/* nobody sees the flags before it */
 	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
 	u8 copies;		/* of their code, in a row: loop.c */
@@ -395,6 +397,8 @@ static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u3
 }
 
 const u8 *jit_follow(struct cpu *c, u32 edge);
+/* Of edge @n: goes to jit_follow(). */
+void put_follow(struct code *k, const struct jit *j, u32 n);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 /*
  * 0: the instruction behind that of @punt is next, whose code is at @behind; up

@@ -58,6 +58,7 @@ struct cold {
 	enum flags_at before;	/* PUNT without @at: at the instruction */
 	const struct insn *x87;	/* as trans.x87_last */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
+	bool late;		/* STUB: parks flags, which are as in @flags, @recipe */
 	u32 edge;
 	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
@@ -197,6 +198,10 @@ bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
 bool insn_sets_flags(const struct trans *t);
 /* Behind it nobody can see the flags before others take their place. */
 bool insn_ends_flags(const struct trans *t);
+/* The same before the first instruction. */
+bool block_is_fresh(const struct trans *t);
+/* The same at @target, in the same page, as far as its code is the one that is there now. */
+bool code_seems_fresh(const struct trans *t, u64 target);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -299,7 +304,12 @@ void punt_if(struct trans *t, enum cc cc);
 void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 struct edge *edge_emit(struct trans *t, u64 target);
+/*
+ * The same, @poll before it.  The flags are parked, or will be if it turns out
+ * that whoever is there may see them.
+ */
+struct edge *leave_to(struct trans *t, u64 target, bool poll);
 /* Leaves to @target if there is a request; flags are parked. */
-void poll_emit(struct trans *t, u64 target);
+struct cold *poll_emit(struct trans *t, u64 target);
 
 #endif

@@ -72,13 +72,43 @@ struct edge *edge_emit(struct trans *t, u64 target)
 }
 
 /* One comparison: a request makes the limit higher than any stack. */
-void poll_emit(struct trans *t, u64 target)
+struct cold *poll_emit(struct trans *t, u64 target)
 {
 	struct cold *cold;
 
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
+	return cold;
+}
+
+/* The flags may be parked behind the poll only if there is a recipe. */
+static bool may_park_late(const struct trans *t, u64 target, bool poll)
+{
+	return (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE) && edge_is_near(t->tu, target) &&
+	       (!poll || t->recipe.len) && code_seems_fresh(t, target);
+}
+
+struct edge *leave_to(struct trans *t, u64 target, bool poll)
+{
+	bool late = may_park_late(t, target, poll);
+	struct cold *cold;
+	struct edge *e;
+
+	if (!late)
+		flags_park(t);
+	if (poll) {
+		cold = poll_emit(t, target);
+		if (late)
+			cold->recipe = t->recipe;
+		flags_clobbered(t);
+	}
+	e = edge_emit(t, target);
+	cold = &t->cold[t->nr_cold - 1];
+	cold->late = late;
+	cold->flags = t->flags;
+	cold->recipe = t->recipe;
+	return e;
 }
 
 /* For --stats: @n more instructions.  Flags are parked. */
@@ -161,14 +191,13 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 static void cold_taken(struct trans *t, const struct cold *cold)
 {
 	t->flags = cold->flags;
-	t->recipe.len = 0;
-	flags_park(t);
+	t->recipe = cold->recipe;
+	if (stats_count_insns)
+		flags_park(t);
 	x87_put_last(t, cold->x87);
 	if (cold->in)
 		uncount_emit(t, t->tu->rip + cold->in->end);
-	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
-		poll_emit(t, cold->target);
-	edge_emit(t, cold->target);
+	leave_to(t, cold->target, cold->in && cold->target <= t->tu->rip + cold->in->end);
 }
 
 static void cold_exit(struct trans *t, const struct cold *cold)
@@ -215,6 +244,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 
 static void cold_event(struct trans *t, const struct cold *cold)
 {
+	park_by(t, &cold->recipe);
 	mov_imm(&t->k, RAX, cold->target);
 	jmp_to(&t->k, t->j->exit);
 }
@@ -224,8 +254,13 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 	struct edge *e = &t->j->edges[cold->edge];
 
 	e->stub = t->k.p - t->j->rw - e->site;
-	mov_imm(&t->k, R_B, cold->edge);
-	jmp_to(&t->k, t->j->follow);
+	if (cold->late) {
+		t->flags = cold->flags;
+		t->recipe = cold->recipe;
+		flags_park(t);
+	}
+	e->late = t->k.p - t->j->rw - e->site - e->stub;
+	put_follow(&t->k, t->j, cold->edge);
 }
 
 static void cold_vec(struct trans *t, const struct cold *cold)
@@ -381,9 +416,8 @@ static void put_block(struct trans *t)
 	}
 	t->tu->insn[t->pos].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
-		flags_park(t);
 		x87_settle(t);
-		edge_emit(t, cut_rip(t, t->tu->rip + t->tu->len));
+		leave_to(t, cut_rip(t, t->tu->rip + t->tu->len), false);
 	}
 }
 
@@ -426,6 +460,7 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 	tu = t.tu = make_tu(&t, p, plain);
 	if (!tu)
 		return NULL;
+	tu->fresh = block_is_fresh(&t);
 	put_block(&t);
 	put_cold(&t);
 	tu->nr_out = j->nr_edges - tu->out;
