@@ -285,7 +285,7 @@ static void link_undo(struct jit *j, struct edge *e)
 	put_jmp_at(site_of(j, e), stub_of(j, e));
 }
 
-void jit_unlink(struct jit *j, struct tu *tu)
+void jit_unlink_to(struct jit *j, struct tu *tu)
 {
 	while (tu->in) {
 		struct edge *e = &j->edges[tu->in];
@@ -293,6 +293,11 @@ void jit_unlink(struct jit *j, struct tu *tu)
 		link_undo(j, e);
 		link_drop(j, e);
 	}
+}
+
+void jit_unlink(struct jit *j, struct tu *tu)
+{
+	jit_unlink_to(j, tu);
 	for (u32 i = 0; i < tu->nr_out; i++)
 		link_drop(j, &j->edges[tu->out + i]);
 }

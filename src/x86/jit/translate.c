@@ -38,15 +38,6 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
-void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
-{
-	struct cold *cold = cold_if(t, COLD_PUNT, cc);
-
-	cold->check = check;
-	cold->lin = lin;
-	cold->write = write;
-}
-
 static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
@@ -153,9 +144,17 @@ static void park_by(struct trans *t, const struct recipe *r)
 /* RAX stays as it is if the register with the address is that. */
 static void put_fill(struct trans *t, const struct cold *cold)
 {
-	if (cold->lin != RAX)
+	const struct near *a = &cold->access;
+
+	if (cold->lin == NO_GPR)
+		lea(&t->k, RAX, RM_SIB(gpr_use(t, a->base, RAX),
+				       a->index == NO_GPR ? NO_INDEX : pinned[a->index],
+				       a->shift, a->disp));
+	else if (cold->lin != RAX)
 		mov_rr(&t->k, RAX, cold->lin);
-	call_to(&t->k, t->j->fill[cold->write]);
+	if (cold->recent)
+		mov_imm(&t->k, R_B, cold->recent * sizeof(struct recent));
+	call_to(&t->k, cold->fill);
 	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
 }
 
@@ -213,28 +212,19 @@ static void cold_exit(struct trans *t, const struct cold *cold)
 	cold_taken(t, cold);
 }
 
-/* What is in one page is in the TLB then, or it is not to be written yet. */
-static void fill_window(struct trans *t, const struct cold *cold)
-{
-	const struct near *a = &cold->access;
-	u8 base = gpr_use(t, a->base, RAX);
-	u8 index = a->index == NO_GPR ? NO_INDEX : pinned[a->index];
-
-	lea(&t->k, RAX, RM_SIB(base, index, a->shift, a->disp));
-	call_to(&t->k, t->j->fill[a->write]);
-	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
-}
-
-/* In the same page, so that a jump will do. */
+/*
+ * What is in one page is in the TLB after the fill, or it is not to be written yet.
+ * The other code is in the same page, so that a jump will do.
+ */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
 	u8 *straddles;
 
 	/* The page is there: it ends too early. */
-	put_op(&t->k, true, 0x81, 7, RM_REG(R_C));		/* cmp r11, imm32 */
+	put_op(&t->k, true, 0x81, 7, RM_REG(cold->offset));	/* cmp offset, imm32 */
 	put32(&t->k, PAGE_SIZE);
 	straddles = jcc_later(&t->k, CC_B);
-	fill_window(t, cold);
+	put_fill(t, cold);
 	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
 	x87_put_last(t, cold->x87);
@@ -271,6 +261,13 @@ static void cold_vec(struct trans *t, const struct cold *cold)
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
 
+static void cold_guess(struct trans *t, const struct cold *cold)
+{
+	mov_imm(&t->k, R_B, cold->guess);
+	call_to(&t->k, t->j->guess[cold->window]);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
 static void put_cold(struct trans *t)
 {
 	/* Each may add others. */
@@ -301,6 +298,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_PLAIN:
 			cold_plain(t, &cold);
+			break;
+		case COLD_GUESS:
+			cold_guess(t, &cold);
 			break;
 		}
 	}
