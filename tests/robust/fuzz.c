@@ -223,11 +223,12 @@ static u32 count_fds(void)
 	return n;
 }
 
-/* Closed VMs end a little later; the engine keeps some descriptors, --check's output one. */
+/* Closed VMs end a little later; the engine keeps some descriptors: one for output, one for counts. */
 static void check_end(u32 fds_before)
 {
 	const u64 until = now() + 10000000000ull;
-	const u32 kept = fds_before + 3 + !!getenv("ANYKVM_CHECK");
+	const u32 watched = getenv("ANYKVM_CHECK") || getenv("ANYKVM_STATS");
+	const u32 kept = fds_before + 3 + watched + !!getenv("ANYKVM_STATS");
 
 	while ((vm_count() || count_fds() > kept) && now() < until)
 		usleep(1000);
