@@ -138,7 +138,7 @@ static void ended(const struct kfile *file)
 {
 	if (file->scope == SCOPE_VM)
 		slots_end_vm(file->vm);
-	else if (file->scope == SCOPE_VCPU)
+	else if (file->vcpu)	/* another process's has none */
 		slots_end(file->vcpu);
 }
 
