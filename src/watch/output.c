@@ -21,7 +21,7 @@
 #include "trace/trace.h"
 #include "watch/output_path.h"
 
-#define BUFFER_SIZE	(256u << 10)
+#define BUFFER_SIZE	(1u << 20)
 #define HIGH_FD		200	/* where programs do not expect to find theirs */
 #define SIGBIT(sig)	(1ull << ((sig) - 1))
 

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "watch/output.h"
 
@@ -32,14 +31,6 @@ void watch_add(const struct watcher *w)
 	watchers[nr_watchers++] = w;
 }
 
-u64 watch_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 void watch_before(struct watch_call *call)
 {
 	const struct watcher *w;
@@ -56,7 +47,8 @@ void watch_after(struct watch_call *call)
 	const struct watcher *w;
 	int err = errno;
 
-	call->end = watch_now();
+	/* The counting of two readings may differ by nanoseconds. */
+	call->end = MAX(watch_now(), call->start);
 	for_each_watcher(w, after)
 		w->after(call);
 	errno = err;

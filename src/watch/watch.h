@@ -70,7 +70,7 @@ void watch_init(void);
 /* Before the first descriptor is made; @w is not copied. */
 void watch_add(const struct watcher *w);
 
-/* The clock of struct watch_call. */
+/* The clock of struct watch_call: CLOCK_MONOTONIC, give or take some nanoseconds. */
 u64 watch_now(void);
 
 void watch_before(struct watch_call *call);

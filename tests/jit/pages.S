@@ -28,6 +28,23 @@ BEGIN page_remaps
 2:	hlt
 END page_remaps
 
+/*
+ * What is at RBX is written to port 0x10, as is found near a register, at an
+ * index of 0 in RCX, and on the stack.
+ */
+BEGIN page_data
+1:	mov	(%rbx), %eax
+	add	4(%rbx), %eax
+	out	%eax, $0x10
+	mov	(%rbx, %rcx), %eax
+	out	%eax, $0x10
+	mov	%rbx, %rsp
+	pop	%rax
+	push	%rax
+	out	%eax, $0x10
+	jmp	1b
+END page_data
+
 /* The same to 0x40000. */
 BEGIN page_calls
 1:	call	*%rbx

@@ -6,6 +6,7 @@
 #include "api/stats.h"
 
 GUEST_BLOB(page_calls);
+GUEST_BLOB(page_data);
 GUEST_BLOB(page_polls);
 GUEST_BLOB(page_ports);
 GUEST_BLOB(page_reloads);
@@ -115,6 +116,33 @@ static void up_ports(struct guest *g, u64 flags, u8 cpl)
 	begin(g);
 	for (u32 i = 0; i < 20; i++)
 		assert_int_equal(next(g), 1);
+}
+
+/* Data that is elsewhere since the TLB was flushed, for code that has used it. */
+static void data_moves(u8 cpl)
+{
+	struct guest g;
+
+	up(&g, P | W | U);
+	set_cpl(&g, cpl);
+	guest_load(&g, GUEST_CODE, page_data);
+	begin(&g);
+	for (u32 i = 0; i < 50; i++) {
+		u64 frame = FRAME + i % 2 * PG;
+
+		*(u64 *)(g.mem + frame) = i;
+		*pte(&g) = frame | P | W | U;
+		set_cpl(&g, cpl);
+		for (u32 k = 0; k < 3 * 5; k++)
+			assert_int_equal(next(&g), i);
+	}
+	guest_destroy(&g);
+}
+
+static void data_moved(void **state)
+{
+	data_moves(0);
+	data_moves(3);
 }
 
 static void assert_seen_at_once(struct guest *g)
@@ -296,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(remapped),
+		cmocka_unit_test(data_moved),
 		cmocka_unit_test(volatile_page),
 		cmocka_unit_test(paging_was_off),
 		cmocka_unit_test(strict),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the TLB keeps, what it must not, and what flushes drop. */
 #include "machine.h"
+#include "x86/mmu/internal.h"
 
 #define RW	(P | W | U)
 
@@ -210,6 +211,45 @@ static void write_protection_is_by_host_page(void **state)
 	assert_non_null(writes(WINDOW(2)));
 }
 
+static struct tlb_stack *stack(void)
+{
+	return &m->cpu.mmu->stack[m->cpu.tlb->class];
+}
+
+/* As translated code does it. */
+static void copy_to_stack(void)
+{
+	window_map(0, 0x5000 | RW);
+	touch(WINDOW(0));
+	stack()->tag_read = WINDOW(0);
+}
+
+static void assert_no_stack(void)
+{
+	assert_int_equal(stack()->tag_read, TLB_NO_PAGE);
+	assert_int_equal(stack()->tag_write, TLB_NO_PAGE);
+}
+
+static void stack_page_goes_with_its_entry(void **state)
+{
+	assert_no_stack();
+	copy_to_stack();
+	window_map(1, 0x6000 | RW);
+	touch(WINDOW(1));
+	assert_int_equal(stack()->tag_read, WINDOW(0));
+	store(WINDOW(0));
+	assert_no_stack();
+	copy_to_stack();
+	mmu_flush_page(&m->cpu, WINDOW(0));
+	assert_no_stack();
+	copy_to_stack();
+	mmu_flush_nonglobal(&m->cpu);
+	assert_no_stack();
+	copy_to_stack();
+	mmu_write_protect(&m->cpu, m->ram + 0x5000);
+	assert_no_stack();
+}
+
 static void invlpg_drops_one_page_in_all_classes(void **state)
 {
 	window_map(0, 0x5000 | RW);
@@ -371,6 +411,7 @@ int main(void)
 		TEST(full_fill_log_flushes_everything),
 		TEST(entries_are_in_the_log_once),
 		TEST(write_protection_is_by_host_page),
+		TEST(stack_page_goes_with_its_entry),
 		TEST(invlpg_drops_one_page_in_all_classes),
 		TEST(invlpg_drops_all_of_a_large_page),
 		TEST(invlpg_of_a_large_page_keeps_others),

@@ -293,10 +293,13 @@ static void nothing_is_lost_with_the_slots(void **state)
 	assert_int_equal(insns_now(), insns + STATS_VCPUS + 20);
 }
 
-static void child(void)
+static void child(struct guest *parents)
 {
 	struct guest g;
 
+	if (guest_run(parents, 0) != -EIO)
+		_exit(2);
+	close(parents->vcpu[0]);
 	guest_create(&g, GUEST_PLAIN, 1);
 	load(&g, GUEST_CODE, out_hlt, sizeof(out_hlt));
 	guest_long(&g, 0, GUEST_CODE);
@@ -308,15 +311,19 @@ static void child(void)
 static void forked_child_has_its_own(void **state)
 {
 	u64 io = reason_count(KVM_EXIT_IO);
-	pid_t pid = fork();
+	struct guest g;
 	int status;
+	pid_t pid;
 
+	guest_create(&g, GUEST_PLAIN, 1);
+	pid = fork();
 	if (!pid)
-		child();
+		child(&g);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 42);
 	assert_int_equal(reason_count(KVM_EXIT_IO), io);
+	guest_destroy(&g);
 }
 
 static void symbols_move_with_the_kernel(void **state)

@@ -27,9 +27,18 @@ static void add(u64 *v, u64 n)
 
 /* -- Exits ------------------------------------------------------------------------ */
 
-static bool is_run(const struct watch_call *call)
+/* NULL: another descriptor, or that of another process's vCPU. */
+static struct vcpu *vcpu_of(const struct kfile *file)
 {
-	return call->cmd == KVM_RUN && call->file->scope == SCOPE_VCPU;
+	return file->scope == SCOPE_VCPU ? file->vcpu : NULL;
+}
+
+/* The vCPU's, if the call runs one. */
+static struct tally *tally_of(const struct watch_call *call)
+{
+	struct vcpu *vcpu = call->cmd == KVM_RUN ? vcpu_of(call->file) : NULL;
+
+	return vcpu ? READ_ONCE(vcpu->tally) : NULL;
 }
 
 static u32 reason_of(const struct vcpu *vcpu, long ret)
@@ -96,7 +105,7 @@ static void count_exit(struct tally *t, const struct watch_call *call)
 /* The last KVM_RUN may not have come back: its thread was cancelled. */
 static void before(struct watch_call *call)
 {
-	struct tally *t = is_run(call) ? READ_ONCE(call->file->vcpu->tally) : NULL;
+	struct tally *t = tally_of(call);
 
 	if (!t)
 		return;
@@ -107,13 +116,10 @@ static void before(struct watch_call *call)
 
 static void after(struct watch_call *call)
 {
-	struct tally *t;
+	struct tally *t = tally_of(call);
 
-	if (!is_run(call)) {
+	if (call->cmd != KVM_RUN)
 		add(&stats_page->ioctls, 1);
-		return;
-	}
-	t = READ_ONCE(call->file->vcpu->tally);
 	if (!t)
 		return;
 	count_vmm_time(t, call->start);
@@ -130,7 +136,7 @@ static void opened(int fd, const struct kfile *file)
 		return;
 	if (file->scope == SCOPE_VM)
 		slots_add_vm(file->vm);
-	else if (file->scope == SCOPE_VCPU)
+	else if (vcpu_of(file))
 		slots_add(file->vcpu);
 }
 
@@ -138,7 +144,7 @@ static void ended(const struct kfile *file)
 {
 	if (file->scope == SCOPE_VM)
 		slots_end_vm(file->vm);
-	else if (file->vcpu)	/* another process's has none */
+	else if (vcpu_of(file))
 		slots_end(file->vcpu);
 }
 

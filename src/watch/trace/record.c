@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "watch/output.h"
+#include "watch/watch.h"
 
 #define NS_PER_S	1000000000ull
 #define OUT_RESERVE	4	/* the end of a record */
@@ -27,11 +28,6 @@ static u64 read_clock(clockid_t clock)
 
 	clock_gettime(clock, &t);
 	return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-u64 record_now_ns(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
 }
 
 /* -- Recorders -------------------------------------------------------------------- */
@@ -220,7 +216,7 @@ void record_lost(void)
 
 	if (!r)
 		return;
-	record_head(r, "lost", record_now_ns());
+	record_head(r, "lost", watch_now());
 	if (as_json) {
 		out_key(&r->o, "records");
 		out_dec(&r->o, n);

@@ -30,8 +30,6 @@ void record_end(struct recorder *r);
 /* Of a recorder without a record. */
 void record_drop(struct recorder *r);
 
-u64 record_now_ns(void);
-
 /* " = -1 EBADF (Bad file descriptor)", or "result" and "errno". */
 void record_result(struct out *o, long ret);
 

@@ -258,7 +258,7 @@ static void event(struct vcpu *vcpu, int what, u8 vector)
 
 	if (!r)
 		return;
-	record_head(r, "irq", record_now_ns());
+	record_head(r, "irq", watch_now());
 	if (!r->o.json)
 		out_lit(&r->o, "irq ");
 	out_event(&r->o, vcpu, what, vector);
@@ -274,7 +274,7 @@ static struct recorder *begin_fd(const char *what)
 
 	if (!r)
 		return NULL;
-	record_head(r, "fd", record_now_ns());
+	record_head(r, "fd", watch_now());
 	if (r->o.json) {
 		out_key(&r->o, "event");
 		out_string(&r->o, what);
@@ -368,7 +368,7 @@ static void record_start(void)
 	if (!r)
 		return;
 	o = &r->o;
-	record_head(r, "start", record_now_ns());
+	record_head(r, "start", watch_now());
 	if (!o->json) {
 		out_lit(o, "anykvm " ANYKVM_VERSION " traces ");
 		o->comma = false;

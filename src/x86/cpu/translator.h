@@ -14,7 +14,21 @@
 struct block;
 
 /* JUMP_CACHE_FOLD: functions begin at few offsets in pages. */
-enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096 };
+enum { JUMP_CACHE_SIZE = 1 << 14, JUMP_CACHE_FOLD = 8, CODE_TLB_SIZE = 4096,
+       NR_GUESSES = 2048, NR_RECENT = 2048 };
+
+/* The page that one access of translated code had last, its own TLB (recent.c). */
+struct recent {
+	u64 tag;		/* or TLB_NO_PAGE */
+	u64 addend;
+};
+
+struct recent_use {
+	u32 left;		/* for misses, until somebody looks */
+	u32 logged;		/* is in recent_log */
+	u64 since;		/* TSC, when somebody has looked */
+};
+_Static_assert(sizeof(struct recent_use) == sizeof(struct recent), "one index");
 
 /* Of code: an access class, and whether it is flat 32-bit code (FLAT_CODE). */
 enum { CODE_FLAT32 = 4, NR_CODE_CLASSES = 8 };
@@ -37,6 +51,17 @@ struct translator_tables {
 	 * and whose blocks are known to be current.
 	 */
 	u32 page_id[CODE_TLB_SIZE];
+	/*
+	 * Addends that accesses expect: those of the pages they had last, and
+	 * how often they may be wrong until somebody looks (guess.c).
+	 */
+	u64 guess[NR_GUESSES];
+	u32 guess_left[NR_GUESSES];
+	/* Of loads, then of stores, from 1 on; those that may have a page are logged. */
+	struct recent recent[2 * NR_RECENT];
+	struct recent_use recent_use[2 * NR_RECENT];
+	u32 recent_count;
+	u32 recent_log[2 * NR_RECENT];
 };
 
 struct translator_ops {

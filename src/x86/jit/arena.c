@@ -161,6 +161,7 @@ void *pool_alloc(struct jit *j, size_t n)
 void jit_flush(struct jit *j)
 {
 	if (j->pool_used > POOL_FIRST) {
+		recent_flush(j);
 		tu_forget_all(j);
 		memset(j->pages, 0, sizeof(j->pages));
 		memset(j->hosts, 0, sizeof(j->hosts));

@@ -146,6 +146,20 @@ static inline void lea(struct code *k, u8 dst, struct rm m)
 	put_op(k, true, 0x8d, dst, m);
 }
 
+static inline void push(struct code *k, u8 r)
+{
+	if (r >> 3)
+		put8(k, 0x41);
+	put8(k, 0x50 | (r & 7));
+}
+
+static inline void pop(struct code *k, u8 r)
+{
+	if (r >> 3)
+		put8(k, 0x41);
+	put8(k, 0x58 | (r & 7));
+}
+
 /* TEST of 32 bits. */
 static inline void test_imm(struct code *k, struct rm m, u32 bits)
 {

@@ -149,10 +149,7 @@ static bool insn_jmp_direct(struct trans *t, u64 target)
 {
 	if (!is_canonical(target))
 		return false;
-	flags_park(t);
-	if (target <= t->rip)
-		poll_emit(t, target);
-	edge_emit(t, target)->jump = !((target ^ t->rip) & PAGE_MASK);
+	leave_to(t, target, target <= t->rip)->jump = edge_is_near(t->tu, target);
 	t->tu->tail = TAIL_JUMP;
 	t->ended = true;
 	return true;
@@ -188,6 +185,7 @@ static bool insn_jcc(struct trans *t, u64 target)
 	cold = cold_add(t, COLD_TAKEN, jcc_later(&t->k, t->zi.opcode & 15));
 	cold->target = target;
 	cold->flags = t->flags;
+	cold->recipe = t->recipe;
 	cold->in = t->in;
 	return true;
 }

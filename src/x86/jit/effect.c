@@ -175,6 +175,26 @@ static bool recipe_sum(const struct trans *t, struct recipe *r)
 	return true;
 }
 
+/* Does the code behind the block seem to do without its flags? */
+static bool end_is_fresh(const struct trans *t)
+{
+	u32 i = t->count - 1;
+	const struct insn *last = &t->block->insn[i];
+	const struct decoded *d = &t->decoded[i];
+	u64 target = t->tu->rip + last->end;
+
+	if (!d->known)
+		return false;
+	if (d->zi.mnemonic == ZYDIS_MNEMONIC_JMP) {
+		if (d->ops[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+			return false;
+		target = cut_rip(t, target - last->len + last->imm);
+	} else if (d->zi.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE) {
+		return false;
+	}
+	return edge_is_near(t->tu, target) && code_seems_fresh(t, target);
+}
+
 /*
  * Do the flags go on to the end of the block?  There they have to be in memory,
  * so that making them again would be in vain.
@@ -193,7 +213,7 @@ static bool reach_end(const struct trans *t)
 		    in->mnemonic != ZYDIS_MNEMONIC_JMP)
 			return false;
 	}
-	return true;
+	return !end_is_fresh(t);
 }
 
 bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r)
@@ -221,34 +241,18 @@ bool insn_sets_flags(const struct trans *t)
 	return effect_of(t->zi.mnemonic) >= SETS_ALL;
 }
 
-/* A MOV between general registers, or of a constant: control registers may fault. */
-static bool is_simple_move(const struct trans *t, const struct insn *in)
+/*
+ * Of registers only, without a fault, and no flags are read: MOV, which has other
+ * forms, aside.
+ */
+static bool is_quiet(ZydisMnemonic m)
 {
-	const u8 *bytes = (const u8 *)t->block + t->block->bytes_off + in->end - in->len;
-	const ZydisDecoder *d = decode_decoder(t->block->code_size);
-	ZydisDecodedInstruction zi;
-
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(d, NULL, bytes, in->len, &zi)) &&
-	       zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
-	       zi.opcode != 0x8c && zi.opcode != 0x8e;
-}
-
-/* Registers only, without a fault, and no flags are read. */
-static bool is_harmless(const struct trans *t, const struct insn *in)
-{
-	switch (in->mnemonic) {
-	case ZYDIS_MNEMONIC_LEA:
-		return in->op != op_ud && in->osz >= 4 &&
-		       in->asz == (t->wide ? 8 : 4);
-	case ZYDIS_MNEMONIC_MOV:
-		return !(in->flags & INSN_MEM) && is_simple_move(t, in);
-	case ZYDIS_MNEMONIC_NOP:
+	switch (m) {
 	case ZYDIS_MNEMONIC_ENDBR64:
 	case ZYDIS_MNEMONIC_CWDE:
 	case ZYDIS_MNEMONIC_CDQE:
 	case ZYDIS_MNEMONIC_CDQ:
 	case ZYDIS_MNEMONIC_CQO:
-		return in->op != op_ud;
 	case ZYDIS_MNEMONIC_MOVZX:
 	case ZYDIS_MNEMONIC_MOVSX:
 	case ZYDIS_MNEMONIC_MOVSXD:
@@ -263,20 +267,75 @@ static bool is_harmless(const struct trans *t, const struct insn *in)
 	case ZYDIS_MNEMONIC_ROR:
 	case ZYDIS_MNEMONIC_SHLD:
 	case ZYDIS_MNEMONIC_SHRD:
-		return !(in->flags & INSN_MEM);
-	case ZYDIS_MNEMONIC_IMUL:
-		return !(in->flags & INSN_MEM) && in->osz >= 4;
+		return true;
 	default:
 		return false;
 	}
 }
 
+/* Between general registers, or of a constant: control registers may fault. */
+static bool is_simple_move(const ZydisDecodedInstruction *zi)
+{
+	return zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->opcode != 0x8c &&
+	       zi->opcode != 0x8e && (zi->opcode & ~3) != 0xa0;
+}
+
+/* What an instruction is to flags that are still to be overwritten. */
+enum sight { SEES, KEEPS, ENDS };
+
+static enum sight sight_of(const struct trans *t, const ZydisDecodedInstruction *zi)
+{
+	bool memory = (zi->attributes & ZYDIS_ATTRIB_HAS_MODRM) && zi->raw.modrm.mod != 3;
+
+	if (zi->mnemonic == ZYDIS_MNEMONIC_LEA)
+		return zi->operand_width >= 32 && zi->address_width == (t->wide ? 64 : 32) ?
+		       KEEPS : SEES;
+	if (zi->mnemonic == ZYDIS_MNEMONIC_NOP)
+		return KEEPS;
+	if (memory || (zi->attributes & ZYDIS_ATTRIB_HAS_LOCK))
+		return SEES;
+	if (effect_of(zi->mnemonic) == SETS_ALL)
+		return ENDS;
+	if (zi->mnemonic == ZYDIS_MNEMONIC_MOV)
+		return is_simple_move(zi) ? KEEPS : SEES;
+	return is_quiet(zi->mnemonic) ? KEEPS : SEES;
+}
+
+/* Do those before @in end there? */
+static bool end_from(const struct trans *t, const struct insn *in)
+{
+	enum sight s = KEEPS;
+
+	for (; s == KEEPS && in < t->block->insn + t->count; in++) {
+		const struct decoded *d = &t->decoded[in - t->block->insn];
+
+		s = d->known ? sight_of(t, &d->zi) : SEES;
+	}
+	return s == ENDS;
+}
+
 bool insn_ends_flags(const struct trans *t)
 {
-	const struct insn *in = t->in + 1, *end = t->block->insn + t->count;
+	return end_from(t, t->in + 1);
+}
 
-	while (in < end && is_harmless(t, in))
-		in++;
-	return in < end && !(in->flags & INSN_MEM) && in->op != op_ud &&
-	       effect_of(in->mnemonic) == SETS_ALL;
+bool block_is_fresh(const struct trans *t)
+{
+	return end_from(t, t->block->insn);
+}
+
+bool code_seems_fresh(const struct trans *t, u64 target)
+{
+	const ZydisDecoder *d = decode_decoder(t->block->code_size);
+	const u8 *page = t->tu->page->host->host, *p = page + (target & ~PAGE_MASK);
+	ZydisDecodedInstruction zi;
+	enum sight s = KEEPS;
+
+	for (int i = 0; i < 8 && s == KEEPS; i++, p += zi.length) {
+		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(d, NULL, p,
+								page + PAGE_SIZE - p, &zi)))
+			return false;
+		s = sight_of(t, &zi);
+	}
+	return s == ENDS;
 }

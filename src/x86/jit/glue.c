@@ -16,23 +16,9 @@
 
 static const u8 saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
-static void push(struct code *k, u8 r)
-{
-	if (r >> 3)
-		put8(k, 0x41);
-	put8(k, 0x50 | (r & 7));
-}
-
-static void pop(struct code *k, u8 r)
-{
-	if (r >> 3)
-		put8(k, 0x41);
-	put8(k, 0x58 | (r & 7));
-}
-
 /* -- State in and out of registers ---------------------------------------------- */
 
-static void spill_gprs(struct code *k)
+void glue_spill(struct code *k)
 {
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
@@ -42,10 +28,10 @@ static void spill_gprs(struct code *k)
 static void spill(struct code *k, const struct jit *j)
 {
 	vec_leave(j, k);
-	spill_gprs(k);
+	glue_spill(k);
 }
 
-static void reload(struct code *k)
+void glue_reload(struct code *k)
 {
 	for (u8 g = 0; g < NR_GPRS; g++)
 		if (pinned[g] != NOT_PINNED)
@@ -75,8 +61,7 @@ static void status_to_flags(struct code *k)
 	mov_store(k, CPU_FIELD(jit_flags), RAX);
 }
 
-/* Calls @fn(cpu, RSI) on an aligned stack; RBP keeps the old one. */
-static void call_c(struct code *k, const void *fn)
+void glue_call(struct code *k, const void *fn)
 {
 	mov_rr(k, RBP, RSP);
 	put32(k, 0xf0e48348);					/* and rsp, -16 */
@@ -120,7 +105,7 @@ static const u8 *make_enter(struct code *k, const u8 *underflow, const u8 *leave
 	patch_here(k, same);
 	mov_rr(k, R_B, RSI);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	jmp_reg(k, R_B);
 	return entry;
 }
@@ -162,7 +147,7 @@ static void go_on(struct code *k)
 {
 	mov_rr(k, R_B, RAX);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	jmp_reg(k, R_B);
 }
 
@@ -180,11 +165,11 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	flags_to_status(k);
 	mov_rr(k, RSI, R_B);
 	mov_load(k, RDX, RM_MEM(RSP, 0));
-	call_c(k, jit_punt);
+	glue_call(k, jit_punt);
 	test_rax(k);
 	elsewhere = jcc_later(k, CC_NE);
 	status_to_flags(k);
-	reload(k);
+	glue_reload(k);
 	put8(k, 0xc3);
 	patch_here(k, elsewhere);
 	mov_rr(k, RDX, RAX);
@@ -200,53 +185,10 @@ static const u8 *make_punt(struct code *k, const struct jit *j, const u8 *leave)
 	return entry;
 }
 
-static void put_fill_rsp(struct code *k, struct jit *j, u8 r)
-{
-	mov_imm(k, R_B, (u64)&j->fill_rsp);
-	mov_store(k, RM_MEM(R_B, 0), r);
-}
-
-/*
- * After the function: EAX is what it returned, RBX the address.  A fault in it
- * is as if it had returned 0: rescue.c.
- */
-static const u8 *make_filled(struct code *k, struct jit *j)
-{
-	const u8 *entry = code_exec(k);
-
-	put_op(k, false, 0x8b, R_C, RM_REG(RAX));
-	mov_imm(k, RAX, 0);
-	put_fill_rsp(k, j, RAX);
-	vec_move_live(k, false);
-	mov_rr(k, RAX, RBX);
-	reload(k);
-	put_op(k, false, 0x85, R_C, RM_REG(R_C));		/* test r11d, r11d */
-	put8(k, 0xc3);
-	return entry;
-}
-
-/*
- * Called with RAX = a linear address that the TLB has not.  Returns with NE if it
- * has it now.  Only R10, R11 and flags are lost, but all are in struct cpu, too.
- */
-static const u8 *make_fill(struct code *k, struct jit *j, const void *fn, const u8 *filled)
-{
-	const u8 *entry = code_exec(k);
-
-	spill_gprs(k);
-	vec_move_live(k, true);
-	put_fill_rsp(k, j, RSP);
-	mov_rr(k, RBX, RAX);
-	mov_rr(k, RSI, RAX);
-	call_c(k, fn);
-	jmp_to(k, filled);
-	return entry;
-}
-
 /* Goes to the code that @fn(cpu, RSI) returns, or leaves. */
 static void go_on_at(struct code *k, const void *fn, const u8 *leave)
 {
-	call_c(k, fn);
+	glue_call(k, fn);
 	mov_imm(k, RDX, STEP_JUMP);
 	test_rax(k);
 	jcc_to(k, CC_E, leave);
@@ -328,9 +270,7 @@ void glue_make(struct jit *j, const struct cpu *c)
 	vec_make_save(j, &k);
 	j->exit = make_exit(&k, j, leave);
 	j->punt = make_punt(&k, j, leave);
-	j->unfilled = make_filled(&k, j);
-	j->fill[0] = make_fill(&k, j, jit_fill_read, j->unfilled);
-	j->fill[1] = make_fill(&k, j, jit_fill_write, j->unfilled);
+	fill_make(j, &k, c);
 	j->follow = make_follow(&k, j, leave);
 	j->indirect = make_indirect(&k, j, c, leave);
 	j->returned = make_returned(&k, j->indirect);

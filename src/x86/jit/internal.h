@@ -66,7 +66,8 @@ struct edge {
 	u32 plain : 1;		/* to code without windows */
 	u32 misses : 3;		/* of a window, up to jit_patience() */
 	u32 jump : 1;		/* of a JMP, in one page: may lead to a copy */
-	u32 stub : 27;		/* less @site */
+	u32 late : 6;		/* bytes of the stub that park the flags before the rest */
+	u32 stub : 21;		/* less @site */
 };
 _Static_assert(sizeof(struct edge) == 32, "half a line");
 
@@ -95,7 +96,9 @@ struct tu {
 	u8 doubts;		/* lockstep.c */
 	bool vectors;		/* others run natively in the interpreter, too */
 	bool plain;		/* without windows: the rest of another block */
+	bool retired;		/* tu_find() does not find it any more */
 	bool copy;		/* of a block, for one edge */
+	bool fresh;		/* nobody sees the flags before it */
 	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
 	u8 copies;		/* of their code, in a row: loop.c */
@@ -173,6 +176,12 @@ struct entered {
 /* What the host's vector registers, or x87's, are live for: bits of cpu->jit_vec. */
 enum vec_need { VEC_SSE = 1, VEC_AVX = 2, VEC_X87 = 4 };
 
+/* Who was given an entry of tables.recent last. */
+struct recent_site {
+	u64 rip;
+	u32 tu;			/* 0: nobody */
+};
+
 /*
  * An instruction that has left KVM_RUN in its middle: where translated code goes
  * on once it is done.  Good for the next entry only.
@@ -198,6 +207,10 @@ struct jit {
 	bool strict;		/* all pages are volatile */
 	bool user_seen;		/* CPL 3, since paging is on */
 	u32 next_id;
+	u32 next_guess, next_recent;
+	struct recent_site recent_site[2 * NR_RECENT];	/* of tables.recent */
+	u64 roams[512];		/* recent.c */
+	u64 guess_since[NR_GUESSES];	/* TSC, when it was looked at: guess.c */
 	bool left;		/* translated code must not go on after this instruction */
 	u64 changes;		/* grows when code, its class or its addresses may be others */
 	struct resume resume;
@@ -223,6 +236,9 @@ struct jit {
 	u32 (*enter)(struct cpu *c, const u8 *code);
 	const u8 *punt, *exit, *follow, *indirect, *returned;
 	const u8 *fill[2], *unfilled;		/* [1]: for stores; after a fault in one */
+	const u8 *fill_stack[NR_TLB_CLASSES][2];
+	const u8 *fill_recent[2];
+	const u8 *guess[2];			/* [1]: for a window */
 	u64 fill_rsp;				/* on its way to C; else 0 */
 	const u8 *vec_save, *vec_load[VEC_X87 + 1];	/* vec.c; by enum vec_need */
 };
@@ -265,6 +281,14 @@ static inline const u8 *exec_of(const struct jit *j, const u8 *rw)
 
 /* -- glue.c: the fixed pieces ---------------------------------------------------------- */
 void glue_make(struct jit *j, const struct cpu *c);
+/* The guest's general registers to their homes, and from there. */
+void glue_spill(struct code *k);
+void glue_reload(struct code *k);
+/* Calls @fn(cpu, RSI) on an aligned stack; RBP keeps the old one. */
+void glue_call(struct code *k, const void *fn);
+
+/* fill.c */
+void fill_make(struct jit *j, struct code *k, const struct cpu *c);
 /* Jumps to the code for the RIP in RAX; falls through if the jump cache has none. */
 void put_jump(struct code *k, const struct cpu *c);
 
@@ -333,6 +357,8 @@ void epoch_sweep(struct jit *j);
 struct tu *tu_find(struct jit *j, const struct code_page *p, u64 rip, bool plain);
 void tu_add(struct jit *j, struct tu *tu);
 void tu_kill_all(struct jit *j, struct host_page *hp);
+/* It is to be translated again, but may be executed to its end. */
+void tu_retire(struct jit *j, struct tu *tu);
 void tu_forget_all(struct jit *j);
 /*
  * The instructions of @tu, for the interpreter: decoded again when they are
@@ -378,7 +404,8 @@ bool jit_has_room(const struct jit *j);
 /* -- link.c: called from glue ------------------------------------------------------------- */
 
 struct tu *jit_find(struct cpu *c, u64 rip);
-/* The edges from and to @tu are as if they had never been linked. */
+/* The edges to @tu, or those from it, too, are as if they had never been linked. */
+void jit_unlink_to(struct jit *j, struct tu *tu);
 void jit_unlink(struct jit *j, struct tu *tu);
 /* What the jump cache knows of @rip in @class is not so any more. */
 void jit_forget_jump(struct jit *j, u64 rip, u32 class);
@@ -395,6 +422,8 @@ static inline u32 punt_of(const struct jit *j, const struct tu *tu, u32 insn, u3
 }
 
 const u8 *jit_follow(struct cpu *c, u32 edge);
+/* Of edge @n: goes to jit_follow(). */
+void put_follow(struct code *k, const struct jit *j, u32 n);
 const u8 *jit_indirect(struct cpu *c, u64 target);
 /*
  * 0: the instruction behind that of @punt is next, whose code is at @behind; up
@@ -404,5 +433,24 @@ u64 jit_punt(struct cpu *c, u32 punt, const u8 *behind);
 /* True if the TLB has the page of @lin now. */
 u32 jit_fill_read(struct cpu *c, u64 lin);
 u32 jit_fill_write(struct cpu *c, u64 lin);
+
+/* -- recent.c ------------------------------------------------------------------------------ */
+
+/* What a miss costs of recent_use.left: the next page, as of a stream, or another one. */
+enum { RECENT_NEAR = 1, RECENT_FAR = 8 };
+/* Where the access at @rip may keep its page: an index of tables.recent; 0: nowhere. */
+u32 recent_take(struct cpu *c, const struct tu *tu, u64 rip, bool write);
+/* The pages that accesses had last are not to be relied on any more. */
+void recent_forget(struct cpu *c);
+/* All code is gone. */
+void recent_flush(struct jit *j);
+/* From glue: what is @offset bytes from tables.recent misses often. */
+void jit_recent_failed(struct cpu *c, u64 offset);
+
+/* -- guess.c: called from glue ------------------------------------------------------------ */
+
+/* @ret: behind the call from the site, which has been wrong often.  The addend. */
+u64 jit_guess_failed(struct cpu *c, const u8 *ret);
+u64 jit_window_failed(struct cpu *c, const u8 *ret);
 
 #endif

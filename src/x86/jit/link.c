@@ -234,6 +234,12 @@ static u8 *stub_of(const struct jit *j, const struct edge *e)
 	return site_of(j, e) + e->stub;
 }
 
+void put_follow(struct code *k, const struct jit *j, u32 n)
+{
+	mov_imm(k, R_B, n);
+	jmp_to(k, j->follow);
+}
+
 static void link_drop(struct jit *j, struct edge *e)
 {
 	if (!e->to)
@@ -260,14 +266,38 @@ static void link_add(struct jit *j, struct edge *e, struct tu *to)
 	to->in = n;
 }
 
-void jit_unlink(struct jit *j, struct tu *tu)
+/* What parks the flags is in the stub, and is left out if @to does without. */
+static void link_within(struct jit *j, struct edge *e, const struct tu *to)
+{
+	if (!e->late || to->fresh) {
+		put_jmp_at(site_of(j, e), to->entry);
+		return;
+	}
+	put_jmp_at(stub_of(j, e) + e->late, to->entry);
+	put_jmp_at(site_of(j, e), stub_of(j, e));
+}
+
+static void link_undo(struct jit *j, struct edge *e)
+{
+	struct code k = { .p = stub_of(j, e) + e->late, .exec_delta = j->exec_delta };
+
+	put_follow(&k, j, e - j->edges);
+	put_jmp_at(site_of(j, e), stub_of(j, e));
+}
+
+void jit_unlink_to(struct jit *j, struct tu *tu)
 {
 	while (tu->in) {
 		struct edge *e = &j->edges[tu->in];
 
-		put_jmp_at(site_of(j, e), stub_of(j, e));
+		link_undo(j, e);
 		link_drop(j, e);
 	}
+}
+
+void jit_unlink(struct jit *j, struct tu *tu)
+{
+	jit_unlink_to(j, tu);
 	for (u32 i = 0; i < tu->nr_out; i++)
 		link_drop(j, &j->edges[tu->out + i]);
 }
@@ -294,7 +324,7 @@ static void link_edge(struct cpu *c, struct edge *e, struct tu *to)
 	const struct tu *from = tu_at(c->jit, e->from);
 
 	if (from->page == to->page)
-		put_jmp_at(site_of(c->jit, e), to->entry);
+		link_within(c->jit, e, to);
 	else if (!edge_is_near(from, e->target))
 		link_across(c, e, to);
 	else

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory operands: the address, and the software TLB. */
+/* Memory operands. */
 #include "x86/jit/trans.h"
-#include "x86/mmu/internal.h"
 
 const u8 pinned[NR_GPRS] = {
 	[RAX] = R_GUEST_RAX, [RCX] = RCX, [RDX] = RDX, [RBX] = RBX,
@@ -129,55 +128,10 @@ void ea_absolute(struct trans *t, u64 off)
 		add_base(t);
 }
 
-/* From R_STATE to the first entry of the TLB in use. */
-static s32 tlb_offset(const struct trans *t)
-{
-	return (s32)((u8 *)t->c->tlb->entry - (u8 *)t->c) - STATE_BIAS;
-}
-
-static struct rm tlb_field(const struct trans *t, u32 field)
-{
-	return RM_SIB(R_STATE, R_B, 0, tlb_offset(t) + field);
-}
-
-#define TLB_FIELD(t, f)	tlb_field(t, offsetof(struct tlb_entry, f))
-
-/* BE: one page has @size bytes at @lin, a register, and R_B leads to its entry. */
-static void put_compare(struct trans *t, u8 lin, u32 size, bool write)
-{
-	struct code *k = &t->k;
-
-	_Static_assert(sizeof(struct tlb_entry) == 1 << 5, "index of the TLB");
-	put_vex(k, &(struct vex){ .map = 3, .pp = 3, .opcode = 0xf0, .w = true }, R_B,
-		RM_REG(lin));					/* rorx r10, lin, 7 */
-	put8(k, PAGE_SHIFT - 5);
-	put_op(k, false, 0x81, 4, RM_REG(R_B));			/* and r10d, imm32 */
-	put32(k, (TLB_ENTRIES - 1) << 5);
-	mov_rr(k, R_C, lin);
-	put_op(k, true, 0x33, R_C,
-	       write ? TLB_FIELD(t, tag_write) : TLB_FIELD(t, tag_read));
-	put_op(k, true, 0x81, 7, RM_REG(R_C));			/* cmp r11, imm32 */
-	put32(k, PAGE_SIZE - size);
-}
-
-/* R_B = the addend of the page that @size bytes at @lin are in. */
-static void put_check(struct trans *t, u8 lin, u32 size, bool write)
-{
-	const u8 *check = t->k.p;
-
-	put_compare(t, lin, size, write);
-	miss_if(t, CC_A, check, lin, write);
-	mov_load(&t->k, R_B, TLB_FIELD(t, addend));
-	flags_clobbered(t);
-}
-
 void mem_check(struct trans *t, u32 size, bool write)
 {
-	const u8 *check = t->k.p;
-
-	put_compare(t, R_A, size, write);
-	miss_if(t, CC_A, check, R_A, write);
-	put_op(&t->k, true, 0x03, R_A, TLB_FIELD(t, addend));
+	check_linear(t, R_A, size, write);
+	put_op(&t->k, true, 0x03, R_A, RM_REG(R_B));
 	flags_clobbered(t);
 }
 
@@ -192,24 +146,6 @@ static struct rm operand_of(struct trans *t, s32 off, bool keep_rax)
 	m.reg = R_B;
 	m.index = NO_INDEX;
 	return m;
-}
-
-/* Where the entry of the TLB is known. */
-static struct rm check_constant(struct trans *t, u64 lin, bool write, bool keep_rax)
-{
-	s32 entry = tlb_offset(t) +
-		    (lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)) * sizeof(struct tlb_entry);
-	s32 tag = entry + (write ? offsetof(struct tlb_entry, tag_write) :
-				   offsetof(struct tlb_entry, tag_read));
-
-	const u8 *check = t->k.p;
-
-	mov_imm(&t->k, R_A, lin & PAGE_MASK);
-	put_op(&t->k, true, 0x3b, R_A, RM_MEM(R_STATE, tag));
-	miss_if(t, CC_NE, check, R_A, write);
-	mov_load(&t->k, R_B, RM_MEM(R_STATE, entry + offsetof(struct tlb_entry, addend)));
-	flags_clobbered(t);
-	return operand_of(t, lin & ~PAGE_MASK, keep_rax);
 }
 
 /* -- Near a register --------------------------------------------------------------- */
@@ -239,16 +175,7 @@ static void punt_never(struct trans *t)
 	cold->recipe = t->recipe;
 }
 
-static struct rm window_slot(const struct trans *t, const struct window *w)
-{
-	struct rm m = CPU_FIELD(jit_window);
-
-	m.disp += (w - t->window) * sizeof(u64);
-	return m;
-}
-
-/* The register that has the address of @a with @disp instead: its base's or R_A. */
-static u8 linear_of(struct trans *t, const struct near *a, s32 disp)
+u8 linear_of(struct trans *t, const struct near *a, s32 disp)
 {
 	u8 base = gpr_use(t, a->base, R_A);
 
@@ -262,7 +189,7 @@ static u8 linear_of(struct trans *t, const struct near *a, s32 disp)
 	return R_A;
 }
 
-/* What @w leads to, by what is in cpu->jit_window and R_B. */
+/* What @w leads to, by what is kept of it and in R_B. */
 static struct rm window_operand(struct trans *t, const struct window *w,
 				const struct near *a)
 {
@@ -275,42 +202,55 @@ static struct rm window_operand(struct trans *t, const struct window *w,
 	return RM_SIB(R_B, pinned[a->index], a->shift, disp);
 }
 
-/* Looks at all of @w; a miss is first one of @a, which opens it. */
-static void open_window(struct trans *t, const struct window *w, const struct near *a)
+/* What is stored to is not waited for. */
+static bool is_read(const struct trans *t)
 {
-	const u8 *check = t->k.p;
-	struct cold *cold;
+	for (int i = 0; i < t->zi.operand_count; i++)
+		if (t->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    (t->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ))
+			return true;
+	return false;
+}
 
-	put_compare(t, linear_of(t, a, w->lo), w->hi - w->lo, w->write);
-	cold = cold_if(t, COLD_PLAIN, CC_A);
-	cold->check = check;
-	cold->access = *a;
-	mov_load(&t->k, R_B, TLB_FIELD(t, addend));
-	if (near_has_base(a))
-		put_op(&t->k, true, 0x03, R_B, gpr_operand(a->base));
-	flags_clobbered(t);
-	mov_store(&t->k, window_slot(t, w), R_B);
+/*
+ * Outside windows.  The addend comes late, and processors add two registers faster
+ * than those and a displacement.
+ */
+static struct rm single_operand(struct trans *t, const struct near *a, bool keep_rax)
+{
+	u8 lin;
+
+	if (check_near(t, a))
+		return based_operand(t, a, keep_rax);
+	lin = linear_of(t, a, a->disp);
+	if (!a->write && is_read(t))
+		check_read(t, lin, a->size);
+	else
+		check_linear(t, lin, a->size, a->write);
+	return lin == R_A ? operand_of(t, 0, keep_rax) : RM_SIB(lin, R_B, 0, 0);
 }
 
 static struct rm mem_based(struct trans *t, const struct near *a, bool keep_rax)
 {
 	struct window *w = window_find(t, a);
+	struct rm m;
 
 	if (w) {
-		mov_load(&t->k, R_B, window_slot(t, w));
+		mov_load(&t->k, R_B, w->addend);
 		punt_never(t);
 		return window_operand(t, w, a);
 	}
 	flags_save(t);
 	w = window_open(t, a);
-	if (w) {
-		open_window(t, w, a);
-		punt_never(t);
-		return window_operand(t, w, a);
+	if (!w) {
+		m = single_operand(t, a, keep_rax);
+		flags_clobbered(t);
+		return m;
 	}
-	put_check(t, linear_of(t, a, a->disp), a->size, a->write);
-	return a->index == NO_GPR ? based_operand(t, a, keep_rax) :
-				    operand_of(t, 0, keep_rax);
+	check_window(t, w, a);
+	flags_clobbered(t);
+	punt_never(t);
+	return window_operand(t, w, a);
 }
 
 struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
@@ -323,7 +263,8 @@ struct rm mem_at(struct trans *t, u8 g, s32 disp, u32 size, bool write)
 		return mem_based(t, &a, false);
 	flags_save(t);
 	lea_word(t, R_A, RM_MEM(pinned[g], disp));
-	put_check(t, R_A, size, write);
+	check_linear(t, R_A, size, write);
+	flags_clobbered(t);
 	return operand_of(t, 0, false);
 }
 
@@ -367,9 +308,16 @@ struct rm mem_operand(struct trans *t, u32 size, bool write, bool keep_rax)
 	}
 	flags_save(t);
 	if ((in->flags & INSN_EA64) && in->base == GPR_OFF_RIP &&
-	    (lin & ~PAGE_MASK) + size <= PAGE_SIZE)
-		return check_constant(t, lin, write, keep_rax);
+	    (lin & ~PAGE_MASK) + size <= PAGE_SIZE) {
+		check_constant(t, lin, write);
+		flags_clobbered(t);
+		return operand_of(t, lin & ~PAGE_MASK, keep_rax);
+	}
 	ea_linear(t);
-	put_check(t, R_A, size, write);
+	if (!write && is_read(t))
+		check_read(t, R_A, size);
+	else
+		check_linear(t, R_A, size, write);
+	flags_clobbered(t);
 	return operand_of(t, 0, keep_rax);
 }

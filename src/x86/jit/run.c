@@ -171,6 +171,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 {
 	struct jit *j = c->jit;
 
+	recent_forget(c);
 	j->own_epochs++;
 	j->changes++;
 	if (!(c->cr0 & X86_CR0_PG))
@@ -183,6 +184,7 @@ static void tlb_flushed(struct cpu *c, bool global)
 
 static void page_flushed(struct cpu *c, u64 lin, u64 size)
 {
+	recent_forget(c);
 	c->jit->own_epochs++;
 	c->jit->changes++;
 	page_forget_range(c->jit, lin, size);

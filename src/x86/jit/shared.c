@@ -146,6 +146,7 @@ static void drop_write_tags(struct cpu *c, const u8 *host)
 	u32 i;
 
 	mmu_write_protect(c, host);
+	recent_forget(c);
 	if (!has_others(c))
 		return;
 	vm_for_each_vcpu(c->vcpu->vm, i, v) {

@@ -47,10 +47,11 @@ struct cold {
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
 		COLD_PLAIN,	/* a window does not open: the same without any */
+		COLD_GUESS,	/* an addend is another one than it was */
 		COLD_STRING,	/* no jump: memory of REP MOVS or STOS has gone */
 	} kind;
 	u8 *at;			/* the displacement that leads here; NULL: nothing */
-	u8 *resume;		/* PUNT: the instruction after; VEC */
+	u8 *resume;		/* PUNT: the instruction after; VEC; GUESS */
 	const struct insn *in;
 	u32 pos;		/* of it among all copies */
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
@@ -58,13 +59,18 @@ struct cold {
 	enum flags_at before;	/* PUNT without @at: at the instruction */
 	const struct insn *x87;	/* as trans.x87_last */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
+	bool late;		/* STUB: parks flags, which are as in @flags, @recipe */
 	u32 edge;
+	u32 guess;		/* GUESS: which one */
+	bool window;		/* GUESS: the addend stays there */
 	bool source;		/* STRING: has one */
 	u8 vec;			/* VEC: what for; PUNT: what they are for at @resume */
-	const u8 *check;	/* PUNT: of the TLB, to be made again once it is filled */
-	u8 lin;			/* register with the address */
-	bool write;
-	struct near access;	/* PLAIN: that opens the window, at @check */
+	const u8 *check;	/* PUNT, PLAIN: to be made again after @fill */
+	const u8 *fill;		/* glue */
+	u32 recent;		/* for that, unless it is 0: index in tables.recent */
+	u8 lin;			/* register with the address, or NO_GPR: of @access */
+	u8 offset;		/* PLAIN: register with that in the page, if it is there */
+	struct near access;	/* PLAIN: that opens the window */
 };
 
 enum { MAX_COLD = 640 };
@@ -86,11 +92,11 @@ struct outlook {
 
 /*
  * What one look at the TLB has found, from @lo to @hi bytes of the present sum of
- * the registers.  cpu->jit_window has the addend; with an index, or a base that
- * is in memory, that and the base as it was, which is @moved bytes further now.
- * Closed: @lo == @hi.
+ * the registers: the addend; with an index, or a base that is in memory, that and
+ * the base as it was, which is @moved bytes further now.  Closed: @lo == @hi.
  */
 struct window {
+	struct rm addend;	/* where it is kept */
 	u8 base, index, shift;
 	bool write;
 	u8 uses;		/* still to come */
@@ -197,6 +203,26 @@ bool recipe_of(const struct trans *t, const u8 *start, struct recipe *r);
 bool insn_sets_flags(const struct trans *t);
 /* Behind it nobody can see the flags before others take their place. */
 bool insn_ends_flags(const struct trans *t);
+/* The same before the first instruction. */
+bool block_is_fresh(const struct trans *t);
+/* The same at @target, in the same page, as far as its code is the one that is there now. */
+bool code_seems_fresh(const struct trans *t, u64 target);
+
+/* -- check.c: comparisons with the TLB, in which all flags and R_C are lost ---------- */
+
+/* @size bytes at @lin, a register: R_B = the addend. */
+void check_linear(struct trans *t, u8 lin, u32 size, bool write);
+/* The same, where the address of what is read may well be waited for. */
+void check_read(struct trans *t, u8 lin, u32 size);
+/* The same of [@lin], a constant.  R_A = the address of the page. */
+void check_constant(struct trans *t, u64 lin, bool write);
+/*
+ * @a without a register for the address: on the stack of 64-bit code, or where the
+ * page of the last time is looked at.  False if it is neither.
+ */
+bool check_near(struct trans *t, const struct near *a);
+/* All of @w, which begins with @a; sets w->addend. */
+void check_window(struct trans *t, struct window *w, const struct near *a);
 
 /* -- memory.c --------------------------------------------------------------------- */
 
@@ -217,6 +243,8 @@ struct rm ea_operand(struct trans *t);
 void ea_linear(struct trans *t);
 /* The same of an address that is in the instruction. */
 void ea_absolute(struct trans *t, u64 off);
+/* The register that has the address of @a with @disp instead: its base's or R_A. */
+u8 linear_of(struct trans *t, const struct near *a, s32 disp);
 /* R_A: from linear to host address of @size bytes; R_B, R_C are lost. */
 void mem_check(struct trans *t, u32 size, bool write);
 /* Is the operand a general register's value and a constant, without a segment? */
@@ -241,6 +269,8 @@ struct window *window_find(struct trans *t, const struct near *a);
 struct window *window_open(struct trans *t, const struct near *a);
 /* The instruction has been emitted: registers have other values. */
 void window_follow(struct trans *t, const struct outlook *o);
+/* What the stack's check has found is not there any more, but for @but. */
+void window_close_stack(struct trans *t, const struct window *but);
 /* The TLB may be another one. */
 void window_close_all(struct trans *t);
 
@@ -292,14 +322,14 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at);
 struct cold *cold_if(struct trans *t, enum cold_kind kind, enum cc cc);
 /* On this condition of the host the interpreter does the instruction. */
 void punt_if(struct trans *t, enum cc cc);
-/*
- * On this condition the TLB has not the page of register @lin: it is filled, and
- * what begins at @check is executed again.
- */
-void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write);
 /* Jumps to @target; flags are parked. */
 struct edge *edge_emit(struct trans *t, u64 target);
+/*
+ * The same, @poll before it.  The flags are parked, or will be if it turns out
+ * that whoever is there may see them.
+ */
+struct edge *leave_to(struct trans *t, u64 target, bool poll);
 /* Leaves to @target if there is a request; flags are parked. */
-void poll_emit(struct trans *t, u64 target);
+struct cold *poll_emit(struct trans *t, u64 target);
 
 #endif

@@ -38,15 +38,6 @@ void punt_if(struct trans *t, enum cc cc)
 	cold_if(t, COLD_PUNT, cc);
 }
 
-void miss_if(struct trans *t, enum cc cc, const u8 *check, u8 lin, bool write)
-{
-	struct cold *cold = cold_if(t, COLD_PUNT, cc);
-
-	cold->check = check;
-	cold->lin = lin;
-	cold->write = write;
-}
-
 static struct edge *edge_add(struct trans *t, u64 target, bool plain)
 {
 	struct jit *j = t->j;
@@ -72,13 +63,43 @@ struct edge *edge_emit(struct trans *t, u64 target)
 }
 
 /* One comparison: a request makes the limit higher than any stack. */
-void poll_emit(struct trans *t, u64 target)
+struct cold *poll_emit(struct trans *t, u64 target)
 {
 	struct cold *cold;
 
 	put_op(&t->k, true, 0x3b, RSP, CPU_FIELD(jit_limit));
 	cold = cold_add(t, COLD_EVENT, jcc_later(&t->k, CC_B));
 	cold->target = target;
+	return cold;
+}
+
+/* The flags may be parked behind the poll only if there is a recipe. */
+static bool may_park_late(const struct trans *t, u64 target, bool poll)
+{
+	return (t->flags == FLAGS_HOST || t->flags == FLAGS_RECIPE) && edge_is_near(t->tu, target) &&
+	       (!poll || t->recipe.len) && code_seems_fresh(t, target);
+}
+
+struct edge *leave_to(struct trans *t, u64 target, bool poll)
+{
+	bool late = may_park_late(t, target, poll);
+	struct cold *cold;
+	struct edge *e;
+
+	if (!late)
+		flags_park(t);
+	if (poll) {
+		cold = poll_emit(t, target);
+		if (late)
+			cold->recipe = t->recipe;
+		flags_clobbered(t);
+	}
+	e = edge_emit(t, target);
+	cold = &t->cold[t->nr_cold - 1];
+	cold->late = late;
+	cold->flags = t->flags;
+	cold->recipe = t->recipe;
+	return e;
 }
 
 /* For --stats: @n more instructions.  Flags are parked. */
@@ -123,9 +144,17 @@ static void park_by(struct trans *t, const struct recipe *r)
 /* RAX stays as it is if the register with the address is that. */
 static void put_fill(struct trans *t, const struct cold *cold)
 {
-	if (cold->lin != RAX)
+	const struct near *a = &cold->access;
+
+	if (cold->lin == NO_GPR)
+		lea(&t->k, RAX, RM_SIB(gpr_use(t, a->base, RAX),
+				       a->index == NO_GPR ? NO_INDEX : pinned[a->index],
+				       a->shift, a->disp));
+	else if (cold->lin != RAX)
 		mov_rr(&t->k, RAX, cold->lin);
-	call_to(&t->k, t->j->fill[cold->write]);
+	if (cold->recent)
+		mov_imm(&t->k, R_B, cold->recent * sizeof(struct recent));
+	call_to(&t->k, cold->fill);
 	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
 }
 
@@ -161,14 +190,13 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 static void cold_taken(struct trans *t, const struct cold *cold)
 {
 	t->flags = cold->flags;
-	t->recipe.len = 0;
-	flags_park(t);
+	t->recipe = cold->recipe;
+	if (stats_count_insns)
+		flags_park(t);
 	x87_put_last(t, cold->x87);
 	if (cold->in)
 		uncount_emit(t, t->tu->rip + cold->in->end);
-	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
-		poll_emit(t, cold->target);
-	edge_emit(t, cold->target);
+	leave_to(t, cold->target, cold->in && cold->target <= t->tu->rip + cold->in->end);
 }
 
 static void cold_exit(struct trans *t, const struct cold *cold)
@@ -184,28 +212,19 @@ static void cold_exit(struct trans *t, const struct cold *cold)
 	cold_taken(t, cold);
 }
 
-/* What is in one page is in the TLB then, or it is not to be written yet. */
-static void fill_window(struct trans *t, const struct cold *cold)
-{
-	const struct near *a = &cold->access;
-	u8 base = gpr_use(t, a->base, RAX);
-	u8 index = a->index == NO_GPR ? NO_INDEX : pinned[a->index];
-
-	lea(&t->k, RAX, RM_SIB(base, index, a->shift, a->disp));
-	call_to(&t->k, t->j->fill[a->write]);
-	jcc_to(&t->k, CC_NE, cold->check + t->k.exec_delta);
-}
-
-/* In the same page, so that a jump will do. */
+/*
+ * What is in one page is in the TLB after the fill, or it is not to be written yet.
+ * The other code is in the same page, so that a jump will do.
+ */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
 	u8 *straddles;
 
 	/* The page is there: it ends too early. */
-	put_op(&t->k, true, 0x81, 7, RM_REG(R_C));		/* cmp r11, imm32 */
+	put_op(&t->k, true, 0x81, 7, RM_REG(cold->offset));	/* cmp offset, imm32 */
 	put32(&t->k, PAGE_SIZE);
 	straddles = jcc_later(&t->k, CC_B);
-	fill_window(t, cold);
+	put_fill(t, cold);
 	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
 	x87_put_last(t, cold->x87);
@@ -215,6 +234,7 @@ static void cold_plain(struct trans *t, const struct cold *cold)
 
 static void cold_event(struct trans *t, const struct cold *cold)
 {
+	park_by(t, &cold->recipe);
 	mov_imm(&t->k, RAX, cold->target);
 	jmp_to(&t->k, t->j->exit);
 }
@@ -224,8 +244,13 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 	struct edge *e = &t->j->edges[cold->edge];
 
 	e->stub = t->k.p - t->j->rw - e->site;
-	mov_imm(&t->k, R_B, cold->edge);
-	jmp_to(&t->k, t->j->follow);
+	if (cold->late) {
+		t->flags = cold->flags;
+		t->recipe = cold->recipe;
+		flags_park(t);
+	}
+	e->late = t->k.p - t->j->rw - e->site - e->stub;
+	put_follow(&t->k, t->j, cold->edge);
 }
 
 static void cold_vec(struct trans *t, const struct cold *cold)
@@ -233,6 +258,13 @@ static void cold_vec(struct trans *t, const struct cold *cold)
 	park_by(t, &cold->recipe);
 	x87_put_last(t, cold->x87);
 	vec_load(t, cold->vec, cold->target);
+	jmp_to(&t->k, cold->resume + t->k.exec_delta);
+}
+
+static void cold_guess(struct trans *t, const struct cold *cold)
+{
+	mov_imm(&t->k, R_B, cold->guess);
+	call_to(&t->k, t->j->guess[cold->window]);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
 
@@ -266,6 +298,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_PLAIN:
 			cold_plain(t, &cold);
+			break;
+		case COLD_GUESS:
+			cold_guess(t, &cold);
 			break;
 		}
 	}
@@ -381,9 +416,8 @@ static void put_block(struct trans *t)
 	}
 	t->tu->insn[t->pos].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
-		flags_park(t);
 		x87_settle(t);
-		edge_emit(t, cut_rip(t, t->tu->rip + t->tu->len));
+		leave_to(t, cut_rip(t, t->tu->rip + t->tu->len), false);
 	}
 }
 
@@ -426,6 +460,7 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 	tu = t.tu = make_tu(&t, p, plain);
 	if (!tu)
 		return NULL;
+	tu->fresh = block_is_fresh(&t);
 	put_block(&t);
 	put_cold(&t);
 	tu->nr_out = j->nr_edges - tu->out;

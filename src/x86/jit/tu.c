@@ -34,13 +34,23 @@ void tu_add(struct jit *j, struct tu *tu)
 	jit_forget_jump(j, tu->rip, tu->page->class);
 }
 
-static void tu_kill(struct jit *j, struct tu *tu)
+void tu_retire(struct jit *j, struct tu *tu)
 {
 	struct tu **p = bucket(j, tu->rip);
 
+	if (tu->retired)
+		return;
+	tu->retired = true;
 	while (*p != tu)
 		p = &(*p)->hash_next;
 	*p = tu->hash_next;
+	jit_unlink_to(j, tu);
+	jit_forget_jump(j, tu->rip, tu->page->class);
+}
+
+static void tu_kill(struct jit *j, struct tu *tu)
+{
+	tu_retire(j, tu);
 	jit_unlink(j, tu);
 	jit_forget_jump(j, tu->rip, tu->page->class);
 	page_leave(j, tu->page);

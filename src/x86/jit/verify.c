@@ -4,10 +4,11 @@
  *
  * Memory is
  * - struct cpu, its TLBs and the translator's tables through R15, the latter two
- *   by an index in R10 that was masked;
- * - what was compared with the TLB's tag, no wider than that, and written only if
- *   it was the write tag: with the addend in R10 for an index, added in RAX or
- *   R10, or kept in cpu->jit_window; for REP MOVS and STOS in RSI and RDI;
+ *   by an index in R10 or R11 that was masked;
+ * - what was compared with the tag of the TLB or of the stack's page, no wider than
+ *   that, and written only if it was the write tag: with the addend in R10 for an
+ *   index, or added in RAX or R10; it is of the same place as the tag, or a guess
+ *   that was compared with that; for REP MOVS and STOS in RSI and RDI;
  * - the return address of CALL and RET.
  * Jumps stay in the block or go to the glue.  R15 and RSP are not written, and
  * nothing is executed that the kernel of the host would notice.
@@ -87,7 +88,7 @@ static bool check_insn(struct check *k)
 
 bool jit_verify(const struct cpu *c, const struct tu *tu, const u8 **at, const char **why)
 {
-	struct check k = { .c = c, .tu = tu };
+	struct check k = { .c = c, .tu = tu, .guess = NO_GUESS };
 
 	ZydisDecoderInit(&k.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	for (; k.off < tu->size; k.off += k.zi.length) {

@@ -4,39 +4,68 @@
 
 /* -- Addresses and pointers ------------------------------------------------------- */
 
-/* The addend that belongs to the tag that was compared is loaded, or added. */
-static bool takes_addend(const struct check *k, ZydisMnemonic by, ZydisRegister r)
+static bool in_entry(const struct check *k, const ZydisDecodedOperand *m, u32 field)
 {
-	const ZydisDecodedOperand *m = &k->ops[1];
-
-	return k->zi.mnemonic == by && is_reg(&k->ops[0], r) &&
-	       m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.base == ZYDIS_REGISTER_R15 &&
-	       in_tlb(k, m) && tlb_field(k, m) == offsetof(struct tlb_entry, addend);
+	return m->type == ZYDIS_OPERAND_TYPE_MEMORY && m->mem.base == ZYDIS_REGISTER_R15 &&
+	       in_tlb(k, m) && tlb_field(k, m) == field;
 }
 
-static void addend_loaded(struct check *k)
+static bool is_mov(const struct check *k, ZydisRegister r)
+{
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_MOV && is_reg(&k->ops[0], r) &&
+	       k->ops[0].size == 64;
+}
+
+static void addend_known(struct check *k)
 {
 	struct addend *a = &k->by_r10;
 
 	a->nr_from = 0;
-	a->from[a->nr_from++] = (struct linear){ .base = k->looked };
-	if (k->looked == ZYDIS_REGISTER_RAX && k->rax_known &&
+	a->from[a->nr_from++] = k->looked;
+	if (k->looked.base == ZYDIS_REGISTER_RAX && k->rax_known &&
 	    k->rax.base != ZYDIS_REGISTER_NONE)
 		a->from[a->nr_from++] = k->rax;
 	a->extent = k->next;
 	k->next.size = 0;
 }
 
-/* The entry of cpu->jit_window that a MOV from or to memory is of, or NULL. */
-static struct addend *window_of(struct check *k, const ZydisDecodedOperand *m)
+/* The stack's addend, of what has just been compared or of a window. */
+static void take_stack(struct check *k)
+{
+	if (k->next.size) {
+		addend_known(k);
+		k->kept[KEPT_STACK] = k->by_r10;
+	} else {
+		k->by_r10 = k->kept[KEPT_STACK];
+	}
+}
+
+/* The number in cpu->jit_window, or -1. */
+static int window_at(const struct check *k, const ZydisDecodedOperand *m)
 {
 	s64 at = m->mem.disp.value + STATE_BIAS - (s64)offsetof(struct cpu, jit_window);
 
-	if (k->zi.mnemonic != ZYDIS_MNEMONIC_MOV || m->type != ZYDIS_OPERAND_TYPE_MEMORY ||
-	    m->mem.base != ZYDIS_REGISTER_R15 || m->mem.index != ZYDIS_REGISTER_NONE ||
-	    at < 0 || at >= (s64)sizeof(k->c->jit_window) || at % 8 || m->size != 64)
-		return NULL;
-	return &k->window[at / 8];
+	if (m->type != ZYDIS_OPERAND_TYPE_MEMORY || m->mem.base != ZYDIS_REGISTER_R15 ||
+	    m->mem.index != ZYDIS_REGISTER_NONE || at < 0 ||
+	    at >= (s64)sizeof(k->c->jit_window) || at % 8 || m->size != 64)
+		return -1;
+	return at / 8;
+}
+
+/* One that has been confirmed, or is going to be. */
+static void take_guess(struct check *k, u32 n)
+{
+	if (k->next.size)
+		k->guess = n;
+	else
+		k->by_r10 = k->kept[n % NR_GUESSES_KEPT];
+}
+
+/* CMP R10, [entry.addend] confirms it. */
+static void guess_confirmed(struct check *k)
+{
+	addend_known(k);
+	k->kept[k->guess % NR_GUESSES_KEPT] = k->by_r10;
 }
 
 /* The guest's register that is in memory there, or -1. */
@@ -123,14 +152,15 @@ static void follow_compare(struct check *k)
 
 	if (k->zi.mnemonic != ZYDIS_MNEMONIC_CMP)
 		return;
-	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+	if (is_reg(&k->ops[0], k->offset) && k->ops[0].size == 64 &&
+	    o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
 		k->next.size = PAGE_SIZE - o->imm.value.u;
 	} else if (is_reg(&k->ops[0], ZYDIS_REGISTER_RAX) && k->rax_known &&
 		   k->rax.base == ZYDIS_REGISTER_NONE && !k->rax.index &&
 		   !(k->rax.disp & ~PAGE_MASK) &&
 		   o->type == ZYDIS_OPERAND_TYPE_MEMORY && in_tlb(k, o)) {
 		k->next.size = PAGE_SIZE;
-		k->looked = ZYDIS_REGISTER_RAX;
+		k->looked = (struct linear){ .base = ZYDIS_REGISTER_RAX };
 	}
 }
 
@@ -142,14 +172,16 @@ static void forget_register(struct check *k, ZydisRegister r)
 	if (r == ZYDIS_REGISTER_NONE)
 		return;		/* flags */
 	if (adjusts(k, r, &by)) {
-		for (u32 i = 0; i < NR_WINDOWS; i++)
-			move_base(&k->window[i], r, by);
+		for (u32 i = 0; i < NR_KEPT; i++)
+			move_base(&k->kept[i], r, by);
 	} else {
-		for (u32 i = 0; i < NR_WINDOWS; i++)
-			forget_base(&k->window[i], r);
+		for (u32 i = 0; i < NR_KEPT; i++)
+			forget_base(&k->kept[i], r);
 	}
 	if (k->rax.base == (u32)r || k->rax.index == (u32)r)
 		k->rax_known = false;
+	if (k->offset == r)
+		k->offset = ZYDIS_REGISTER_NONE;
 	forget_base(&k->by_r10, r);
 	if (r == ZYDIS_REGISTER_RAX) {
 		k->at_rax = none;
@@ -157,28 +189,42 @@ static void forget_register(struct check *k, ZydisRegister r)
 	} else if (r == ZYDIS_REGISTER_R10) {
 		k->at_r10 = none;
 		k->by_r10.nr_from = 0;
+		k->guess = NO_GUESS;
 	}
 }
 
 /* What a store or an addition to memory leaves unknown: a guest's register. */
 static void forget_home(struct check *k, u32 g)
 {
-	for (u32 i = 0; i < NR_WINDOWS; i++)
-		forget_base(&k->window[i], AT_HOME + g);
+	for (u32 i = 0; i < NR_KEPT; i++)
+		forget_base(&k->kept[i], AT_HOME + g);
 	forget_base(&k->by_r10, AT_HOME + g);
 	if (k->rax.base == AT_HOME + g)
 		k->rax_known = false;
 }
 
-/* LEA R10, [RAX + R10]: the address and the addend.  @sum: what it points to. */
-static bool adds_addend(const struct check *k, struct extent *sum)
+/* LEA R10, [RAX + R10] */
+static bool is_lea_sum(const struct check *k)
 {
 	const ZydisDecodedOperand *m = &k->ops[1];
+
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && m->mem.base == ZYDIS_REGISTER_RAX &&
+	       m->mem.index == ZYDIS_REGISTER_R10 && m->mem.scale == 1 && !m->mem.disp.value;
+}
+
+/* ADD RAX, R10 */
+static bool is_add_sum(const struct check *k)
+{
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_ADD && is_reg(&k->ops[1], ZYDIS_REGISTER_R10);
+}
+
+/* @r becomes the address and the addend.  @sum: what it points to. */
+static bool adds_addend(const struct check *k, ZydisRegister r, struct extent *sum)
+{
 	const struct addend *a = &k->by_r10;
 
-	if (k->zi.mnemonic != ZYDIS_MNEMONIC_LEA || !is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
-	    m->mem.base != ZYDIS_REGISTER_RAX || m->mem.index != ZYDIS_REGISTER_R10 ||
-	    m->mem.scale != 1 || m->mem.disp.value)
+	if (!is_reg(&k->ops[0], r) || k->ops[0].size != 64 ||
+	    !(r == ZYDIS_REGISTER_RAX ? is_add_sum(k) : is_lea_sum(k)))
 		return false;
 	for (u32 i = 0; i < a->nr_from; i++) {
 		*sum = a->extent;
@@ -313,54 +359,116 @@ static bool is_undone(struct check *k)
 
 /* -- All of it ---------------------------------------------------------------------- */
 
-static void sum_made(struct check *k)
+/* What is looked up: RORX of it for the entry's index; else MOV or LEA of R11. */
+static void follow_looked(struct check *k)
 {
-	k->at_rax = k->next;
-	k->next.size = 0;
+	const ZydisDecodedOperand *o = &k->ops[1];
+	bool lea = k->zi.mnemonic == ZYDIS_MNEMONIC_LEA && k->ops[0].size == 64 &&
+		   is_reg(&k->ops[0], ZYDIS_REGISTER_R11);
+
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX) {
+		k->looked = (struct linear){ .base = o->reg.value };
+	} else if (lea && o->mem.base == ZYDIS_REGISTER_R11) {
+		k->looked.index = o->mem.index;
+		k->looked.scale = o->mem.scale;
+		k->looked.disp += o->mem.disp.value;
+	} else if (lea) {
+		k->looked = (struct linear){ o->mem.base, o->mem.index, o->mem.scale,
+					     o->mem.disp.value };
+	} else if (is_mov(k, ZYDIS_REGISTER_R11) && o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+		k->looked = (struct linear){ .base = o->reg.value };
+	} else if (is_mov(k, ZYDIS_REGISTER_R11) && home_of(o) >= 0) {
+		k->looked = (struct linear){ .base = AT_HOME + home_of(o) };
+	}
 }
 
-static void follow_pointers(struct check *k)
+/* XOR of R10 or R11 with a tag makes it the offset in the page. */
+static bool makes_offset(const struct check *k)
 {
-	struct linear rax = k->rax_known ? k->rax : (struct linear){ 0 };
-	struct addend *w = window_of(k, &k->ops[1]);
-	bool loads = takes_addend(k, ZYDIS_MNEMONIC_MOV, ZYDIS_REGISTER_R10);
-	bool sums = takes_addend(k, ZYDIS_MNEMONIC_ADD, ZYDIS_REGISTER_RAX) &&
-		    k->looked == ZYDIS_REGISTER_RAX;
-	bool copy = k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
-		    is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
-		    is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
-	struct extent sum, copied = k->at_rax;
-	bool adds = adds_addend(k, &sum);
-	struct addend summed;
-	bool sums_base = adds_base(k, &summed);
+	const ZydisDecodedOperand *o = &k->ops[1];
 
-	follow_compare(k);
-	if (k->zi.mnemonic == ZYDIS_MNEMONIC_RORX && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
-		k->looked = k->ops[1].reg.value;
+	return k->zi.mnemonic == ZYDIS_MNEMONIC_XOR && k->ops[0].size == 64 &&
+	       (is_reg(&k->ops[0], ZYDIS_REGISTER_R10) ||
+		is_reg(&k->ops[0], ZYDIS_REGISTER_R11)) &&
+	       (in_entry(k, o, offsetof(struct tlb_entry, tag_read)) ||
+		in_entry(k, o, offsetof(struct tlb_entry, tag_write)) ||
+		stack_field(k, o) == offsetof(struct tlb_stack, tag_read) ||
+		stack_field(k, o) == offsetof(struct tlb_stack, tag_write) ||
+		(recent_at(k, o) >= 0 &&
+		 recent_at(k, o) % sizeof(struct recent) == offsetof(struct recent, tag)));
+}
+
+static void forget_written(struct check *k)
+{
 	for (int i = 0; i < k->zi.operand_count; i++)
 		if (k->ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER && is_written(&k->ops[i]))
 			forget_register(k, ZydisRegisterGetLargestEnclosing(
 					ZYDIS_MACHINE_MODE_LONG_64, k->ops[i].reg.value));
 	if (is_written(&k->ops[0]) && home_of(&k->ops[0]) >= 0)
 		forget_home(k, home_of(&k->ops[0]));
-	if (loads)
-		addend_loaded(k);
-	else if (sums)
-		sum_made(k);
+}
+
+/* MOV R10 from where an addend is; false if it is from elsewhere. */
+static bool follow_addend(struct check *k)
+{
+	const ZydisDecodedOperand *o = &k->ops[1];
+
+	if (k->zi.mnemonic == ZYDIS_MNEMONIC_CMP && is_reg(&k->ops[0], ZYDIS_REGISTER_R10) &&
+	    k->guess != NO_GUESS && in_entry(k, o, offsetof(struct tlb_entry, addend)))
+		guess_confirmed(k);
+	else if (!is_mov(k, ZYDIS_REGISTER_R10))
+		return false;
+	else if (in_entry(k, o, offsetof(struct tlb_entry, addend)))
+		addend_known(k);
+	else if (stack_field(k, o) == offsetof(struct tlb_stack, addend))
+		take_stack(k);
+	else if (guess_at(k, o) != NO_GUESS)
+		take_guess(k, guess_at(k, o));
+	else if (recent_at(k, o) == (int)(k->recent * sizeof(struct recent) +
+					  offsetof(struct recent, addend)))
+		addend_known(k);
+	else if (window_at(k, o) >= 0)
+		k->by_r10 = k->kept[KEPT_WINDOW + window_at(k, o)];
+	else
+		return false;
+	return true;
+}
+
+static void follow_pointers(struct check *k)
+{
+	struct linear rax = k->rax_known ? k->rax : (struct linear){ 0 };
+	struct extent sum, to_rax, copied = k->at_rax;
+	bool copy = is_mov(k, ZYDIS_REGISTER_R10) && is_reg(&k->ops[1], ZYDIS_REGISTER_RAX);
+	bool adds = adds_addend(k, ZYDIS_REGISTER_R10, &sum);
+	bool sums = adds_addend(k, ZYDIS_REGISTER_RAX, &to_rax);
+	struct addend summed;
+	bool sums_base = adds_base(k, &summed);
+
+	follow_compare(k);
+	follow_looked(k);
+	forget_written(k);
+	if (makes_offset(k))
+		k->offset = k->ops[0].reg.value;
+	if (follow_addend(k))
+		return;
+	if (sums)
+		k->at_rax = to_rax;
 	else if (adds)
 		k->at_r10 = sum;
 	else if (copy)
 		k->at_r10 = copied;
 	else if (sums_base)
 		k->by_r10 = summed;
-	else if (w && is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
-		k->by_r10 = *w;
 	else
 		follow_rax(k, &rax);
-	w = window_of(k, &k->ops[0]);
-	if (w)
-		*w = is_reg(&k->ops[1], ZYDIS_REGISTER_R10) ? k->by_r10 : (struct addend){ 0 };
+	if (is_written(&k->ops[0]) && window_at(k, &k->ops[0]) >= 0)
+		k->kept[KEPT_WINDOW + window_at(k, &k->ops[0])] =
+			k->zi.mnemonic == ZYDIS_MNEMONIC_MOV &&
+			is_reg(&k->ops[1], ZYDIS_REGISTER_R10) ? k->by_r10 :
+								 (struct addend){ 0 };
 }
+
+#define ENTRY_MASK	((TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 
 static void follow_index(struct check *k)
 {
@@ -370,16 +478,18 @@ static void follow_index(struct check *k)
 		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R10) && is_written(&k->ops[i]))
 			k->index = NOT_MASKED;
 		if (is_reg(&k->ops[i], ZYDIS_REGISTER_R11) && is_written(&k->ops[i]))
-			k->index_end = 0;
+			k->index_end = k->index_r11 = 0;
 	}
 	if (k->zi.mnemonic != ZYDIS_MNEMONIC_AND || k->ops[0].size != 32 ||
 	    o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return;
-	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11))
+	if (is_reg(&k->ops[0], ZYDIS_REGISTER_R11)) {
 		k->index_end = o->imm.value.u + 1;
+		k->index_r11 = o->imm.value.u == ENTRY_MASK ? OF_TLB : NOT_MASKED;
+	}
 	if (!is_reg(&k->ops[0], ZYDIS_REGISTER_R10))
 		return;
-	if (o->imm.value.u == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
+	if (o->imm.value.u == ENTRY_MASK)
 		k->index = OF_TLB;
 	else if (o->imm.value.u == JUMP_CACHE_SIZE - 1)
 		k->index = OF_JUMPS;
@@ -394,9 +504,9 @@ static void follow_branch(struct check *k)
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		k->at_rax = k->at_r10 = k->next = (struct extent){ 0 };
 		k->by_r10.nr_from = 0;
-		memset(k->window, 0, sizeof(k->window));
+		memset(k->kept, 0, sizeof(k->kept));
 		k->rax_known = false;
-		k->index = NOT_MASKED;
+		k->index = k->index_r11 = NOT_MASKED;
 		break;
 	default:
 		break;

@@ -2,13 +2,14 @@
 /* The verifier's part that looks at operands in memory. */
 #include "x86/jit/verify.h"
 
-/* [R15 + R10 + disp], [R15 + disp]: a field of a TLB's entry. */
+/* [R15 + R10 or R11 + disp], [R15 + disp]: a field of a TLB's entry. */
 static bool check_tlb(struct check *k, const ZydisDecodedOperand *o)
 {
 	bool indexed = o->mem.index != ZYDIS_REGISTER_NONE;
+	enum masked m = o->mem.index == ZYDIS_REGISTER_R11 ? k->index_r11 : k->index;
 
 	if (!in_tlb(k, o) || is_written(o) || o->size != 64 ||
-	    (indexed && (o->mem.scale != 1 || k->index != OF_TLB)))
+	    (indexed && (o->mem.scale != 1 || m != OF_TLB)))
 		return wrong(k, "memory beside the TLB");
 	if (tlb_field(k, o) == offsetof(struct tlb_entry, tag_write))
 		k->next.write = true;
@@ -29,18 +30,50 @@ static bool check_jumps(struct check *k, const ZydisDecodedOperand *o)
 	return wrong(k, "memory beside the jump cache");
 }
 
+static bool check_stack(struct check *k, const ZydisDecodedOperand *o)
+{
+	if (is_written(o) || o->size != 64)
+		return wrong(k, "a store to the stack's page");
+	if (stack_field(k, o) == offsetof(struct tlb_stack, tag_write))
+		k->next.write = true;
+	else if (stack_field(k, o) == offsetof(struct tlb_stack, tag_read))
+		k->next.write = false;
+	return true;
+}
+
+static bool check_recent(struct check *k, const ZydisDecodedOperand *o)
+{
+	int at = recent_at(k, o);
+
+	if (is_written(o) || o->size != 64)
+		return wrong(k, "a store to the page of the last time");
+	if (at % sizeof(struct recent) == offsetof(struct recent, tag)) {
+		k->recent = at / sizeof(struct recent);
+		k->next.write = k->recent >= NR_RECENT;
+	}
+	return true;
+}
+
 static bool check_state(struct check *k, const ZydisDecodedOperand *o)
 {
 	s64 at = o->mem.disp.value + STATE_BIAS;
 
 	if (o->mem.index == ZYDIS_REGISTER_R10)
 		return o->mem.scale == 8 ? check_jumps(k, o) : check_tlb(k, o);
+	if (o->mem.index == ZYDIS_REGISTER_R11)
+		return check_tlb(k, o);
 	if (o->mem.index != ZYDIS_REGISTER_NONE)
 		return wrong(k, "memory beside the TLB");
 	if (in_tlb(k, o))
 		return check_tlb(k, o);
+	if (stack_field(k, o) >= 0)
+		return check_stack(k, o);
+	if (recent_at(k, o) >= 0)
+		return check_recent(k, o);
 	if (o->mem.disp.value == TABLES(k->c) + (s64)offsetof(struct translator_tables, jump_key))
 		return !is_written(o) || wrong(k, "a store to the tables");
+	if (guess_at(k, o) != NO_GUESS)
+		return (!is_written(o) && o->size == 64) || wrong(k, "a store to a guess");
 	if (at < 0 || at + o->size / 8 > (s64)sizeof(struct cpu))
 		return wrong(k, "memory beside struct cpu");
 	return true;

@@ -2,7 +2,7 @@
 /*
  * Windows: what several instructions of a block access near one register is
  * looked up in the TLB once, by the first of them.  The others find the addend
- * in cpu->jit_window, lose no flags and cannot fault.
+ * where that has left it (check.c), lose no flags and cannot fault.
  *
  * Between them nothing polls, and an instruction that may change the TLB ends
  * all windows; so they hold as long as the comparison of one instruction does
@@ -252,6 +252,14 @@ struct window *window_find(struct trans *t, const struct near *a)
 		return w;
 	}
 	return NULL;
+}
+
+void window_close_stack(struct trans *t, const struct window *but)
+{
+	for (u32 i = 0; i < NR_WINDOWS; i++)
+		if (t->window[i].base == RSP && t->window[i].index == NO_GPR &&
+		    &t->window[i] != but)
+			t->window[i] = (struct window){ 0 };
 }
 
 void window_close_all(struct trans *t)

@@ -23,6 +23,7 @@ enum { REGION_SHIFT = 21, NR_REGIONS = 512 };
 
 struct mmu {
 	struct tlb tlb[NR_TLB_CLASSES];
+	struct tlb_stack stack[NR_TLB_CLASSES];
 	struct walk_region region[NR_REGIONS];
 	u32 region_gen;		/* of valid regions, below BIT(REGION_SHIFT); never 0 */
 	u32 last_slot;		/* index where gpa_slot() looks first */

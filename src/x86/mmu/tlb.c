@@ -79,6 +79,17 @@ static void tlb_drop(struct tlb *t, u32 i)
 	e->tag_read = e->tag_write = e->tag_exec = tlb_no_tag(i);
 }
 
+static void stack_drop(struct tlb_stack *s)
+{
+	s->tag_read = s->tag_write = TLB_NO_PAGE;
+}
+
+static void stack_drop_all(struct mmu *m)
+{
+	for (int i = 0; i < NR_TLB_CLASSES; i++)
+		stack_drop(&m->stack[i]);
+}
+
 static void map_set(u64 *map, u32 i, bool value)
 {
 	map[i / 64] = (map[i / 64] & ~BIT_ULL(i % 64)) | (u64)value << (i % 64);
@@ -159,6 +170,8 @@ void tlb_fill(struct cpu *c, enum tlb_class class, u64 lin, enum access a,
 
 	map_set(t->global_map, i, w->global);
 	log_add(w->global ? &t->global : &t->local, i);
+	if (((c->mmu->stack[class].tag_read ^ page) >> PAGE_SHIFT & (TLB_ENTRIES - 1)) == 0)
+		stack_drop(&c->mmu->stack[class]);
 	if (e->addend != addend ||
 	    (e->tag_read != page && e->tag_exec != page)) {
 		tlb_drop(t, i);
@@ -208,6 +221,7 @@ static void flush_local(struct cpu *c)
 	stat_inc(c->vcpu, tlb_flush);
 	walk_forget_regions(c->mmu);
 	c->mmu->mmio_tag = 0;
+	stack_drop_all(c->mmu);
 	for (int i = 0; i < TLB_FILLED_CLASSES; i++)
 		log_flush(&c->mmu->tlb[i], &c->mmu->tlb[i].local, false);
 }
@@ -270,6 +284,7 @@ void mmu_flush_page(struct cpu *c, u64 lin)
 
 	c->mmu->mmio_tag = 0;
 	walk_forget_regions(c->mmu);
+	stack_drop_all(c->mmu);
 	TRANSLATOR(c, page_flushed, lin, size);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++)
 		tlb_drop_page(&c->mmu->tlb[k], lin, size);
@@ -285,6 +300,7 @@ static void write_protect(struct tlb *t, u32 i, u64 host, u64 size)
 
 void mmu_write_protect(struct cpu *c, const u8 *host)
 {
+	stack_drop_all(c->mmu);
 	for (int k = 0; k < TLB_FILLED_CLASSES; k++) {
 		struct tlb *t = &c->mmu->tlb[k];
 
@@ -330,6 +346,7 @@ static struct spares spares;
 static void mmu_init(struct mmu *m)
 {
 	m->region_gen = 1;
+	stack_drop_all(m);
 	for (int i = 0; i < NR_TLB_CLASSES; i++) {
 		struct tlb_entry *e = &m->tlb[i].entry[0];
 

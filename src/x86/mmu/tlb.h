@@ -58,6 +58,18 @@ struct tlb {
 	struct tlb_log global, local;
 };
 
+/*
+ * What translated code has for the page of the stack: a copy of its entry, if
+ * that can be read, dropped whenever the entry changes.  The addend stays, for an
+ * instruction under way.  TLB_NO_PAGE is no canonical address, nor is its sum
+ * with any addend: an access that matches faults.
+ */
+struct tlb_stack {
+	u64 tag_read, tag_write, addend;
+};
+
+#define TLB_NO_PAGE	(1ull << 62)
+
 static inline struct tlb_entry *tlb_entry(struct tlb *t, u64 lin)
 {
 	return &t->entry[lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)];
