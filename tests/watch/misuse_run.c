@@ -133,13 +133,13 @@ MISUSE(RUN_SPINS)
 	}
 }
 
-static volatile bool begun;
+static bool begun;
 
 static void *run_halted(void *arg)
 {
 	struct vmm *v = arg;
 
-	begun = true;
+	__atomic_store_n(&begun, true, __ATOMIC_RELEASE);
 	while (vmm_run(v, 0) != -EINTR)
 		;
 	v->run[0]->immediate_exit = 0;
@@ -154,7 +154,7 @@ static pthread_t start_halted(struct vmm *v)
 	VMM_CODE(v, 0xf4, 0xeb, 0xfd);
 	vmm_kicks(v->run[0], 1);
 	assert_int_equal(pthread_create(&thread, NULL, run_halted, v), 0);
-	while (!begun)
+	while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
 		usleep(1000);
 	usleep(50000);		/* it halts in the first few of them */
 	return thread;
