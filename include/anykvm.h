@@ -43,8 +43,8 @@ ANYKVM_API const char *anykvm_engine(void);
  *
  * The first call in a process reads the environment (anykvm-env(7)), installs
  * handlers (see "Signals") and starts a thread for timers and events, which
- * blocks all signals.  EMFILE, ENFILE, ENOMEM; EPERM, EACCES or ENOSYS if a
- * sandbox is in the way.
+ * blocks all signals.  EMFILE, ENFILE, ENOMEM, EAGAIN (no thread); EPERM, EACCES
+ * or ENOSYS if a sandbox is in the way.
  */
 ANYKVM_API int anykvm_open(int flags);
 

@@ -54,11 +54,11 @@ static void print_help(void)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (options[i].option && !options[i].env)
 			print_option(&options[i]);
-	printf("\nAlso");
+	printf("\nEnvironment only");
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (!options[i].option && !options[i].debug)
-			printf("%s %s", first ? "" : ",", options[i].env), first = 0;
-	printf(": see anykvm-env(7).\n"
+			printf("%c %s", first ? ':' : ',', options[i].env), first = 0;
+	printf("; anykvm-env(7)\n"
 	       "\nThe exit status is the program's; 125 if anykvm itself "
 	       "failed,\n126 if the program cannot be run, 127 if there is no "
 	       "such program.\n");

@@ -106,3 +106,42 @@ BEGIN jit_windows
 	jnz	1b
 	hlt
 END jit_windows
+
+/*
+ * Copies RDI words from 0x44ff8 on to 0x46ff0 by an index, and from there to
+ * 0x49fe8 by two pointers.  RAX: the flags behind the first loop, and 0x40000.
+ */
+BEGIN jit_loops
+	mov	$0x44ff8, %r8d
+	mov	$0x46ff0, %r11d
+	xor	%ecx, %ecx
+1:	mov	(%r8,%rcx,8), %rbx
+	mov	%rbx, (%r11,%rcx,8)
+	add	$1, %rcx
+	cmp	%rdi, %rcx
+	jb	1b
+	lahf
+	mov	%rax, 0x40000
+	mov	$0x46ff0, %r9d
+	mov	$0x49fe8, %r10d
+2:	mov	(%r9), %rbx
+	add	$8, %r9
+	mov	%rbx, (%r10)
+	add	$8, %r10
+	dec	%rcx
+	jnz	2b
+	hlt
+END jit_loops
+
+/* FSTP, 8 bytes from the beginning, is the last but a control instruction. */
+BEGIN jit_x87
+1:	fld1
+	fadd	%st, %st(0)
+	fmul	%st, %st(0)
+	fsub	%st, %st(0)
+	fstp	%st(0)
+	dec	%rdi
+	jnz	1b
+	fnstcw	0x40000
+	hlt
+END jit_x87

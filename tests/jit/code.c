@@ -10,10 +10,12 @@ GUEST_BLOB(jit_constant);
 GUEST_BLOB(jit_doorbell);
 GUEST_BLOB(jit_irq);
 GUEST_BLOB(jit_irq_handler);
+GUEST_BLOB(jit_loops);
 GUEST_BLOB(jit_nowhere);
 GUEST_BLOB(jit_nowhere_handler);
 GUEST_BLOB(jit_stores);
 GUEST_BLOB(jit_windows);
+GUEST_BLOB(jit_x87);
 
 enum { CALLEE = 0x1000000, SLOT = 5, VECTOR = 0x40, ROUNDS = 300 };
 
@@ -207,6 +209,48 @@ static void windows(void **state)
 	down(&w);
 }
 
+/* Whatever the copy of the body that they end in, and wherever pages do. */
+static void loops(void **state)
+{
+	const u64 at[] = { 0x44ff8, 0x46ff0, 0x49fe8 };
+	struct world w;
+
+	up(&w, 0);
+	guest_load(&w.g, GUEST_CODE, jit_loops);
+	for (u64 n = 1; n < 40; n++) {
+		for (u64 i = 0; i <= n; i++) {
+			*guest_word(&w.g, at[0] + 8 * i) = n << 32 | i;
+			*guest_word(&w.g, at[1] + 8 * i) = *guest_word(&w.g, at[2] + 8 * i) = 0;
+		}
+		begin(&w, GUEST_CODE, n, 0);
+		assert_int_equal(guest_run(&w.g, 0), KVM_EXIT_HLT);
+		/* ZF and PF, as equal numbers have them */
+		assert_int_equal((*guest_word(&w.g, 0x40000) >> 8) & 0xd5, 0x44);
+		for (u64 i = 0; i <= n; i++)
+			for (u32 k = 1; k < 3; k++)
+				assert_int_equal(*guest_word(&w.g, at[k] + 8 * i),
+						 i < n ? n << 32 | i : 0);
+	}
+	down(&w);
+}
+
+static void x87_pointer(void **state)
+{
+	struct kvm_fpu fpu;
+	struct world w;
+
+	up(&w, 0);
+	guest_load(&w.g, GUEST_CODE, jit_x87);
+	for (u64 n = 1; n < 40; n++) {
+		begin(&w, GUEST_CODE, n, 0);
+		assert_int_equal(guest_run(&w.g, 0), KVM_EXIT_HLT);
+		assert_ok(kvm_ioctl(w.g.vcpu[0], KVM_GET_FPU, &fpu));
+		assert_int_equal(fpu.last_ip, GUEST_CODE + 8);
+		assert_int_equal(fpu.last_opcode, 0x5d8);
+	}
+	down(&w);
+}
+
 static bool is_dirty(struct world *w)
 {
 	u64 bitmap = 0;
@@ -321,6 +365,8 @@ int main(void)
 		cmocka_unit_test(changed_by_the_guest),
 		cmocka_unit_test(changed_through_an_alias),
 		cmocka_unit_test(windows),
+		cmocka_unit_test(loops),
+		cmocka_unit_test(x87_pointer),
 		cmocka_unit_test(dirty_code),
 		cmocka_unit_test(stepped),
 		cmocka_unit_test(breakpoint),

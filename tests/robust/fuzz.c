@@ -223,11 +223,15 @@ static u32 count_fds(void)
 	return n;
 }
 
-/* Closed VMs end a little later; the engine keeps some descriptors, and who watches the output. */
+/*
+ * Closed VMs end a little later.  The engine keeps some descriptors, who watches one
+ * for its output, --stats its page's.
+ */
 static void check_end(u32 fds_before)
 {
 	const u64 until = now() + 10000000000ull;
-	const u32 kept = fds_before + 3 + !!getenv("ANYKVM_OUTPUT");
+	const bool stats = getenv("ANYKVM_STATS");
+	const u32 kept = fds_before + 3 + !!getenv("ANYKVM_OUTPUT") + stats;
 
 	while ((vm_count() || count_fds() > kept) && now() < until)
 		usleep(1000);

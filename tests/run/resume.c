@@ -73,23 +73,25 @@ static void another_memory(void **state)
 
 static void another_register(void **state)
 {
+	volatile u32 *other = pages();
 	struct guest g;
 
 	needs_guest();
 	guest_create(&g, 0, 1);
 	guest_load(&g, GUEST_CODE, resume_mmio);
+	set_slot(&g, (void *)other);
 	start(&g, GUEST_DATA);
 	g.run[0]->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	serve_until(&g, KVM_EXIT_MMIO, AT);
 	g.run[0]->kvm_valid_regs = 0;
 	assert_int_equal(g.run[0]->s.regs.regs.rdi, GUEST_DATA);
-	g.run[0]->s.regs.regs.rdi = GUEST_DATA + 0x5000;
+	g.run[0]->s.regs.regs.rdi = OTHER;
 	g.run[0]->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	assert_int_equal(guest_run(&g, 0), KVM_EXIT_MMIO);
 	assert_int_equal(*(u32 *)(g.mem + GUEST_DATA + 8), AT + 1);
-	assert_int_equal(*(u32 *)(g.mem + GUEST_DATA + 0x5008), AT);
-	assert_int_equal(*(u32 *)(g.mem + GUEST_DATA + 0x5010), AT);
-	assert_int_equal(*(u32 *)(g.mem + GUEST_DATA + 0x5000), AT - 1);
+	assert_int_equal(other[2], AT);
+	assert_int_equal(other[4], AT);
+	assert_int_equal(other[0], AT - 1);
 	guest_destroy(&g);
 }
 

@@ -234,6 +234,39 @@ static void numbers_come_while_it_runs(void **state)
 	guest_destroy(&g);
 }
 
+static void *run_until_cancelled(void *arg)
+{
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	guest_run(arg, 0);
+	return NULL;
+}
+
+static void cancelled_run_takes_no_time_back(void **state)
+{
+	static const u8 spin[] = { 0xeb, 0xfe, 0xf4 };
+	u32 vm = stats_page->vms;
+	const struct stats_vcpu *v;
+	pthread_t thread;
+	struct guest g;
+
+	guest_create(&g, GUEST_PLAIN, 1);
+	load(&g, GUEST_CODE, spin, sizeof(spin));
+	guest_long(&g, 0, GUEST_CODE);
+	v = slot_of(vm, 0);
+	assert_non_null(v);
+	assert_false(pthread_create(&thread, NULL, run_until_cancelled, &g));
+	for (u32 i = 0; i < 500 && !stats_get(&v->guest_ns); i++)
+		usleep(10000);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	guest_long(&g, 0, GUEST_CODE + 2);
+	run_to_hlt(&g, 0);
+	assert_in_range(stats_get(&v->guest_ns), 1, 100000000000);
+	guest_destroy(&g);
+}
+
 static void end_of_all(struct guest *g)
 {
 	guest_destroy(g);
@@ -260,10 +293,13 @@ static void nothing_is_lost_with_the_slots(void **state)
 	assert_int_equal(insns_now(), insns + STATS_VCPUS + 20);
 }
 
-static void child(void)
+static void child(struct guest *parents)
 {
 	struct guest g;
 
+	if (guest_run(parents, 0) != -EIO)
+		_exit(2);
+	close(parents->vcpu[0]);
 	guest_create(&g, GUEST_PLAIN, 1);
 	load(&g, GUEST_CODE, out_hlt, sizeof(out_hlt));
 	guest_long(&g, 0, GUEST_CODE);
@@ -275,15 +311,19 @@ static void child(void)
 static void forked_child_has_its_own(void **state)
 {
 	u64 io = reason_count(KVM_EXIT_IO);
-	pid_t pid = fork();
+	struct guest g;
 	int status;
+	pid_t pid;
 
+	guest_create(&g, GUEST_PLAIN, 1);
+	pid = fork();
 	if (!pid)
-		child();
+		child(&g);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 42);
 	assert_int_equal(reason_count(KVM_EXIT_IO), io);
+	guest_destroy(&g);
 }
 
 static void symbols_move_with_the_kernel(void **state)
@@ -352,6 +392,7 @@ int main(void)
 		cmocka_unit_test(vcpus_are_told_apart),
 		cmocka_unit_test(time_is_somewhere),
 		cmocka_unit_test(numbers_come_while_it_runs),
+		cmocka_unit_test(cancelled_run_takes_no_time_back),
 		cmocka_unit_test(nothing_is_lost_with_the_slots),
 		cmocka_unit_test(forked_child_has_its_own),
 		cmocka_unit_test(symbols_move_with_the_kernel),

@@ -104,6 +104,20 @@ class Json(unittest.TestCase):
             [("0x1006", "IO", N, None), ("0x1009", "IO", N, None), ("0x1010", "HLT", 1, None)])
         self.assertEqual(report["addresses_lost"], 0)
 
+    def test_option(self):
+        with tempfile.TemporaryDirectory() as where:
+            path = os.path.join(where, "report-%p")
+            self.assertEqual(run("--stats", "--json", "-o", path), "")
+            name, = os.listdir(where)
+            with open(os.path.join(where, name), encoding="ascii") as file:
+                report = json.load(file)
+        self.assertEqual(name, f"report-{report['pid']}")
+
+    def test_output_that_cannot_be_written(self):
+        text = run("--stats", "--json", "-o", "/no/such/report", program=("echo",), status=125)
+        self.assertEqual(len(text.splitlines()), 1)
+        self.assertRegex(run("--stats", "-o", "/dev/full"), r"^anykvm[^\n]*No space left[^\n]*\n$")
+
     def test_symbols(self):
         with tempfile.NamedTemporaryFile("w", suffix=".map") as file:
             file.write('0000000000001000 T st"art\n')
@@ -130,6 +144,10 @@ class Symbols(unittest.TestCase):
     def test_kallsyms(self):
         text = self.with_file("0000000000001000 T start\n"
                               "ffffffffc0000000 t of_module\t[ext4]\n")
+        self.assertRegex(text, r"0x0*1006 start\+0x6\n")
+
+    def test_unprintable_names(self):
+        text = self.with_file("0000000000001000 T start\n0000000000001001 T \x1b[2J\n")
         self.assertRegex(text, r"0x0*1006 start\+0x6\n")
 
     def test_elf(self):

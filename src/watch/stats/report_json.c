@@ -13,17 +13,14 @@
 
 typedef unsigned long long ull;
 
-/* Names of symbols are bytes; JSON is told of ASCII only. */
+/* All that is printed is ASCII. */
 static void print_string(FILE *out, const char *text)
 {
 	fputc('"', out);
-	for (const u8 *s = (const u8 *)text; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (*s < 0x20 || *s >= 0x7f)
-			fprintf(out, "\\u%04x", *s);
-		else
-			fputc(*s, out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
 	}
 	fputc('"', out);
 }

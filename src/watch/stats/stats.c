@@ -27,9 +27,18 @@ static void add(u64 *v, u64 n)
 
 /* -- Exits ------------------------------------------------------------------------ */
 
-static bool is_run(const struct watch_call *call)
+/* NULL: another descriptor, or that of another process's vCPU. */
+static struct vcpu *vcpu_of(const struct kfile *file)
 {
-	return call->cmd == KVM_RUN && call->file->scope == SCOPE_VCPU;
+	return file->scope == SCOPE_VCPU ? file->vcpu : NULL;
+}
+
+/* The vCPU's, if the call runs one. */
+static struct tally *tally_of(const struct watch_call *call)
+{
+	struct vcpu *vcpu = call->cmd == KVM_RUN ? vcpu_of(call->file) : NULL;
+
+	return vcpu ? READ_ONCE(vcpu->tally) : NULL;
 }
 
 static u32 reason_of(const struct vcpu *vcpu, long ret)
@@ -93,29 +102,28 @@ static void count_exit(struct tally *t, const struct watch_call *call)
 	WRITE_ONCE(t->last_end, call->end);
 }
 
+/* The last KVM_RUN may not have come back: its thread was cancelled. */
 static void before(struct watch_call *call)
 {
-	struct tally *t = is_run(call) ? READ_ONCE(call->file->vcpu->tally) : NULL;
+	struct tally *t = tally_of(call);
 
-	if (t)
-		WRITE_ONCE(t->running, true);
+	if (!t)
+		return;
+	WRITE_ONCE(t->counted, 0);
+	WRITE_ONCE(t->since, 0);
+	WRITE_ONCE(t->running, true);
 }
 
 static void after(struct watch_call *call)
 {
-	struct tally *t;
+	struct tally *t = tally_of(call);
 
-	if (!is_run(call)) {
+	if (call->cmd != KVM_RUN)
 		add(&stats_page->ioctls, 1);
-		return;
-	}
-	t = READ_ONCE(call->file->vcpu->tally);
 	if (!t)
 		return;
 	count_vmm_time(t, call->start);
 	add(&t->slot->guest_ns, call->end - call->start - READ_ONCE(t->counted));
-	WRITE_ONCE(t->counted, 0);
-	WRITE_ONCE(t->since, 0);
 	WRITE_ONCE(t->running, false);
 	count_exit(t, call);
 }
@@ -128,7 +136,7 @@ static void opened(int fd, const struct kfile *file)
 		return;
 	if (file->scope == SCOPE_VM)
 		slots_add_vm(file->vm);
-	else if (file->scope == SCOPE_VCPU)
+	else if (vcpu_of(file))
 		slots_add(file->vcpu);
 }
 
@@ -136,7 +144,7 @@ static void ended(const struct kfile *file)
 {
 	if (file->scope == SCOPE_VM)
 		slots_end_vm(file->vm);
-	else if (file->scope == SCOPE_VCPU)
+	else if (vcpu_of(file))
 		slots_end(file->vcpu);
 }
 

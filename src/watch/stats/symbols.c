@@ -37,8 +37,18 @@ static bool say(char why[SYMBOLS_WHY_MAX], const char *text)
 	return false;
 }
 
+/* Terminals and JSON are told the names. */
+static bool is_printable(const char *name)
+{
+	while (*name > ' ' && *name < 0x7f)
+		name++;
+	return !*name;
+}
+
 static bool push(struct symbols *s, u64 addr, const char *name)
 {
+	if (!is_printable(name))
+		return true;
 	if (s->n == s->room) {
 		size_t room = s->room ? 2 * s->room : 4096;
 		struct symbol *list = realloc(s->list, room * sizeof(*list));

@@ -7,7 +7,7 @@
 
 #include "x86/decode/insn.h"
 
-enum { SHAPE_BITS = 13, NR_SHAPES = 1 << SHAPE_BITS };
+enum { SHAPE_BITS = 14, NR_SHAPES = 1 << SHAPE_BITS };
 
 /* What is the same of all that begin with the bytes of @key. */
 struct shape {

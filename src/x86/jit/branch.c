@@ -182,6 +182,8 @@ static bool insn_jcc(struct trans *t, u64 target)
 
 	if (!is_canonical(target))
 		return false;
+	if (t->copies > 1 && t->pos % t->count == t->count - 1)
+		return loop_branch(t);
 	flags_load(t);
 	cold = cold_add(t, COLD_TAKEN, jcc_later(&t->k, t->zi.opcode & 15));
 	cold->target = target;

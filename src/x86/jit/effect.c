@@ -181,7 +181,7 @@ static bool recipe_sum(const struct trans *t, struct recipe *r)
  */
 static bool reach_end(const struct trans *t)
 {
-	for (const struct insn *in = t->in + 1; in < t->block->insn + t->block->count; in++) {
+	for (const struct insn *in = t->in + 1; in < t->block->insn + t->count; in++) {
 		switch (effect_of(in->mnemonic)) {
 		case NOT_HERE:
 		case NO_FLAGS:
@@ -273,7 +273,7 @@ static bool is_harmless(const struct trans *t, const struct insn *in)
 
 bool insn_ends_flags(const struct trans *t)
 {
-	const struct insn *in = t->in + 1, *end = t->block->insn + t->block->count;
+	const struct insn *in = t->in + 1, *end = t->block->insn + t->count;
 
 	while (in < end && is_harmless(t, in))
 		in++;

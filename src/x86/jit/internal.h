@@ -31,7 +31,7 @@ extern const u8 pinned[NR_GPRS];
 
 enum {
 	CODE_SIZE	= 64 << 20,	/* bytes of translated code of a vCPU */
-	TU_MAX_SIZE	= 32 << 10,	/* of one block */
+	TU_MAX_SIZE	= 48 << 10,	/* of one block */
 	NR_BUCKETS	= 1 << 14,	/* of pages */
 	NR_TU_BUCKETS	= 1 << 17,
 	NR_GENERATIONS	= 1 << 13,
@@ -98,14 +98,22 @@ struct tu {
 	bool copy;		/* of a block, for one edge */
 	u8 tail;		/* enum tail */
 	u8 count;		/* of instructions */
+	u8 copies;		/* of their code, in a row: loop.c */
 	u8 code_size;
 	u8 len;			/* of the guest's code, which is behind insn[] */
-	struct tu_insn insn[];	/* and one behind the last */
+	struct tu_insn insn[];	/* of all copies, and one behind the last */
 };
+
+enum { LOOP_MAX_INSNS = 96 };	/* of all copies of a loop's body */
+
+static inline u32 tu_insns(const struct tu *tu)
+{
+	return tu->count * tu->copies;
+}
 
 static inline const u8 *tu_bytes(const struct tu *tu)
 {
-	return (const u8 *)&tu->insn[tu->count + 1];
+	return (const u8 *)&tu->insn[tu_insns(tu) + 1];
 }
 
 /* A linear page of code of one class. */

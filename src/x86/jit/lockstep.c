@@ -35,7 +35,7 @@ struct lockstep {
 	struct saved saved;
 	struct tu *tu;
 	/* snap[i] is before the instruction @first + i. */
-	struct snap snap[BLOCK_MAX_INSNS + 1];
+	struct snap snap[LOOP_MAX_INSNS + 1];
 	u32 first, last;	/* last: index of the last snap */
 	const struct insn *stop;	/* what the interpreter did not do */
 	bool active;		/* there is something to compare with */
@@ -124,12 +124,21 @@ static bool interpret_one(struct cpu *c, struct lockstep *ls, const struct insn 
 	return true;
 }
 
-/* From instruction @first to the end of the block, or what is done only once. */
+/* The loop begins anew, of which the code has @left copies more. */
+static bool again(const struct cpu *c, const struct lockstep *ls, enum step st, u32 left)
+{
+	return st == STEP_JUMP && left && c->rip == ls->tu->rip;
+}
+
+/*
+ * From instruction @first to the end of the block, or what is done only once.
+ * Which copy of a loop it is in is not known: translated code may leave earlier.
+ */
 static void interpret(struct cpu *c, struct lockstep *ls, u32 first)
 {
 	const struct block *b = tu_block(c->jit, ls->tu);
+	u32 i = 0, at = first, left = ls->tu->copies - 1;
 	enum step st = STEP_NEXT;
-	u32 i = 0;
 
 	save(c, ls);
 	ls->first = first;
@@ -138,12 +147,18 @@ static void interpret(struct cpu *c, struct lockstep *ls, u32 first)
 	c->stop_block = false;
 	c->code = b->host;
 	take_snap(c, &ls->snap[0], 0);
-	while (first + i < b->count && st == STEP_NEXT && !c->stop_block) {
-		if (!interpret_one(c, ls, &b->insn[first + i], &st)) {
-			ls->stop = &b->insn[first + i];
+	while (at < b->count && st == STEP_NEXT && !c->stop_block) {
+		if (!interpret_one(c, ls, &b->insn[at], &st)) {
+			ls->stop = &b->insn[at];
 			break;
 		}
 		take_snap(c, &ls->snap[++i], ls->shadow.count);
+		at++;
+		if (again(c, ls, st, left)) {
+			st = STEP_NEXT;
+			at = 0;
+			left--;
+		}
 	}
 	ls->last = i;
 	put_back(c, ls);

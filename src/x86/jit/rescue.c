@@ -14,7 +14,7 @@ static bool holds(const struct jit *j, const struct tu *tu, const u8 *pc)
 {
 	const u8 *entry = exec_of(j, tu->entry);
 
-	return pc >= entry && pc < entry + tu->insn[tu->count].start;
+	return pc >= entry && pc < entry + tu->insn[tu_insns(tu)].start;
 }
 
 /* All are looked through, the dead ones too: this is rare. */

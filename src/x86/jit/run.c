@@ -134,7 +134,7 @@ u32 jit_patience(void)
 
 bool jit_has_room(const struct jit *j)
 {
-	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 128 <= MAX_EDGES &&
+	return j->used + TU_MAX_SIZE <= code_size && j->nr_edges + 2 * LOOP_MAX_INSNS <= MAX_EDGES &&
 	       j->pool_used + 3 * PAGE_SIZE <= POOL_SIZE;
 }
 

@@ -42,6 +42,7 @@ struct cold {
 	enum cold_kind {
 		COLD_PUNT,	/* the interpreter does the instruction */
 		COLD_TAKEN,	/* a conditional branch to @target */
+		COLD_EXIT,	/* the same, of each copy of a loop */
 		COLD_EVENT,	/* a request is there: leave, go on at @target */
 		COLD_STUB,	/* an edge that is not linked */
 		COLD_VEC,	/* the vector registers are to be loaded */
@@ -51,9 +52,11 @@ struct cold {
 	u8 *at;			/* the displacement that leads here; NULL: nothing */
 	u8 *resume;		/* PUNT: the instruction after; VEC */
 	const struct insn *in;
+	u32 pos;		/* of it among all copies */
 	u64 target;		/* PUNT, VEC: RIP of the instruction */
 	enum flags_at flags;	/* TAKEN: at the branch; PUNT: at @resume */
 	enum flags_at before;	/* PUNT without @at: at the instruction */
+	const struct insn *x87;	/* as trans.x87_last */
 	struct recipe recipe;	/* PUNT, VEC: of the flags before the instruction */
 	u32 edge;
 	bool source;		/* STRING: has one */
@@ -64,7 +67,7 @@ struct cold {
 	struct near access;	/* PLAIN: that opens the window, at @check */
 };
 
-enum { MAX_COLD = 512 };
+enum { MAX_COLD = 640 };
 
 struct decoded {
 	bool known;		/* else the others are undefined */
@@ -101,6 +104,12 @@ struct trans {
 	struct tu *tu;
 	const struct block *block;
 	bool wide;			/* 64-bit code; else 32-bit, which is flat */
+	u32 count, copies;		/* instructions to be translated, how many times */
+	u32 pos;			/* of the one under way among all */
+	struct {
+		const u8 *code;
+		const struct insn *x87;
+	} exit[FLAGS_BOTH + 1];		/* for COLD_EXIT, by its flags */
 	const struct insn *in;		/* under way */
 	const u8 *bytes;		/* of it */
 	u64 rip;			/* of it */
@@ -110,6 +119,7 @@ struct trans {
 	struct recipe recipe;		/* of the flags in HOST and RECIPE */
 	bool in_home;			/* the instruction has an operand where the guest's is */
 	bool ended;			/* nothing follows the last instruction */
+	const struct insn *x87_last;	/* its FIP and FOP are still to be stored */
 	u8 vec;				/* enum vec_need that are known to be live */
 	u32 vec_relied;			/* what came before this in @cold matters to it */
 	u32 nr_cold, punts_from;
@@ -234,6 +244,12 @@ void window_follow(struct trans *t, const struct outlook *o);
 /* The TLB may be another one. */
 void window_close_all(struct trans *t);
 
+/* -- loop.c ------------------------------------------------------------------------ */
+/* What is to be translated, and how many times. */
+void loop_find(struct trans *t);
+/* The branch that ends each copy. */
+bool loop_branch(struct trans *t);
+
 /* -- Families of instructions: false if the interpreter has to do it ----------------- */
 bool insn_generic(struct trans *t);	/* insn.c */
 bool insn_special(struct trans *t);
@@ -253,6 +269,15 @@ void check_canonical(struct trans *t);	/* branch.c */
 
 /* RDI and RSI, which were host addresses, are the guest's. */
 void string_leave(struct trans *t, bool source);	/* string.c */
+
+/* -- x87.c ------------------------------------------------------------------------ */
+
+/* FIP and FOP become those of @last, if there is one.  R_B is lost. */
+void x87_put_last(struct trans *t, const struct insn *last);
+/* The same of trans.x87_last, which is none then. */
+void x87_settle(struct trans *t);
+/* The same if the instruction under way has to find them. */
+void x87_before(struct trans *t);
 
 /* -- vec.c -------------------------------------------------------------------------------- */
 

@@ -17,6 +17,8 @@ struct cold *cold_add(struct trans *t, enum cold_kind kind, u8 *at)
 	memset(cold, 0, sizeof(*cold));
 	cold->kind = kind;
 	cold->at = at;
+	cold->pos = t->pos;
+	cold->x87 = t->x87_last;
 	return cold;
 }
 
@@ -139,13 +141,14 @@ static void cold_punt(struct trans *t, const struct cold *cold, bool vec_matters
 {
 	if (cold->check)
 		put_fill(t, cold);
-	t->tu->insn[cold->in - t->block->insn].punt = t->k.p - t->tu->entry;
+	t->tu->insn[cold->pos].punt = t->k.p - t->tu->entry;
 	if (cold->kind == COLD_STRING)
 		string_leave(t, cold->source);
 	if (cold->at)
 		park_by(t, &cold->recipe);
 	else
 		park_as(t, cold);
+	x87_put_last(t, cold->x87);
 	put_punt(t, cold->in, PUNT_SLOW_BIT);
 	if (vec_matters)
 		vec_load(t, cold->vec, cold->target + cold->in->len);
@@ -160,11 +163,25 @@ static void cold_taken(struct trans *t, const struct cold *cold)
 	t->flags = cold->flags;
 	t->recipe.len = 0;
 	flags_park(t);
+	x87_put_last(t, cold->x87);
 	if (cold->in)
 		uncount_emit(t, t->tu->rip + cold->in->end);
 	if (cold->in && cold->target <= t->tu->rip + cold->in->end)
 		poll_emit(t, cold->target);
 	edge_emit(t, cold->target);
+}
+
+static void cold_exit(struct trans *t, const struct cold *cold)
+{
+	typeof(t->exit[0]) *same = &t->exit[cold->flags];
+
+	if (same->code && same->x87 == cold->x87) {
+		patch_rel32(cold->at, same->code);
+		return;
+	}
+	same->code = t->k.p;
+	same->x87 = cold->x87;
+	cold_taken(t, cold);
 }
 
 /* What is in one page is in the TLB then, or it is not to be written yet. */
@@ -182,8 +199,16 @@ static void fill_window(struct trans *t, const struct cold *cold)
 /* In the same page, so that a jump will do. */
 static void cold_plain(struct trans *t, const struct cold *cold)
 {
+	u8 *straddles;
+
+	/* The page is there: it ends too early. */
+	put_op(&t->k, true, 0x81, 7, RM_REG(R_C));		/* cmp r11, imm32 */
+	put32(&t->k, PAGE_SIZE);
+	straddles = jcc_later(&t->k, CC_B);
 	fill_window(t, cold);
+	patch_here(&t->k, straddles);
 	park_by(t, &cold->recipe);
+	x87_put_last(t, cold->x87);
 	uncount_emit(t, cold->target);
 	edge_add(t, cold->target, true);
 }
@@ -206,6 +231,7 @@ static void cold_stub(struct trans *t, const struct cold *cold)
 static void cold_vec(struct trans *t, const struct cold *cold)
 {
 	park_by(t, &cold->recipe);
+	x87_put_last(t, cold->x87);
 	vec_load(t, cold->vec, cold->target);
 	jmp_to(&t->k, cold->resume + t->k.exec_delta);
 }
@@ -225,6 +251,9 @@ static void put_cold(struct trans *t)
 			break;
 		case COLD_TAKEN:
 			cold_taken(t, &cold);
+			break;
+		case COLD_EXIT:
+			cold_exit(t, &cold);
 			break;
 		case COLD_EVENT:
 			cold_event(t, &cold);
@@ -247,6 +276,7 @@ static void put_cold(struct trans *t)
 static void punt_all(struct trans *t)
 {
 	flags_park(t);
+	x87_settle(t);
 	put_punt(t, t->in, 0);
 	t->tu->punted |= BIT(t->in - t->block->insn);
 	flags_clobbered(t);
@@ -292,6 +322,7 @@ static bool emit(struct trans *t, u32 i)
 		return false;
 	t->zi = d->zi;
 	memcpy(t->ops, d->ops, d->zi.operand_count * sizeof(d->ops[0]));
+	x87_before(t);
 	/* Only then it may take the recipe's registers. */
 	if (!insn_sets_flags(t) && !insn_ends_flags(t))
 		flags_keep(t, t->outlook[i].written);
@@ -339,18 +370,40 @@ static void put_block(struct trans *t)
 	const u8 *bytes = (const u8 *)b + b->bytes_off;
 
 	count_emit(t, b->count);
-	for (u32 i = 0; i < b->count; i++) {
+	for (t->pos = 0; t->pos < t->count * t->copies; t->pos++) {
+		u32 i = t->pos % t->count;
+
 		t->in = &b->insn[i];
 		t->bytes = bytes + t->in->end - t->in->len;
 		t->rip = t->tu->rip + t->in->end - t->in->len;
-		t->tu->insn[i] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
+		t->tu->insn[t->pos] = (struct tu_insn){ .start = t->k.p - t->tu->entry };
 		one_insn(t, i);
 	}
-	t->tu->insn[b->count].start = t->k.p - t->tu->entry;
+	t->tu->insn[t->pos].start = t->k.p - t->tu->entry;
 	if (!t->ended) {
 		flags_park(t);
-		edge_emit(t, cut_rip(t, t->tu->rip + b->len));
+		x87_settle(t);
+		edge_emit(t, cut_rip(t, t->tu->rip + t->tu->len));
 	}
+}
+
+/* NULL: there is no room. */
+static struct tu *make_tu(struct trans *t, struct code_page *p, bool plain)
+{
+	const struct block *b = t->block;
+	u32 len = b->insn[t->count - 1].end, insns = t->count * t->copies + 1;
+	struct tu *tu;
+
+	tu = pool_alloc(t->j, sizeof(*tu) + insns * sizeof(struct tu_insn) + len);
+	if (!tu)
+		return NULL;
+	*tu = (struct tu){
+		.rip = t->c->rip, .page = p, .entry = t->k.p, .count = t->count,
+		.copies = t->copies, .code_size = b->code_size, .len = len, .plain = plain,
+		.out = t->j->nr_edges,
+	};
+	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, len);
+	return tu;
 }
 
 struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, bool plain)
@@ -362,19 +415,17 @@ struct tu *translate(struct cpu *c, const struct block *b, struct code_page *p, 
 		.k = { .p = j->rw + j->used, .exec_delta = j->exec_delta },
 		.c = c, .j = j, .block = b, .wide = b->code_size == 8,
 		.flags = FLAGS_PARKED, .outlook = outlook, .decoded = decoded,
+		.count = b->count, .copies = 1,
 	};
-	size_t insns = (b->count + 1) * sizeof(struct tu_insn);
-	struct tu *tu = pool_alloc(j, sizeof(*tu) + insns + b->len);
+	struct tu *tu;
 
+	look_at_block(&t);
+	/* Instructions are counted by whole blocks. */
+	if (!plain && !stats_count_insns)
+		loop_find(&t);
+	tu = t.tu = make_tu(&t, p, plain);
 	if (!tu)
 		return NULL;
-	*tu = (struct tu){
-		.rip = c->rip, .page = p, .entry = t.k.p, .count = b->count,
-		.code_size = b->code_size, .len = b->len, .plain = plain, .out = j->nr_edges,
-	};
-	memcpy((u8 *)tu_bytes(tu), (const u8 *)b + b->bytes_off, b->len);
-	t.tu = tu;
-	look_at_block(&t);
 	put_block(&t);
 	put_cold(&t);
 	tu->nr_out = j->nr_edges - tu->out;

@@ -206,8 +206,8 @@ static void look_ahead(const struct trans *t, struct window *w)
 	s64 off = 0, base, index;
 	bool branched = false;
 
-	for (u32 i = t->in - t->block->insn; i < t->block->count; i++) {
-		const struct outlook *o = &t->outlook[i];
+	for (u32 pos = t->pos; pos < t->count * t->copies; pos++) {
+		const struct outlook *o = &t->outlook[pos % t->count];
 
 		join(w, &o->access, off, branched);
 		join(w, &o->stack, off, branched);

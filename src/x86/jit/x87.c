@@ -5,7 +5,8 @@
  * exceptions masked, so that none is ever pending.
  *
  * The host's own pointers to the last instruction are of translated code: the
- * guest's are kept beside (SDM vol. 1 8.1.8).
+ * guest's are kept beside (SDM vol. 1 8.1.8).  They are stored where code may
+ * leave, not at each instruction: every way out knows the last one.
  */
 #include "x86/cpu/xsave.h"
 #include "x86/jit/trans.h"
@@ -126,7 +127,7 @@ static void put_selector(struct code *k, struct rm field, u8 seg)
 	put_op(k, false, 0x89, R_B, field);
 }
 
-/* FIP, FDP and FOP, after the access.  R_B and R_C are lost. */
+/* After the access.  FIP and FOP are stored when they are not replaced soon. */
 static void put_pointers(struct trans *t)
 {
 	struct code *k = &t->k;
@@ -136,11 +137,36 @@ static void put_pointers(struct trans *t)
 		mov_store(k, CPU_FIELD(jit_x87.fdp), R_B);
 		put_selector(k, CPU_FIELD(fpu.fds), t->in->seg);
 	}
+	t->x87_last = t->in;
+}
+
+void x87_put_last(struct trans *t, const struct insn *last)
+{
+	struct code *k = &t->k;
+
+	if (!last)
+		return;
 	put_selector(k, CPU_FIELD(fpu.fcs), CS);
-	mov_imm(k, R_B, t->rip);
+	mov_imm(k, R_B, t->tu->rip + last->end - last->len);
 	mov_store(k, CPU_FIELD(jit_x87.fip), R_B);
 	put_op(k, false, 0xc7, 0, CPU_FIELD(jit_x87.fop));
-	put32(k, (u16)t->in->imm);
+	put32(k, (u16)last->imm);
+}
+
+void x87_settle(struct trans *t)
+{
+	x87_put_last(t, t->x87_last);
+	t->x87_last = NULL;
+}
+
+/* General data instructions, Jcc and x87 leave by trans.cold only. */
+void x87_before(struct trans *t)
+{
+	if (effect_of(t->zi.mnemonic) != NOT_HERE ||
+	    t->zi.meta.category == ZYDIS_CATEGORY_COND_BR ||
+	    t->zi.meta.category == ZYDIS_CATEGORY_X87_ALU)
+		return;
+	x87_settle(t);
 }
 
 /* FLDCW: only if all is masked then, too. */
