@@ -152,4 +152,8 @@ bool verify_memory(struct check *k, const ZydisDecodedOperand *o);
 /* The instruction is executed. */
 void verify_follow(struct check *k);
 
+/* -- verify_string.c ------------------------------------------------------------- */
+
+void verify_string(struct check *k);
+
 #endif
