@@ -17,7 +17,7 @@
 enum {
 	BUCKETS		= 1 << 16,
 	ARENA_SIZE	= 96 << 20,	/* touched pages only are there */
-	COLD_SIZE	= 12 << 20,	/* used of it if what is hot gets translated */
+	COLD_SIZE	= 24 << 20,	/* used of it if what is hot gets translated */
 	SPARE_MAX	= 128 << 10,	/* of a cache that is kept for others */
 };
 
