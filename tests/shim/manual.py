@@ -51,7 +51,6 @@ for where, content in ("the manual", page), ("--help", text), ("README.md", read
 expect("anykvm-env(7)", variables_page, variables + debug, r"(?m)^\.BR? {}\b")
 expect("anykvm-env(7)", variables_page, [o for o in options if f'ACTION("{o}"' not in rows], r"--{}\b")
 expect("libanykvm(3)", library_page, functions, r"(?m)^\.(B|BI|BR) .*{}\(")
-expect("README.md", readme, variables + debug, r"\b{}\b")
 expect("--help", text, [v for v in variables if f'ENV_ONLY("{v}"' in rows], r"\b{}\b")
 for where, content, known in (("the manual", page, variables),
                               ("anykvm-env(7)", variables_page, variables + debug),
