@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""guestfish under anykvm: an appliance of this system's own packages makes a disk
-image and a file system and writes a file, which is then read from outside."""
+"""libguestfs under anykvm: its own test, and guestfish, whose appliance of this
+system's packages makes a disk image and a file system and writes a file, which is
+then read from outside."""
 
 import os
 import shutil
@@ -40,12 +41,17 @@ def appliance_kernel(directory):
             "SUPERMIN_KERNEL_VERSION": version, "SUPERMIN_MODULES": modules}
 
 
-def guestfish(directory, environment):
+def run(program, directory, environment, script=""):
+    """The output of @program, which must have used anykvm."""
     process = subprocess.run(
-        [vmm.ANYKVM, "--", "guestfish"], input=SCRIPT, cwd=directory, text=True,
+        [vmm.ANYKVM, "--", program], input=script, cwd=directory, text=True,
         env=environment, capture_output=True, timeout=vmm.BOOT_TIMEOUT)
     print(process.stdout, process.stderr, flush=True)
-    return process
+    if process.returncode:
+        raise vmm.Failure(f"{program} ended with {process.returncode}")
+    if vmm.SERVED not in process.stdout + process.stderr:
+        raise vmm.Failure(f"the appliance of {program} did not run on anykvm")
+    return process.stdout
 
 
 def test(directory):
@@ -55,13 +61,10 @@ def test(directory):
         os.environ, **appliance_kernel(directory), LIBGUESTFS_BACKEND="direct",
         LIBGUESTFS_CACHEDIR=directory, TMPDIR=directory,
         LIBGUESTFS_BACKEND_SETTINGS="force_kvm", LIBGUESTFS_DEBUG="1")
-    process = guestfish(directory, environment)
-    if process.returncode:
-        raise vmm.Failure(f"guestfish ended with {process.returncode}")
-    if TEXT not in process.stdout:
+    if "TEST FINISHED OK" not in run("libguestfs-test-tool", directory, environment):
+        raise vmm.Failure("libguestfs-test-tool is not content")
+    if TEXT not in run("guestfish", directory, environment, SCRIPT):
         raise vmm.Failure("the guest did not read its file back")
-    if vmm.SERVED not in process.stderr:
-        raise vmm.Failure("the appliance did not run on anykvm")
     outside = subprocess.run(
         ["debugfs", "-R", "cat /etc/motd", f"disk.img?offset={PARTITION}"],
         cwd=directory, capture_output=True, text=True, check=True).stdout
