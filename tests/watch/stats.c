@@ -354,6 +354,7 @@ static void symbols_move_with_the_kernel(void **state)
 	assert_string_equal(symbols_find(s, 0xffffffff81000010, &off), "_text");
 	symbols_move(s, 0x1080);
 	assert_string_equal(symbols_find(s, 0xffffffff81000010, &off), "_text");
+	symbols_free(s);
 }
 
 /* More addresses than the table has; comes last. */

@@ -283,12 +283,17 @@ struct symbols *symbols_read(const char *path, char why[SYMBOLS_WHY_MAX])
 		say(why, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	if (s) {
-		free(s->list);
-		free(s->text);
-	}
-	free(s);
+	symbols_free(s);
 	return NULL;
+}
+
+void symbols_free(struct symbols *s)
+{
+	if (!s)
+		return;
+	free(s->list);
+	free(s->text);
+	free(s);
 }
 
 void symbols_move(struct symbols *s, u64 entry)

@@ -14,6 +14,7 @@ struct symbols;
 
 /* NULL, and @why not, without the path. */
 struct symbols *symbols_read(const char *path, char why[SYMBOLS_WHY_MAX]);
+void symbols_free(struct symbols *s);
 
 /*
  * Linux on x86-64 moves itself when it starts (KASLR): @entry is where it has its
