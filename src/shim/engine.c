@@ -24,6 +24,7 @@
 #include "engine_path.h"
 #include "libc.h"
 #include "signals.h"
+#include "trace/env.h"
 
 /* For who wants to know whether we are here, and of which version. */
 INTERPOSE const char anykvm_preload_version[] = ANYKVM_VERSION;
@@ -61,18 +62,11 @@ static void say(const char *fmt, ...)
 		return;
 }
 
-static bool is_quiet(void)
-{
-	const char *quiet = getenv("ANYKVM_QUIET");
-
-	return quiet && *quiet && strcmp(quiet, "0");
-}
-
 static void announce(void)
 {
 	const char *name;
 
-	if (is_quiet())
+	if (env_is_on("ANYKVM_QUIET"))
 		return;
 	name = ENGINE_CALL(engine());
 	say("anykvm: serving /dev/kvm in software (%s, engine %s); "

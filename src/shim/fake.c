@@ -10,16 +10,10 @@
 #include <unistd.h>
 
 #include "libc.h"
+#include "trace/env.h"
 
 #define CPUINFO		"/proc/cpuinfo"
 #define MODULES		"/sys/module"
-
-static bool is_wanted(void)
-{
-	const char *fake = getenv("ANYKVM_FAKE_CPUINFO");
-
-	return fake && *fake && strcmp(fake, "0");
-}
 
 static bool is_intel(void)
 {
@@ -32,7 +26,7 @@ bool fake_is_cpuinfo(const char *path, int flags)
 {
 	return path && !strcmp(path, CPUINFO) &&
 	       (flags & (O_ACCMODE | O_DIRECTORY | O_PATH)) == O_RDONLY &&
-	       is_wanted();
+	       env_is_on("ANYKVM_FAKE_CPUINFO");
 }
 
 static bool has_word(const char *line, const char *word)
@@ -103,5 +97,5 @@ const char *fake_module(const char *path)
 	if (!(n == 3 || (n == 9 && is_intel() && !memcmp(name, "kvm_intel", 9)) ||
 	      (n == 7 && !is_intel() && !memcmp(name, "kvm_amd", 7))))
 		return path;
-	return is_wanted() && REAL(access)(path, F_OK) ? MODULES : path;
+	return env_is_on("ANYKVM_FAKE_CPUINFO") && REAL(access)(path, F_OK) ? MODULES : path;
 }

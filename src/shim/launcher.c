@@ -16,6 +16,7 @@
 #include "doctor/real.h"
 #include "launcher.h"
 #include "statview/statview.h"
+#include "trace/env.h"
 
 void fail(int status, const char *fmt, ...)
 {
@@ -27,13 +28,6 @@ void fail(int status, const char *fmt, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	exit(status);
-}
-
-static bool is_on(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value && *value && strcmp(value, "0");
 }
 
 /* True if the program is to get the host's /dev/kvm. */
@@ -51,7 +45,7 @@ static bool choose_real(void)
 	if (problem && !strcmp(mode, "real"))
 		fail(EXIT_ANYKVM, "mode real: the host's /dev/kvm is not "
 		     "usable: %s; %s", f.text, f.fix);
-	if (!is_on("ANYKVM_QUIET"))
+	if (!env_is_on("ANYKVM_QUIET"))
 		fprintf(stderr, "anykvm: mode %s: using %s\n", mode,
 			problem ? "the software engine" :
 				  "the host's /dev/kvm");
@@ -69,7 +63,7 @@ int main(int argc, char **argv)
 		return trial_main(argc, argv);
 	program = options_parse(argc, argv, &actions);
 	if (actions.doctor)
-		return doctor(argv[program], is_on("ANYKVM_JSON"));
+		return doctor(argv[program], env_is_on("ANYKVM_JSON"));
 	statview_check_symbols();
 	viewed = statview_pid(argc - program, argv + program);
 	if (viewed)

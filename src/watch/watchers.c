@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Who watches: each looks at its variable and adds itself, or does not. */
-#include <stdlib.h>
-
 #include "watch/check/check.h"
 #include "watch/stats/stats.h"
 #include "watch/trace/watcher.h"
@@ -16,5 +14,5 @@ void watch_init(void)
 	done = true;
 	trace_init();
 	stats_init();
-	check_init(getenv("ANYKVM_CHECK"));
+	check_init();
 }

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trace/env.h"
 #include "util/guard.h"
 #include "watch/check/report.h"
 #include "watch/output.h"
@@ -360,25 +361,19 @@ static const struct watcher check_watcher = {
 	.forked = check_forked,
 };
 
-static bool is_asked(const char *value)
+void check_init(void)
 {
-	return value && *value && strcmp(value, "0");
-}
+	const char *value = getenv("ANYKVM_CHECK");
 
-void check_init(const char *value)
-{
-	static bool done;
-
-	if (done || !is_asked(value))
+	if (!env_is_on("ANYKVM_CHECK"))
 		return;
-	done = true;
 	if (!strcmp(value, "error"))
 		fatal = LEVEL_ERROR;
 	else if (!strcmp(value, "warn"))
 		fatal = LEVEL_WARN;
-	quiet = is_asked(getenv("ANYKVM_QUIET"));
+	quiet = env_is_on("ANYKVM_QUIET");
 	own_pid = getpid();
-	report_start(watch_now(), is_asked(getenv("ANYKVM_JSON")));
+	report_start(watch_now(), env_is_on("ANYKVM_JSON"));
 	output_open();
 	place_init();
 	pthread_atfork(before_fork, after_fork, after_fork);

@@ -27,8 +27,8 @@ enum rule {
 	NR_RULES
 };
 
-/* With --check as @value says: NULL is off. */
-void check_init(const char *value);
+/* Adds itself if ANYKVM_CHECK says so; once. */
+void check_init(void);
 
 /* -- A call that is being judged ------------------------------------------------- */
 

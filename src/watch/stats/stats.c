@@ -11,6 +11,7 @@
 #include "api/arch.h"
 #include "api/stats.h"
 #include "api/worker.h"
+#include "trace/env.h"
 #include "watch/output.h"
 #include "watch/stats/report.h"
 #include "watch/stats/symbols.h"
@@ -161,13 +162,6 @@ static void wait_for_viewer(void)
 		nanosleep(&pause, NULL);
 }
 
-static bool wants_json(void)
-{
-	const char *json = getenv("ANYKVM_JSON");
-
-	return json && *json && strcmp(json, "0");
-}
-
 static void print_report(void)
 {
 	char *text = NULL;
@@ -177,7 +171,7 @@ static void print_report(void)
 	if (!out)
 		return;
 	symbols_move(symbols, stats_page->syscall_entry);
-	if (wants_json())
+	if (env_is_on("ANYKVM_JSON"))
 		report_json(out, stats_page, symbols);
 	else
 		report_text(out, stats_page, symbols);
@@ -233,9 +227,7 @@ static void read_symbols(void)
 
 void stats_init(void)
 {
-	const char *stats = getenv("ANYKVM_STATS");
-
-	if (!stats || !*stats || !strcmp(stats, "0") || !slots_init())
+	if (!env_is_on("ANYKVM_STATS") || !slots_init())
 		return;
 	output_open();
 	read_symbols();

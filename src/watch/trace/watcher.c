@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "trace/env.h"
 #include "util/guard.h"
 #include "watch/output.h"
 #include "watch/trace/decode.h"
@@ -408,39 +409,19 @@ static const struct watcher watcher = {
 	.finish = record_lost,
 };
 
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (;;) {
-		size_t len = strcspn(list, ",");
-
-		if (len == n && !memcmp(list, word, n))
-			return true;
-		list += len;
-		if (!*list++)
-			return false;
-	}
-}
-
-static bool is_on(const char *value)
-{
-	return value && *value && strcmp(value, "0");
-}
-
 void trace_init(void)
 {
 	const char *list = getenv("ANYKVM_TRACE");
 
-	if (!is_on(list))
+	if (!env_is_on("ANYKVM_TRACE"))
 		return;
 	for (const struct name_value *t = topics; t->name; t++)
-		if (!strcmp(list, "1") || has_word(list, t->name))
+		if (!strcmp(list, "1") || env_has_word(list, t->name))
 			wanted |= t->value;
 	if (!wanted)
 		return;
 	output_open();
-	records_init(is_on(getenv("ANYKVM_JSON")));
+	records_init(env_is_on("ANYKVM_JSON"));
 	watch_add(&watcher);
 	record_start();
 }

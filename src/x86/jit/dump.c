@@ -8,6 +8,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include "trace/env.h"
 #include "trace/trace.h"
 
 u32 jit_debug;
@@ -22,30 +23,13 @@ FILE *jit_dump_file(void)
 
 /* -- Switches -------------------------------------------------------------------- */
 
-static bool is_on(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v && strcmp(v, "0");
-}
-
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; (p = strstr(p, word)); p += n)
-		if ((p == list || p[-1] == ',') && (p[n] == ',' || !p[n]))
-			return true;
-	return false;
-}
-
 static void read_dump(const char *list)
 {
-	if (has_word(list, "guest"))
+	if (env_has_word(list, "guest"))
 		jit_debug |= JIT_DUMP_GUEST;
-	if (has_word(list, "host"))
+	if (env_has_word(list, "host"))
 		jit_debug |= JIT_DUMP_HOST;
-	if (has_word(list, "punts"))
+	if (env_has_word(list, "punts"))
 		jit_debug |= JIT_DUMP_PUNTS;
 }
 
@@ -80,11 +64,11 @@ void jit_debug_init(bool lockstep)
 		read_dump(dump);
 	if (path && *path)
 		dump_file = open_line_buffered(path);
-	if (is_on("ANYKVM_JIT_PERF"))
+	if (env_is_on("ANYKVM_JIT_PERF"))
 		open_perf();
 	if (lockstep)
 		jit_debug |= JIT_LOCKSTEP | JIT_VERIFY;
-	if (is_on("ANYKVM_JIT_VERIFY"))
+	if (env_is_on("ANYKVM_JIT_VERIFY"))
 		jit_debug |= JIT_VERIFY;
 	if (jit_debug & JIT_DUMP_PUNTS)
 		atexit(print_punts);
