@@ -39,8 +39,11 @@ cc -g -O1 "$source" -o vmm || exit 1
 check "the VMM alone" 0 '^0$' "$anykvm" ./vmm
 said_all "the VMM alone"
 
+# To the exit, not through it: gdb 13 may ask for the registers of a thread that has
+# ended with the process, and calls that its own failure.
 check "gdb" 0 'in serve .*vmm.c' "$anykvm" gdb -q -batch -ex 'break serve' -ex run \
-	-ex 'break ioctl' -ex continue -ex backtrace -ex delete -ex continue ./vmm
+	-ex 'break ioctl' -ex continue -ex backtrace -ex delete -ex 'break _exit' \
+	-ex continue ./vmm
 said_all "gdb"
 check "gdb steps over KVM_RUN" 0 'exit_reason == KVM_EXIT_HLT' "$anykvm" gdb -q -batch \
 	-ex 'break serve' -ex run -ex next -ex next -ex next ./vmm
